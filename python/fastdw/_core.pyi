@@ -1,0 +1,107 @@
+"""The compiled half of fastdw: prepared weights, and the operators on plain numbers.
+
+Nothing here explains an error to a user. `_arguments.py` has checked every argument before it
+arrives; what is wrong all the same raises ValueError with a bare message, and never crashes.
+
+Arrays are float32 and aligned. `x`, `out` and `residual` are always 4-D in the axis order
+(n, h, w, c), of whatever strides: an NCHW array comes as its transposed view. Where the channels
+of `x` lie side by side it is read in place; any other layout, and any `pre_activation`, goes
+through a patch in cache. `out` has no overlap with anything.
+"""
+
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+_F32 = npt.NDArray[np.float32]
+
+curves: tuple[str, ...]
+"""Names that `Activation` takes besides "clamp"."""
+
+@final
+class Activation:
+    """An activation as numbers.
+
+    curve "clamp": min(max(v, a), b), with infinities for an open side. "leaky_relu": a is the
+    slope. "elu": a is alpha. "prelu": `slopes`, one a channel. Every other curve takes no number.
+    """
+
+    def __init__(self, curve: str, a: float = ..., b: float = ..., slopes: _F32 | None = None) -> None: ...
+
+@final
+class Depthwise:
+    """Packed depthwise weights for one instruction set: kernel (kh, kw, C, m), bias (C·m,)."""
+
+    def __init__(
+        self,
+        kernel: _F32,
+        bias: _F32 | None,
+        activation: Activation,
+        isa: str | None = None,
+        kernel_name: str | None = None,
+    ) -> None:
+        """`isa` None is the active one. `kernel_name` forces one entry of `kernels(isa)`."""
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def weights(self) -> tuple[_F32, _F32]:
+        """Kernel (kh, kw, C, m) and bias (C·m,), bit for bit as they were given (no bias: zeros)."""
+
+@final
+class Pointwise:
+    """Packed pointwise weights for one instruction set: kernel (Cin, F), bias (F,)."""
+
+    def __init__(
+        self, kernel: _F32, bias: _F32 | None, activation: Activation, isa: str | None = None
+    ) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def weights(self) -> tuple[_F32, _F32]: ...
+
+Geometry = tuple[int, int, int, int, int, int]
+"""(stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left).
+
+On an axis of one output the stride is given as 1, on an axis of one tap the dilation: neither
+matters there, and no product can then leave 64 bits. Rows and columns past the image count as 0.
+"""
+
+def depthwise(
+    weights: Depthwise,
+    x: _F32,
+    out: _F32,
+    geometry: Geometry,
+    pre_activation: Activation | None,
+    num_threads: int,
+) -> None: ...
+def pointwise(
+    weights: Pointwise, x: _F32, residual: _F32 | None, out: _F32, num_threads: int
+) -> None: ...
+def separable(
+    depthwise: Depthwise,
+    pointwise: Pointwise,
+    x: _F32,
+    residual: _F32 | None,
+    out: _F32,
+    geometry: Geometry,
+    pre_activation: Activation | None,
+    num_threads: int,
+) -> None: ...
+def kernels(isa: str) -> list[str]:
+    """Every entry of the instruction set's table.
+
+    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_generic_1x8",
+    "pwconv_6x2" (pixels × vectors of a tile).
+    """
+
+def lanes(isa: str) -> int:
+    """Floats in a vector of the instruction set."""
+
+def config() -> dict[str, Any]:
+    """version, compiler, isas {built, supported, active}, all best first; pool {threads}."""
+
+def available_cpus(cgroup_root: str = "/sys/fs/cgroup") -> int:
+    """min(affinity mask, cgroup quota rounded up, cores), at least 1."""
