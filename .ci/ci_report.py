@@ -1,0 +1,23 @@
+"""Pytest plugin: leaves "instruction-set passed failed" in $CI_REPORT for the table of `.ci/run`.
+
+The tested process speaks for itself. Another one would not do: a child that an emulated Python
+starts runs on the real CPU.
+"""
+
+import os
+from pathlib import Path
+
+
+def pytest_terminal_summary(terminalreporter):
+    from fastdw import _core
+
+    active = _core.config()["isas"]["active"]
+    passed, failed = (
+        sum(len(terminalreporter.stats.get(kind, [])) for kind in kinds)
+        for kinds in (["passed"], ["failed", "error"])
+    )
+    expected = os.environ.get("CI_ISA", active)
+    if active != expected or not passed:
+        terminalreporter.write_line(f"{passed} tests on {active}, expected some on {expected}")
+        failed += 1
+    Path(os.environ["CI_REPORT"]).write_text(f"{active} {passed} {failed}\n")

@@ -1,0 +1,54 @@
+# For .ci/run: wheels for other architectures, and the tests on CPUs that this machine has not.
+
+# sysroot ARCHITECTURE: Debian's Python, NumPy and pytest for another architecture, only unpacked
+# (in $cache), so that the packages of this machine stay as they are.
+sysroot() {
+  local root=$cache/$1 apt=$work/apt-$1 package
+  if [[ -d $root ]]; then
+    return
+  fi
+  mkdir -p "$apt"/lists/partial "$apt"/archives/partial "$root.part"
+  touch "$apt/status"
+  local options=(-o "APT::Architecture=$1" -o "APT::Architectures=$1" -o "Dir::State::Lists=$apt/lists"
+    -o "Dir::State::Status=$apt/status" -o "Dir::Cache=$apt")
+  apt_get "${options[@]}" update || true
+  apt_get "${options[@]}" install -y --download-only --no-install-recommends \
+    libpython3.11-dev libstdc++6 python3-hypothesis python3-numpy python3-pytest
+  for package in "$apt"/archives/*.deb; do
+    dpkg -x "$package" "$root.part"
+  done
+  mv "$root.part" "$root"
+}
+
+# cross_wheel ARCHITECTURE TRIPLE MACHINE: a wheel, unpacked into $work/ARCHITECTURE/site.
+# CPython's own variables for cross builds give it the tag and the file names of the target.
+cross_wheel() {
+  local out=$work/$1
+  sysroot "$1"
+  mkdir -p "$out/sysconfig"
+  cp "$cache/$1/usr/lib/python3.11/_sysconfigdata__$2.py" "$out/sysconfig"
+  _PYTHON_HOST_PLATFORM=linux-$3 _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__$2 \
+    PYTHONPATH=$out/sysconfig SYSROOT=$cache/$1 TRIPLE=$2 \
+    build --wheel --no-isolation -Cbuild-dir="$out/build" --outdir "$out" \
+    -Ccmake.define.CMAKE_TOOLCHAIN_FILE="$PWD/.ci/cross.cmake"
+  "$python" -m zipfile -e "$out"/fastdw-*-cp311-cp311-"linux_$3.whl" "$out/site"
+}
+
+# emulated ISA PYTHON...: the tests marked for it; no other instruction set may be active.
+emulated() {
+  CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 timeout 900 "${@:2}" -m pytest --emulated
+}
+
+# emulated_x86 CPU ISA
+emulated_x86() {
+  emulated "$2" qemu-x86_64 -cpu "$1" "$work/newest/bin/python"
+}
+
+# emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA
+emulated_arm() {
+  local root=$cache/$2 libraries
+  # Links that a package's script would have made lead to the BLAS.
+  libraries=$(dirname "$root"/usr/lib/*/blas/libblas.so.3):$(dirname "$root"/usr/lib/*/lapack/liblapack.so.3)
+  PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" \
+    "qemu-$1" -L "$root" -cpu "$3" -E LD_LIBRARY_PATH="$libraries" "$root/usr/bin/python3.11"
+}
