@@ -1,0 +1,213 @@
+"""Any layout of the arguments gives the bits of its contiguous copy."""
+
+import tracemalloc
+
+import fastdw
+import numpy as np
+import pytest
+from support import batch_norm, rng, signed
+
+pytestmark = pytest.mark.emulated
+
+F32 = np.float32
+
+
+def embedded(array, margins):
+    """`array` as a crop of NaN that is wider by a margin on both sides of each axis."""
+    wide = np.full([n + 2 * m for n, m in zip(array.shape, margins, strict=True)], np.nan, F32)
+    crop = wide[tuple(slice(m, m + n) for n, m in zip(array.shape, margins, strict=True))]
+    crop[...] = array
+    return crop
+
+
+def stretched(array):
+    """Every second entry of each axis."""
+    wide = np.full([2 * n for n in array.shape], np.nan, F32)
+    crop = wide[(slice(None, None, 2),) * array.ndim]
+    crop[...] = array
+    return crop
+
+
+def shifted(array, offset):
+    copy = np.empty(array.nbytes + offset, np.uint8)[offset:].view(F32).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def idle_strides(array):
+    """Any stride on an axis of one entry."""
+    strides = [s if n > 1 else 12345 * s for n, s in zip(array.shape, array.strides, strict=True)]
+    return np.lib.stride_tricks.as_strided(array, array.shape, strides)
+
+
+class Subclass(np.ndarray):
+    pass
+
+
+class Exporter:
+    """An array of another library: only the DLPack protocol."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+LAYOUTS = {
+    "crop": lambda a: embedded(a, [1] * a.ndim),
+    "crop of rows and columns": lambda a: embedded(a, [0, 2, 3, 0][-a.ndim :]),
+    "crop of channels": lambda a: embedded(a, [0, 0, 0, 2][-a.ndim :]),
+    "every second": stretched,
+    "reversed": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[
+        (slice(None, None, -1),) * a.ndim
+    ],
+    "rows reversed": lambda a: np.flip(np.flip(a, -2 % a.ndim).copy(), -2 % a.ndim),
+    "Fortran order": np.asfortranarray,
+    "channels stored first": lambda a: np.moveaxis(np.moveaxis(a, -1, 0).copy(), 0, -1),
+    "unaligned by 1": lambda a: shifted(a, 1),
+    "unaligned crop": lambda a: shifted(embedded(a, [1] * a.ndim).base, 2)[
+        (slice(1, -1),) * a.ndim
+    ],
+    "4-byte aligned": lambda a: shifted(a, 4),
+    "read-only": read_only,
+    "idle strides": idle_strides,
+    "subclass": lambda a: a.view(Subclass),
+    "memoryview": memoryview,
+    "dlpack": Exporter,
+}
+
+
+def arguments(batch=2):
+    g = rng(1)
+    return {
+        "x": signed(g, (batch, 7, 9, 21)),
+        "depthwise_kernel": signed(g, (3, 2, 21, 2)),
+        "pointwise_kernel": signed(g, (42, 19)),
+        "depthwise_bias": signed(g, 42),
+        "bias": signed(g, 19),
+        "residual": signed(g, (batch, 7, 9, 19)),
+    }
+
+
+def assert_same_bits(got, wanted):
+    assert type(got) is np.ndarray
+    assert got.flags.c_contiguous
+    assert got.shape == wanted.shape
+    np.testing.assert_array_equal(got.view(np.uint32), wanted.view(np.uint32))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("pre_activation", [None, "relu"])
+def test_separable(forced_isa, layout, pre_activation):
+    plain = arguments()
+    options = {"padding": "same", "pre_activation": pre_activation, "activation": "swish"}
+    wanted = fastdw.separable_conv2d(**plain, **options)
+    for name, array in plain.items():
+        odd = LAYOUTS[layout](array)
+        got = fastdw.separable_conv2d(**plain | {name: odd}, **options)
+        assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_depthwise_and_pointwise(forced_isa, layout, data_format):
+    plain = arguments(batch=1)
+    x, residual = plain["x"], plain["residual"]
+    if data_format == "NCHW":
+        x, residual = (np.moveaxis(a, -1, 1).copy() for a in (x, residual))
+    taps, mixer = plain["depthwise_kernel"], plain["pointwise_kernel"][:21]
+    wanted = fastdw.depthwise_conv2d(x, taps, 2, "same", data_format)
+    assert_same_bits(
+        fastdw.depthwise_conv2d(LAYOUTS[layout](x), taps, 2, "same", data_format), wanted
+    )
+    wanted = fastdw.pointwise_conv2d(x, mixer, data_format, residual=residual)
+    odd = {"x": LAYOUTS[layout](x), "residual": LAYOUTS[layout](residual)}
+    got = fastdw.pointwise_conv2d(pointwise_kernel=mixer, data_format=data_format, **odd)
+    assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("multiplier", [1, 3])
+@pytest.mark.parametrize("channels", [1, 7, 16, 33, 72])
+def test_nchw_gives_the_bits_of_nhwc(forced_isa, channels, multiplier):
+    g = rng(2)
+    x, taps = signed(g, (2, 11, 10, channels)), signed(g, (3, 3, channels, multiplier))
+    mixer, residual = signed(g, (channels * multiplier, 13)), signed(g, (2, 6, 5, 13))
+    normal = fastdw.BatchNorm(*batch_norm(g, 13))
+    options = {"strides": 2, "padding": "same", "batch_norm": normal, "activation": "gelu"}
+    wanted = fastdw.separable_conv2d(x, taps, mixer, residual=residual, **options)
+    first, first_residual = (np.moveaxis(a, -1, 1).copy() for a in (x, residual))
+    got = fastdw.separable_conv2d(
+        first, taps, mixer, data_format="channels_first", residual=first_residual, **options
+    )
+    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
+    wanted = fastdw.depthwise_conv2d(x, taps)
+    got = fastdw.depthwise_conv2d(first, taps, data_format="NCHW")
+    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
+    wanted = fastdw.pointwise_conv2d(x, mixer[:channels])
+    got = fastdw.pointwise_conv2d(first, mixer[:channels], "NCHW")
+    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
+
+
+def test_memmap(forced_isa, tmp_path):
+    plain = arguments()
+    wanted = fastdw.separable_conv2d(**plain, padding="same")
+    mapped = np.memmap(tmp_path / "x", F32, "w+", shape=plain["x"].shape)
+    mapped[...] = plain["x"]
+    got = fastdw.separable_conv2d(**plain | {"x": mapped}, padding="same")
+    assert_same_bits(got, wanted)
+
+
+def test_unbatched_and_empty(forced_isa):
+    plain = arguments(batch=3)
+    taps, mixer = plain["depthwise_kernel"], plain["pointwise_kernel"]
+    for name, kernels in [
+        ("depthwise_conv2d", (taps,)),
+        ("pointwise_conv2d", (mixer[:21],)),
+        ("separable_conv2d", (taps, mixer)),
+    ]:
+        operator = getattr(fastdw, name)
+        for data_format in ("NHWC", "NCHW"):
+            x = plain["x"] if data_format == "NHWC" else np.moveaxis(plain["x"], -1, 1)
+            wanted = operator(x, *kernels, data_format=data_format)
+            for image, result in zip(x, wanted, strict=True):
+                assert_same_bits(operator(image, *kernels, data_format=data_format), result)
+            empty = operator(x[:0], *kernels, data_format=data_format)
+            assert empty.dtype == F32
+            assert empty.shape == (0, *wanted.shape[1:])
+
+
+def test_out_is_returned_and_filled(forced_isa):
+    plain = arguments()
+    wanted = fastdw.separable_conv2d(**plain, padding="same")
+    out = np.full_like(wanted, np.nan)
+    assert fastdw.separable_conv2d(**plain, padding="same", out=out) is out
+    assert_same_bits(out, wanted)
+    out = shifted(np.full_like(wanted, np.nan), 4)
+    assert fastdw.separable_conv2d(**plain, padding="same", out=out) is out
+    assert_same_bits(out.copy(), wanted)
+    result = fastdw.separable_conv2d(**plain, padding="same", out=out.view(Subclass))
+    assert isinstance(result, Subclass)
+    assert_same_bits(np.array(result), wanted)
+
+
+def test_a_crop_with_contiguous_channels_is_read_in_place():
+    x = embedded(np.ones((1, 128, 128, 32), F32), [0, 2, 3, 5])
+    out = np.empty((1, 126, 126, 32), F32)
+    layer = fastdw.DepthwiseConv2D(np.ones((3, 3, 32), F32))
+    layer(x, out=out)
+    tracemalloc.start()
+    layer(x, out=out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < x.nbytes / 100
+    assert np.all(out == 9)
