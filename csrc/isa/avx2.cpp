@@ -1,0 +1,26 @@
+// Data sheet of AVX2 + FMA: 16 registers of 8 floats, two FMAs of latency 4 a cycle, two loads a cycle.
+#define FASTDW_SET avx2
+#include "tuning.h"
+#include "vec_avx2.h"
+
+namespace fastdw {
+namespace avx2 {
+namespace {
+
+struct Tuning {
+  // 2×4 outputs: 8 accumulators, a column of inputs (4 rows of a 3×3, 6 of a 5×5) and a weight.
+  template <int K, int S>
+  static constexpr TileSize depthwise() {
+    return {2, 4};
+  }
+  static constexpr int generic_columns = 8;
+  // 6×2 and 4×3: 12 accumulators, the panel's 2 or 3 weights, one broadcast.
+  static constexpr int panel_vectors = 2;
+  static constexpr int tile_pixels[] = {12, 6, 4};
+};
+
+}  // namespace
+}  // namespace avx2
+}  // namespace fastdw
+
+#include "kernel_set.inl"

@@ -1,0 +1,105 @@
+// Instantiates the template bodies for one instruction set. The including data sheet has defined, in
+// fastdw::FASTDW_SET and an unnamed namespace: Vec, and Tuning.
+
+namespace fastdw {
+namespace FASTDW_SET {
+namespace {
+
+#define FASTDW_STRING_(x) #x
+#define FASTDW_STRING(x) FASTDW_STRING_(x)
+
+// "dwconv_3x3_s1_2x4", "dwconv_generic_1x8", written without the library's string functions.
+struct Name {
+  char text[32] = {};
+  constexpr void append(const char* s) {
+    int i = 0;
+    while (text[i]) ++i;
+    while (*s) text[i++] = *s++;
+  }
+  constexpr void append(int digit) {
+    const char s[2] = {static_cast<char>('0' + digit), 0};
+    append(s);
+  }
+};
+
+constexpr Name tile_name(const char* stem, int rows, int columns) {
+  Name name;
+  name.append(stem);
+  name.append(rows);
+  name.append("x");
+  if (columns >= 10) name.append(columns / 10);
+  name.append(columns % 10);
+  return name;
+}
+
+template <int K, int S>
+struct Depthwise {
+  static constexpr TileSize size = Tuning::template depthwise<K, S>();
+  static constexpr Name name = [] {
+    Name stem;
+    stem.append("dwconv_");
+    stem.append(K);
+    stem.append("x");
+    stem.append(K);
+    stem.append("_s");
+    stem.append(S);
+    stem.append("_");
+    return tile_name(stem.text, size.rows, size.columns);
+  }();
+  static constexpr DwKernel kernel = {name.text,
+                                      K,
+                                      S,
+                                      size.rows,
+                                      size.columns,
+                                      dwconv_tile<Vec, K, S, size.rows, size.columns, false>,
+                                      dwconv_tile<Vec, K, S, size.rows, size.columns, true>,
+                                      nullptr};
+};
+
+constexpr int kGeneric = Tuning::generic_columns;
+constexpr Name kGenericName = tile_name("dwconv_generic_", 1, kGeneric);
+
+constexpr DwKernel kDepthwise[] = {
+#define FASTDW_DEPTHWISE(K, S) Depthwise<K, S>::kernel,
+#include "../kernels.inc"
+#undef FASTDW_DEPTHWISE
+    {kGenericName.text, 0, 0, 1, kGeneric, dwconv_generic<Vec, kGeneric, false, false>,
+     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, true, true>},
+};
+
+template <int NV, int... I>
+constexpr void fill_pointwise(KernelSet& set, std::integer_sequence<int, I...>) {
+  ((set.pointwise[NV - 1][I] = pwconv_tile<Vec, I + 1, NV>), ...);
+  set.tile_pixels[NV - 1] = static_cast<int>(sizeof...(I));
+}
+
+template <int... I>
+constexpr void fill_panels(KernelSet& set, std::integer_sequence<int, I...>) {
+  (fill_pointwise<I + 1>(set, std::make_integer_sequence<int, Tuning::tile_pixels[I]>{}), ...);
+}
+
+constexpr KernelSet make_kernel_set() {
+  KernelSet set = {};
+  set.isa = FASTDW_STRING(FASTDW_SET);
+  set.lanes = Vec::lanes;
+  set.depthwise = kDepthwise;
+  set.depthwise_count = static_cast<int>(sizeof kDepthwise / sizeof *kDepthwise);
+  set.panel_vectors = Tuning::panel_vectors;
+  constexpr int max_vectors = static_cast<int>(sizeof Tuning::tile_pixels / sizeof *Tuning::tile_pixels);
+  set.max_panel_vectors = max_vectors;
+  fill_panels(set, std::make_integer_sequence<int, max_vectors>{});
+  set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
+#define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
+#include "../curves.inc"
+#undef FASTDW_CURVE
+  return set;
+}
+
+constexpr KernelSet kSet = make_kernel_set();
+
+}  // namespace
+
+const KernelSet& kernel_set() { return kSet; }
+
+}  // namespace FASTDW_SET
+}  // namespace fastdw

@@ -1,0 +1,24 @@
+// Data sheet of portable C++: tiles small enough for 16 registers of 4 floats, the poorest likely target.
+#define FASTDW_SET scalar
+#include "tuning.h"
+#include "vec_scalar.h"
+
+namespace fastdw {
+namespace scalar {
+namespace {
+
+struct Tuning {
+  template <int K, int S>
+  static constexpr TileSize depthwise() {
+    return {1, 4};
+  }
+  static constexpr int generic_columns = 4;
+  static constexpr int panel_vectors = 2;
+  static constexpr int tile_pixels[] = {6, 4};
+};
+
+}  // namespace
+}  // namespace scalar
+}  // namespace fastdw
+
+#include "kernel_set.inl"

@@ -1,0 +1,54 @@
+// Vec for AVX-512 F+BW+VL+DQ: sixteen floats. Masked loads and stores touch no byte past their count.
+#pragma once
+#include <immintrin.h>
+
+#include "../kernels/unroll.h"
+
+namespace fastdw {
+namespace avx512 {
+namespace {
+
+struct Vec {
+  static constexpr int lanes = 16;
+  __m512 v;
+
+  static FASTDW_INLINE __mmask16 mask(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static FASTDW_INLINE Vec set1(float f) { return {_mm512_set1_ps(f)}; }
+  static FASTDW_INLINE Vec load(const float* p, All) { return {_mm512_loadu_ps(p)}; }
+  static FASTDW_INLINE Vec load(const float* p, int n) { return {_mm512_maskz_loadu_ps(mask(n), p)}; }
+  FASTDW_INLINE void store(float* p, All) const { _mm512_storeu_ps(p, v); }
+  FASTDW_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, mask(n), v); }
+
+  // Lane i of the result is p[index[i]]; n floats are read. The index is int32 in a row of floats.
+  static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
+    return {_mm512_permutexvar_ps(_mm512_castps_si512(_mm512_loadu_ps(index)), load(p, n).v)};
+  }
+  static FASTDW_INLINE int last_index(const float* index, All) { return last_index(index, lanes); }
+  static FASTDW_INLINE int last_index(const float* index, int n) {
+    return _mm_cvtsi128_si32(_mm_castps_si128(_mm_load_ss(index + n - 1)));
+  }
+};
+
+FASTDW_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec div(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// Where either operand is a NaN, min and max return the second.
+FASTDW_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec abs(Vec a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
+FASTDW_INLINE Vec copysign(Vec a, Vec sign) {
+  return {_mm512_or_ps(abs(a).v, _mm512_and_ps(_mm512_set1_ps(-0.0f), sign.v))};
+}
+// a < b ? x : y, lane by lane; a NaN is less than nothing.
+FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+FASTDW_INLINE Vec shift_left_23(Vec a) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
+}
+
+}  // namespace
+}  // namespace avx512
+}  // namespace fastdw

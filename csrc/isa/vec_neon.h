@@ -1,0 +1,66 @@
+// Vec for NEON on AArch64: four floats. Partial loads and stores touch no byte past their count.
+#pragma once
+#include <arm_neon.h>
+
+#include "../kernels/unroll.h"
+
+namespace fastdw {
+namespace neon {
+namespace {
+
+struct Vec {
+  static constexpr int lanes = 4;
+  float32x4_t v;
+
+  static FASTDW_INLINE Vec set1(float f) { return {vdupq_n_f32(f)}; }
+  static FASTDW_INLINE Vec load(const float* p, All) { return {vld1q_f32(p)}; }
+  static FASTDW_INLINE Vec load(const float* p, int n) {
+    float32x4_t v = vdupq_n_f32(0.0f);
+    if (n == 1) return {vld1q_lane_f32(p, v, 0)};
+    if (n >= 2) v = vcombine_f32(vld1_f32(p), vget_high_f32(v));
+    if (n == 3) return {vld1q_lane_f32(p + 2, v, 2)};
+    if (n == 4) return {vld1q_f32(p)};
+    return {v};
+  }
+  FASTDW_INLINE void store(float* p, All) const { vst1q_f32(p, v); }
+  FASTDW_INLINE void store(float* p, int n) const {
+    if (n == 1) return vst1q_lane_f32(p, v, 0);
+    if (n >= 2) vst1_f32(p, vget_low_f32(v));
+    if (n == 3) vst1q_lane_f32(p + 2, v, 2);
+  }
+
+  // Lane i of the result is p[index[i]]; n floats are read. The index is int32 in a row of floats.
+  static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
+    // Byte b of lane i is byte 4·index[i] + b of the table.
+    const uint32x4_t lane = vreinterpretq_u32_f32(vld1q_f32(index));
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100u), lane, 0x04040404u);
+    const uint8x16_t table = vreinterpretq_u8_f32(load(p, n).v);
+    return {vreinterpretq_f32_u8(vqtbl1q_u8(table, vreinterpretq_u8_u32(bytes)))};
+  }
+  static FASTDW_INLINE int last_index(const float* index, All) { return last_index(index, lanes); }
+  static FASTDW_INLINE int last_index(const float* index, int n) {
+    return vget_lane_s32(vreinterpret_s32_f32(vld1_dup_f32(index + n - 1)), 0);
+  }
+};
+
+FASTDW_INLINE Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+// A NaN in either operand stays (x86 promises it for the second alone).
+FASTDW_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
+FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, a.v)}; }
+// a < b ? x : y, lane by lane; a NaN is less than nothing.
+FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  return {vbslq_f32(vcltq_f32(a.v, b.v), x.v, y.v)};
+}
+FASTDW_INLINE Vec shift_left_23(Vec a) {
+  return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))};
+}
+
+}  // namespace
+}  // namespace neon
+}  // namespace fastdw

@@ -1,0 +1,102 @@
+// The contract between the operators and the kernels: plain structs, and one table of function pointers an
+// instruction set.
+//
+// A kernel computes one register tile. It allocates nothing, throws nothing, and touches no byte outside the
+// tile's live inputs and outputs. Strides and offsets count floats. Channels lie side by side.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace fastdw {
+
+using std::ptrdiff_t;
+
+// A depthwise tile: `rows` × `columns` outputs next to each other, all of `channels`.
+//
+// Packed weights, one block a vector of output channels (`lanes` floats each, zeros past the last channel):
+//     [ input index | bias | tap (0,0) | tap (1,0) | … column by column, from left to right ]
+// The input index (int32, the lane's input channel less the first lane's) is there for multipliers above 1.
+struct DwTile {
+  const float* x;  // input pixel under the first tap of the first output; may lie outside the image
+  ptrdiff_t row_stride, column_stride;
+  const float* weights;  // first tap of the first block; the bias stands at bias_offset from it
+  ptrdiff_t bias_offset, block_stride;
+  float* y;
+  ptrdiff_t y_row_stride, y_column_stride;
+  ptrdiff_t channels;  // output channels
+  float lo, hi;
+  // Border tiles only. In a specialised tile bit i of a mask tells whether input row (column) i of the tile
+  // lies in the image.
+  int rows, columns;  // live outputs
+  uint32_t live_input_rows, live_input_columns;
+  // The generic tile only, which has one output row.
+  bool accumulate;  // start from y instead of the bias
+  ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
+  ptrdiff_t first_row, first_column;                             // image coordinates of x
+  ptrdiff_t height, width;                                       // of the image
+  ptrdiff_t multiplier, first_channel;                           // first_channel: of the output, for x
+};
+
+using DwTileFn = void (*)(const DwTile&);
+
+struct DwKernel {
+  const char* name;
+  int kernel, stride;  // 0, 0: any
+  int rows, columns;   // outputs of a tile
+  DwTileFn interior;   // every output live, every input in the image
+  DwTileFn border;
+  DwTileFn multiplied;  // generic only: channel multiplier above 1, borders or not
+};
+
+// A pointwise tile: `pixels` × one panel of output channels.
+//
+// A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each.
+struct PwTile {
+  const float* x;
+  ptrdiff_t x_stride;  // from pixel to pixel
+  ptrdiff_t input_channels;
+  const float* panel;
+  float* y;
+  ptrdiff_t y_stride;
+  ptrdiff_t channels;     // live output channels of the panel
+  const float* residual;  // or null
+  ptrdiff_t residual_stride;
+  float lo, hi;
+};
+
+using PwTileFn = void (*)(const PwTile&);
+
+// An activation over pixels × channels, in place.
+struct CurveTile {
+  float* y;
+  ptrdiff_t stride;
+  ptrdiff_t pixels, channels;
+  float a, b;
+  const float* slopes;  // one a channel, or null
+};
+
+using CurveFn = void (*)(const CurveTile&);
+
+constexpr int kMaxPanelVectors = 4;
+constexpr int kMaxTilePixels = 16;
+
+enum class Curve {
+  kClamp,
+#define FASTDW_CURVE(name, Struct) k##Struct,
+#include "curves.inc"
+#undef FASTDW_CURVE
+  kCount
+};
+
+struct KernelSet {
+  const char* isa;
+  int lanes;
+  const DwKernel* depthwise;  // the generic one last
+  int depthwise_count;
+  int panel_vectors, max_panel_vectors;  // preferred, largest
+  int tile_pixels[kMaxPanelVectors];     // most pixels of a tile, by vectors of its panel less one
+  PwTileFn pointwise[kMaxPanelVectors][kMaxTilePixels];
+  CurveFn curves[static_cast<int>(Curve::kCount)];
+};
+
+}  // namespace fastdw

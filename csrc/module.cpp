@@ -1,0 +1,327 @@
+// The Python module: arrays to pointers, prepared weights as objects, the GIL. The only file with pybind11.
+//
+// While the GIL is released no object with a destructor of consequence lives in this file's frames: a daemon
+// thread that asks for the GIL back while the interpreter ends is unwound on the spot.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <limits>
+
+#include "dispatch.h"
+#include "ops/separable.h"
+#include "platform.h"
+#include "threads.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace fastdw;
+
+// Work under some 20 µs keeps the GIL: handing it over costs more.
+constexpr double kKeepGilMacs = 1e6;
+// Between groups of images of this much work (some 50 ms) an interrupt is looked for.
+constexpr double kMacsBetweenSignals = 4e9;
+
+[[noreturn]] void refuse(const char* what) { throw py::value_error(what); }
+
+struct Plain {
+  py::array array;
+  const float* data() const { return static_cast<const float*>(array.data()); }
+  ptrdiff_t size(int axis) const { return array.shape(axis); }
+};
+
+// Weights: float32, C-contiguous, no axis empty.
+Plain plain(py::handle object, int rank, const char* what) {
+  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
+  Plain p{py::reinterpret_borrow<py::array>(object)};
+  const bool contiguous = p.array.flags() & py::array::c_style;
+  const bool aligned = reinterpret_cast<uintptr_t>(p.array.data()) % alignof(float) == 0;
+  if (p.array.ndim() != rank || !contiguous || !aligned) refuse(what);
+  for (int axis = 0; axis < rank; ++axis) {
+    if (p.size(axis) < 1) refuse(what);
+  }
+  return p;
+}
+
+template <class T>
+View<T> view(py::handle object, bool writeable, const char* what) {
+  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
+  const py::array array = py::reinterpret_borrow<py::array>(object);
+  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
+  View<T> v;
+  v.data = static_cast<T*>(const_cast<void*>(array.data()));
+  ptrdiff_t* const sizes[] = {&v.images, &v.height, &v.width, &v.channels};
+  ptrdiff_t* const strides[] = {&v.image_stride, &v.row_stride, &v.column_stride, &v.channel_stride};
+  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(float) == 0;
+  for (int axis = 0; axis < 4; ++axis) {
+    *sizes[axis] = array.shape(axis);
+    // The stride of an axis of one means nothing, and may be anything.
+    const ptrdiff_t stride = array.shape(axis) == 1 ? 0 : array.strides(axis);
+    aligned = aligned && stride % ptrdiff_t{sizeof(float)} == 0;
+    *strides[axis] = stride / ptrdiff_t{sizeof(float)};
+  }
+  if (!aligned || v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
+  return v;
+}
+
+Activation make_activation(const std::string& curve, float a, float b, py::object slopes) {
+  constexpr const char* kNames[] = {"clamp",
+#define FASTDW_CURVE(name, Struct) name,
+#include "curves.inc"
+#undef FASTDW_CURVE
+  };
+  for (int i = 0; i < static_cast<int>(Curve::kCount); ++i) {
+    if (curve != kNames[i]) continue;
+    Activation f{static_cast<Curve>(i), a, b, {}};
+    if ((f.curve == Curve::kPrelu) != !slopes.is_none()) refuse("slopes go with prelu");
+    if (!slopes.is_none()) {
+      const Plain s = plain(slopes, 1, "slopes");
+      f.slopes.assign(s.data(), s.data() + s.size(0));
+    }
+    return f;
+  }
+  refuse("unknown curve");
+}
+
+py::tuple curve_names() {
+  return py::make_tuple(
+#define FASTDW_CURVE(name, Struct) name,
+#include "curves.inc"
+#undef FASTDW_CURVE
+      "clamp")[py::slice(0, -1, 1)];
+}
+
+void check_slopes(const Activation& f, ptrdiff_t channels) {
+  if (!f.slopes.empty() && static_cast<ptrdiff_t>(f.slopes.size()) != channels) refuse("slopes");
+}
+
+const KernelSet& chosen_set(const py::object& isa) {
+  return isa.is_none() ? active_kernel_set() : kernel_set(isa.cast<std::string>());
+}
+
+const float* checked_bias(const py::object& bias, ptrdiff_t channels) {
+  if (bias.is_none()) return nullptr;
+  const Plain p = plain(bias, 1, "bias");
+  if (p.size(0) != channels) refuse("bias");
+  return p.data();
+}
+
+std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object bias,
+                                                 const Activation& activation, py::object isa,
+                                                 py::object kernel_name) {
+  const Plain k = plain(kernel, 4, "kernel");
+  const KernelSet& set = chosen_set(isa);
+  const DwKernel* forced = nullptr;
+  if (!kernel_name.is_none()) {
+    const std::string name = kernel_name.cast<std::string>();
+    for (int i = 0; i < set.depthwise_count; ++i) {
+      const DwKernel& entry = set.depthwise[i];
+      const bool fits = entry.kernel == 0 ||
+                        (entry.kernel == k.size(0) && entry.kernel == k.size(1) && k.size(3) == 1);
+      if (name == entry.name && fits) forced = &entry;
+    }
+    if (!forced) refuse("kernel_name");
+  }
+  const ptrdiff_t outputs = checked_product(k.size(2), k.size(3));
+  check_slopes(activation, outputs);
+  return std::make_unique<DepthwiseWeights>(set, k.data(), checked_bias(bias, outputs), k.size(0), k.size(1),
+                                            k.size(2), k.size(3), activation, forced);
+}
+
+std::unique_ptr<PointwiseWeights> make_pointwise(py::handle kernel, py::object bias,
+                                                 const Activation& activation, py::object isa) {
+  const Plain k = plain(kernel, 2, "kernel");
+  check_slopes(activation, k.size(1));
+  return std::make_unique<PointwiseWeights>(chosen_set(isa), k.data(), checked_bias(bias, k.size(1)),
+                                            k.size(0), k.size(1), activation);
+}
+
+py::tuple depthwise_weights(const DepthwiseWeights& w) {
+  py::array_t<float> kernel({w.kernel_h, w.kernel_w, w.channels, w.multiplier}), bias(w.outputs());
+  w.unpack(kernel.mutable_data(), bias.mutable_data());
+  return py::make_tuple(kernel, bias);
+}
+
+py::tuple pointwise_weights(const PointwiseWeights& w) {
+  py::array_t<float> kernel({w.inputs, w.outputs}), bias(w.outputs);
+  w.unpack(kernel.mutable_data(), bias.mutable_data());
+  return py::make_tuple(kernel, bias);
+}
+
+Geometry make_geometry(const std::array<ptrdiff_t, 6>& g) {
+  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 32 >> (sizeof(ptrdiff_t) == 4 ? 2 : 0);
+  for (int i = 0; i < 6; ++i) {
+    if (g[static_cast<size_t>(i)] < (i < 4 ? 1 : 0) || g[static_cast<size_t>(i)] > kLargest) refuse("geometry");
+  }
+  return {g[0], g[1], g[2], g[3], g[4], g[5]};
+}
+
+double product(std::initializer_list<ptrdiff_t> factors) {
+  double p = 1;
+  for (const ptrdiff_t f : factors) p *= static_cast<double>(f);
+  return p;
+}
+
+// Runs f(first image, images) over all images, the GIL released where it pays.
+template <class F>
+void run(ptrdiff_t images, double macs_per_image, const F& f) {
+  const ptrdiff_t group = std::max<ptrdiff_t>(
+      1, static_cast<ptrdiff_t>(std::min(kMacsBetweenSignals / macs_per_image, static_cast<double>(images))));
+  for (ptrdiff_t first = 0; first < images; first += group) {
+    const ptrdiff_t count = std::min(group, images - first);
+    bool out_of_memory = false;
+    const auto guarded = [&] {
+      try {
+        f(first, count);
+      } catch (const std::bad_alloc&) {
+        out_of_memory = true;
+      }
+    };
+    if (macs_per_image * static_cast<double>(count) < kKeepGilMacs) {
+      guarded();
+    } else {
+      PyThreadState* state = PyEval_SaveThread();
+      guarded();
+      PyEval_RestoreThread(state);
+    }
+    if (out_of_memory) throw std::bad_alloc();
+    if (first + count < images && PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+}
+
+template <class T>
+View<T> images_of(View<T> v, ptrdiff_t first, ptrdiff_t count) {
+  if (v.data) v.data += first * v.image_stride;
+  v.images = count;
+  return v;
+}
+
+int checked_threads(int threads) {
+  if (threads < 1) refuse("num_threads");
+  return threads;
+}
+
+void run_depthwise(const DepthwiseWeights& w, py::handle x_array, py::handle out_array,
+                   const std::array<ptrdiff_t, 6>& g, const Activation* pre, int threads) {
+  const Input x = view<const float>(x_array, false, "x");
+  const Output out = view<float>(out_array, true, "out");
+  const Geometry geometry = make_geometry(g);
+  if (x.channels != w.channels || x.images != out.images) refuse("x");
+  if (out.channels != w.outputs()) refuse("out");
+  if (pre) check_slopes(*pre, w.channels);
+  checked_threads(threads);
+  const double macs = product({out.height, out.width, out.channels, w.taps()});
+  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
+    depthwise(DepthwiseOp(w, geometry, images_of(x, first, count), pre), images_of(out, first, count), threads);
+  });
+}
+
+Input residual_view(py::handle residual, const Output& out) {
+  if (residual.is_none()) return {};
+  const Input r = view<const float>(residual, false, "residual");
+  if (r.images != out.images || r.height != out.height || r.width != out.width || r.channels != out.channels) {
+    refuse("residual");
+  }
+  return r;
+}
+
+void run_pointwise(const PointwiseWeights& w, py::handle x_array, py::handle residual_array,
+                   py::handle out_array, int threads) {
+  const Input x = view<const float>(x_array, false, "x");
+  const Output out = view<float>(out_array, true, "out");
+  const Input residual = residual_view(residual_array, out);
+  if (x.channels != w.inputs || x.images != out.images) refuse("x");
+  if (out.channels != w.outputs || out.height != x.height || out.width != x.width) refuse("out");
+  checked_threads(threads);
+  const double macs = product({out.height, out.width, w.inputs, w.outputs});
+  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
+    pointwise({w, images_of(out, first, count), images_of(residual, first, count)}, images_of(x, first, count),
+              threads);
+  });
+}
+
+void run_separable(const DepthwiseWeights& dw, const PointwiseWeights& pw, py::handle x_array,
+                   py::handle residual_array, py::handle out_array, const std::array<ptrdiff_t, 6>& g,
+                   const Activation* pre, int threads) {
+  const Input x = view<const float>(x_array, false, "x");
+  const Output out = view<float>(out_array, true, "out");
+  const Input residual = residual_view(residual_array, out);
+  const Geometry geometry = make_geometry(g);
+  if (x.channels != dw.channels || x.images != out.images) refuse("x");
+  if (dw.outputs() != pw.inputs || &dw.set != &pw.set) refuse("pointwise");
+  if (out.channels != pw.outputs) refuse("out");
+  if (pre) check_slopes(*pre, dw.channels);
+  checked_threads(threads);
+  const double macs = product({out.height, out.width, pw.inputs}) *
+                      (static_cast<double>(dw.taps()) + static_cast<double>(pw.outputs));
+  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
+    separable(DepthwiseOp(dw, geometry, images_of(x, first, count), pre),
+              {pw, images_of(out, first, count), images_of(residual, first, count)}, threads);
+  });
+}
+
+std::vector<std::string> kernel_names(const std::string& isa) {
+  const KernelSet& set = kernel_set(isa);
+  std::vector<std::string> names;
+  for (int i = 0; i < set.depthwise_count; ++i) names.emplace_back(set.depthwise[i].name);
+  for (int vectors = 1; vectors <= set.max_panel_vectors; ++vectors) {
+    for (int pixels = 1; pixels <= set.tile_pixels[vectors - 1]; ++pixels) {
+      names.push_back("pwconv_" + std::to_string(pixels) + "x" + std::to_string(vectors));
+    }
+  }
+  return names;
+}
+
+py::dict config() {
+  using namespace py::literals;
+  const py::dict isas("built"_a = built_isas(), "supported"_a = supported_isas(),
+                      "active"_a = active_kernel_set().isa);
+#if defined(__clang__)
+  const std::string compiler = "Clang " __clang_version__;
+#else
+  const std::string compiler = "GCC " __VERSION__;
+#endif
+  return py::dict("version"_a = FASTDW_VERSION, "compiler"_a = compiler, "isas"_a = isas,
+                  "pool"_a = py::dict("threads"_a = pool_workers()));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  active_kernel_set();  // a wrong FASTDW_ISA fails the import
+
+  py::class_<Activation>(m, "Activation", py::is_final())
+      .def(py::init(&make_activation), py::arg("curve"),
+           py::arg("a") = -std::numeric_limits<float>::infinity(),
+           py::arg("b") = std::numeric_limits<float>::infinity(), py::arg("slopes") = py::none());
+
+  py::class_<DepthwiseWeights>(m, "Depthwise", py::is_final())
+      .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
+           py::arg("isa") = py::none(), py::arg("kernel_name") = py::none())
+      .def_property_readonly("nbytes", &DepthwiseWeights::nbytes)
+      .def_property_readonly("isa", [](const DepthwiseWeights& w) { return w.set.isa; })
+      .def("weights", &depthwise_weights);
+
+  py::class_<PointwiseWeights>(m, "Pointwise", py::is_final())
+      .def(py::init(&make_pointwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
+           py::arg("isa") = py::none())
+      .def_property_readonly("nbytes", &PointwiseWeights::nbytes)
+      .def_property_readonly("isa", [](const PointwiseWeights& w) { return w.set.isa; })
+      .def("weights", &pointwise_weights);
+
+  m.attr("curves") = curve_names();
+  m.def("depthwise", &run_depthwise, py::arg("weights"), py::arg("x"), py::arg("out"), py::arg("geometry"),
+        py::arg("pre_activation"), py::arg("num_threads"));
+  m.def("pointwise", &run_pointwise, py::arg("weights"), py::arg("x"), py::arg("residual"), py::arg("out"),
+        py::arg("num_threads"));
+  m.def("separable", &run_separable, py::arg("depthwise"), py::arg("pointwise"), py::arg("x"),
+        py::arg("residual"), py::arg("out"), py::arg("geometry"), py::arg("pre_activation"),
+        py::arg("num_threads"));
+  m.def("kernels", &kernel_names, py::arg("isa"));
+  m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
+  m.def("config", &config);
+  m.def("available_cpus", &available_cpus, py::arg("cgroup_root") = "/sys/fs/cgroup");
+}

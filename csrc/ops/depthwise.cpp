@@ -1,0 +1,252 @@
+#include "depthwise.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "../threads.h"
+
+namespace fastdw {
+
+// Input pixels by image coordinates: x itself, or a patch whose origin is shifted to look like it.
+struct DepthwiseOp::Source {
+  const float* origin;
+  ptrdiff_t row_stride, column_stride;
+};
+
+// A part of the kernel: whole columns, or a piece of one, since its weights must follow each other. It is the
+// whole kernel unless not even one pixel's input fits into a patch.
+struct DepthwiseOp::Taps {
+  ptrdiff_t row, rows, column, columns;
+};
+
+namespace {
+
+const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.depthwise_count - 1]; }
+
+const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g) {
+  if (w.forced) return *w.forced;
+  const bool square = w.kernel_h == w.kernel_w && g.stride_h == g.stride_w;
+  if (square && w.multiplier == 1 && g.dilation_h == 1 && g.dilation_w == 1) {
+    for (int i = 0; i < w.set.depthwise_count; ++i) {
+      const DwKernel& k = w.set.depthwise[i];
+      if (k.kernel == w.kernel_h && k.stride == g.stride_h) return k;
+    }
+  }
+  return generic_kernel(w.set);
+}
+
+// Bit i: coordinate first + i lies in [0, size), for i below count.
+uint32_t live_mask(ptrdiff_t first, ptrdiff_t count, ptrdiff_t size) {
+  uint32_t mask = 0;
+  for (ptrdiff_t i = 0; i < count; ++i) mask |= static_cast<uint32_t>(first + i >= 0 && first + i < size) << i;
+  return mask;
+}
+
+struct Range {
+  ptrdiff_t first, count;
+};
+
+// The part of an axis of the image under `outputs` windows of `extent`.
+Range input_range(ptrdiff_t first, ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t extent, ptrdiff_t size) {
+  const ptrdiff_t begin = std::clamp<ptrdiff_t>(first, 0, size);
+  const ptrdiff_t end = std::clamp<ptrdiff_t>(first + (outputs - 1) * stride + extent, begin, size);
+  return {begin, end - begin};
+}
+
+}  // namespace
+
+DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
+                         const Activation* pre_activation)
+    : weights(weights),
+      geometry(geometry),
+      x(x),
+      pre_activation(pre_activation),
+      kernel(choose_kernel(weights, geometry)) {}
+
+ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
+
+void DepthwiseOp::window(ptrdiff_t image, const Window& window, float* y, ptrdiff_t y_row_stride,
+                         ptrdiff_t y_column_stride, float* patch) const {
+  const Taps all{0, weights.kernel_h, 0, weights.kernel_w};
+  if (in_place()) {
+    tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride}, window, all, y, y_row_stride,
+          y_column_stride);
+  } else {
+    patched_window(image, window, all, y, y_row_stride, y_column_stride, patch);
+  }
+}
+
+void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Taps& taps, float* y,
+                                 ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, float* patch) const {
+  const Geometry& g = geometry;
+  const Range rows = input_range(window.row * g.stride_h - g.pad_top + taps.row * g.dilation_h, window.rows,
+                                 g.stride_h, (taps.rows - 1) * g.dilation_h + 1, x.height);
+  const Range columns =
+      input_range(window.column * g.stride_w - g.pad_left + taps.column * g.dilation_w, window.columns,
+                  g.stride_w, (taps.columns - 1) * g.dilation_w + 1, x.width);
+  const ptrdiff_t first_channel = window.channel / weights.multiplier;
+  const ptrdiff_t channels =
+      ceil_div(window.channel + window.channels, weights.multiplier) - first_channel;
+
+  if (rows.count * columns.count > kPatchFloats / channels) {
+    const auto halves = [&](Window first, Window second, Taps first_taps, Taps second_taps) {
+      patched_window(image, first, first_taps, y, y_row_stride, y_column_stride, patch);
+      float* rest = y + (second.row - window.row) * y_row_stride +
+                    (second.column - window.column) * y_column_stride + (second.channel - window.channel);
+      patched_window(image, second, second_taps, rest, y_row_stride, y_column_stride, patch);
+    };
+    Window first = window, second = window;
+    Taps first_taps = taps, second_taps = taps;
+    const auto halve = [](ptrdiff_t& at, ptrdiff_t& count, ptrdiff_t& half, ptrdiff_t unit) {
+      half = ceil_div(ceil_div(count, unit), 2) * unit;
+      at += half;
+      count -= half;
+    };
+    if (window.channels > weights.set.lanes) {
+      halve(second.channel, second.channels, first.channels, weights.set.lanes);
+    } else if (window.rows > kernel.rows) {
+      halve(second.row, second.rows, first.rows, kernel.rows);
+    } else if (window.columns > 1) {
+      halve(second.column, second.columns, first.columns, 1);
+    } else if (window.rows > 1) {
+      halve(second.row, second.rows, first.rows, 1);
+    } else if (taps.columns > 1) {
+      halve(second_taps.column, second_taps.columns, first_taps.columns, 1);
+    } else {
+      halve(second_taps.row, second_taps.rows, first_taps.rows, 1);
+    }
+    halves(first, second, first_taps, second_taps);
+    return;
+  }
+
+  copy_block(x.at(image, rows.first, columns.first, first_channel), layout_of(x), patch,
+             {columns.count * channels, channels, 1}, rows.count, columns.count, channels);
+  if (pre_activation) {
+    const Activation& f = *pre_activation;
+    const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + first_channel;
+    weights.set.curves[static_cast<int>(f.curve)](
+        {patch, channels, rows.count * columns.count, channels, f.a, f.b, slopes});
+  }
+  const float* origin =
+      patch - rows.first * columns.count * channels - columns.first * channels - first_channel;
+  tiles({origin, columns.count * channels, channels}, window, taps, y, y_row_stride, y_column_stride);
+}
+
+void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& taps, float* y,
+                        ptrdiff_t y_row_stride, ptrdiff_t y_column_stride) const {
+  const DepthwiseWeights& w = weights;
+  const Geometry& g = geometry;
+  const bool whole = taps.rows == w.kernel_h && taps.columns == w.kernel_w;
+  const bool last = taps.row + taps.rows == w.kernel_h && taps.column + taps.columns == w.kernel_w;
+  const DwKernel& k = whole ? kernel : generic_kernel(w.set);
+  const bool specialised = k.kernel != 0;
+  const Activation& f = w.activation;
+  const bool clamp = last && f.curve == Curve::kClamp;
+  const ptrdiff_t first_tap = taps.column * w.kernel_h + taps.row;
+
+  DwTile t{};
+  t.row_stride = source.row_stride;
+  t.column_stride = source.column_stride;
+  t.weights = w.block(window.channel) + w.bias_offset() + (1 + first_tap) * w.set.lanes;
+  t.bias_offset = -(1 + first_tap) * w.set.lanes;
+  t.block_stride = w.block_stride();
+  t.y_row_stride = y_row_stride;
+  t.y_column_stride = y_column_stride;
+  t.channels = window.channels;
+  t.accumulate = first_tap != 0;
+  t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
+  t.hi = clamp ? f.b : std::numeric_limits<float>::infinity();
+  t.kernel_h = taps.rows;
+  t.kernel_w = taps.columns;
+  t.stride = g.stride_w;
+  t.dilation_h = g.dilation_h;
+  t.dilation_w = g.dilation_w;
+  t.height = x.height;
+  t.width = x.width;
+  t.multiplier = w.multiplier;
+  t.first_channel = window.channel;
+
+  const ptrdiff_t extent_h = (taps.rows - 1) * g.dilation_h + 1;
+  const ptrdiff_t extent_w = (taps.columns - 1) * g.dilation_w + 1;
+  // A specialised tile knows one input channel an output channel, and finds it at x.
+  const float* origin = source.origin + (specialised ? window.channel : 0);
+  for (ptrdiff_t i = 0; i < window.rows; i += k.rows) {
+    t.rows = static_cast<int>(std::min<ptrdiff_t>(k.rows, window.rows - i));
+    t.first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
+    const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
+    const bool rows_inside = t.rows == k.rows && t.first_row >= 0 && t.first_row + input_rows <= x.height;
+    for (ptrdiff_t j = 0; j < window.columns; j += k.columns) {
+      t.columns = static_cast<int>(std::min<ptrdiff_t>(k.columns, window.columns - j));
+      t.first_column = (window.column + j) * g.stride_w - g.pad_left + taps.column * g.dilation_w;
+      const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
+      const bool inside = rows_inside && t.columns == k.columns && t.first_column >= 0 &&
+                          t.first_column + input_columns <= x.width;
+      t.x = origin + t.first_row * t.row_stride + t.first_column * t.column_stride;
+      t.y = y + i * y_row_stride + j * y_column_stride;
+      if (w.multiplier > 1) {
+        k.multiplied(t);
+      } else if (inside) {
+        k.interior(t);
+      } else {
+        if (specialised) {
+          t.live_input_rows = live_mask(t.first_row, input_rows, x.height);
+          t.live_input_columns = live_mask(t.first_column, input_columns, x.width);
+        }
+        k.border(t);
+      }
+      if (last && !clamp) {
+        const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
+        for (int row = 0; row < t.rows; ++row) {
+          w.set.curves[static_cast<int>(f.curve)](
+              {t.y + row * y_row_stride, y_column_stride, t.columns, t.channels, f.a, f.b, slopes});
+        }
+      }
+    }
+  }
+}
+
+void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
+  const ptrdiff_t taps = op.weights.taps(), lanes = op.weights.set.lanes;
+  const double macs = static_cast<double>(out.images) * static_cast<double>(out.height) *
+                      static_cast<double>(out.width) * static_cast<double>(out.channels) *
+                      static_cast<double>(taps);
+  threads = useful_threads(threads, macs);
+
+  // Blocks of whole rows where the output is written in place; else what the staging buffer holds.
+  const bool staged = !out.channels_side_by_side();
+  const ptrdiff_t tile_rows = op.kernel.rows;
+  Window block{};
+  block.channels = std::min(out.channels, ceil_div(64, lanes) * lanes);
+  block.columns = staged ? std::min<ptrdiff_t>(out.width, 64) : out.width;
+  const ptrdiff_t wanted = ceil_div(4 * threads, out.images * ceil_div(out.channels, block.channels));
+  block.rows = std::max(tile_rows, out.height / wanted / tile_rows * tile_rows);
+  if (staged) {
+    const ptrdiff_t most = kStagingFloats / (block.columns * block.channels) / tile_rows * tile_rows;
+    block.rows = std::clamp<ptrdiff_t>(block.rows, 1, std::max<ptrdiff_t>(most, 1));
+  }
+  const ptrdiff_t rows = ceil_div(out.height, block.rows), columns = ceil_div(out.width, block.columns);
+  const ptrdiff_t channels = ceil_div(out.channels, block.channels);
+  const ptrdiff_t patch = op.patch_floats();
+  parallel_for(threads, out.images * channels * rows * columns, patch + (staged ? kStagingFloats : 0),
+               [&](ptrdiff_t task, float* scratch) {
+                 Window w;
+                 w.column = task % columns * block.columns;
+                 w.columns = std::min(block.columns, out.width - w.column);
+                 w.row = task / columns % rows * block.rows;
+                 w.rows = std::min(block.rows, out.height - w.row);
+                 w.channel = task / columns / rows % channels * block.channels;
+                 w.channels = std::min(block.channels, out.channels - w.channel);
+                 const ptrdiff_t image = task / columns / rows / channels;
+                 float* y = out.at(image, w.row, w.column, w.channel);
+                 if (!staged) {
+                   op.window(image, w, y, out.row_stride, out.column_stride, scratch);
+                   return;
+                 }
+                 float* staging = scratch + patch;
+                 const Layout layout{w.columns * w.channels, w.channels, 1};
+                 op.window(image, w, staging, layout.row_stride, layout.column_stride, scratch);
+                 copy_block(staging, layout, y, layout_of(out), w.rows, w.columns, w.channels);
+               });
+}
+
+}  // namespace fastdw

@@ -1,0 +1,48 @@
+// The depthwise operator: which row, which border, which tile, which thread.
+#pragma once
+#include "../pack.h"
+#include "view.h"
+
+namespace fastdw {
+
+struct Geometry {
+  ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+};
+
+// A rectangle of output pixels, and a range of output channels that begins on a vector.
+struct Window {
+  ptrdiff_t row, rows, column, columns, channel, channels;
+};
+
+struct DepthwiseOp {
+  DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
+              const Activation* pre_activation);
+
+  // Computes a window into y, whose channels lie side by side, activation included. `patch` holds
+  // patch_floats() floats.
+  void window(ptrdiff_t image, const Window& window, float* y, ptrdiff_t y_row_stride,
+              ptrdiff_t y_column_stride, float* patch) const;
+
+  // What window() wants of scratch: none where x is read in place.
+  ptrdiff_t patch_floats() const;
+
+  const DepthwiseWeights& weights;
+  const Geometry geometry;
+  const Input x;
+  const Activation* const pre_activation;
+  const DwKernel& kernel;
+
+ private:
+  struct Source;
+  struct Taps;
+  bool in_place() const { return x.channels_side_by_side() && !pre_activation; }
+  void patched_window(ptrdiff_t image, const Window& window, const Taps& taps, float* y,
+                      ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, float* patch) const;
+  void tiles(const Source& source, const Window& window, const Taps& taps, float* y, ptrdiff_t y_row_stride,
+             ptrdiff_t y_column_stride) const;
+};
+
+// Throws std::bad_alloc, before it writes.
+void depthwise(const DepthwiseOp& op, const Output& out, int threads);
+
+}  // namespace fastdw

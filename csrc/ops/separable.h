@@ -1,0 +1,11 @@
+// The separable operator: depthwise and pointwise halves, fused block by block.
+#pragma once
+#include "depthwise.h"
+#include "pointwise.h"
+
+namespace fastdw {
+
+// Throws std::bad_alloc, before it writes.
+void separable(const DepthwiseOp& depthwise, const PointwiseOp& pointwise, int threads);
+
+}  // namespace fastdw

@@ -1,0 +1,47 @@
+// Arrays as the operators see them: four axes, any strides, counted in floats.
+#pragma once
+#include "../kernels.h"
+
+namespace fastdw {
+
+template <class T>
+struct View {
+  T* data;
+  ptrdiff_t images, height, width, channels;
+  ptrdiff_t image_stride, row_stride, column_stride, channel_stride;
+
+  T* at(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channel) const {
+    return data + image * image_stride + row * row_stride + column * column_stride + channel * channel_stride;
+  }
+  // Then kernels work in place; any other layout goes through a copy in cache, a block at a time.
+  bool channels_side_by_side() const { return channels == 1 || channel_stride == 1; }
+  // The pixels of an image form one row.
+  bool rows_in_line() const { return height == 1 || row_stride == width * column_stride; }
+};
+
+using Input = View<const float>;
+using Output = View<float>;
+
+// Copies rows × columns × channels between two layouts.
+struct Layout {
+  ptrdiff_t row_stride, column_stride, channel_stride;
+};
+void copy_block(const float* from, const Layout& from_layout, float* to, const Layout& to_layout,
+                ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels);
+
+template <class T>
+Layout layout_of(const View<T>& view) {
+  return {view.row_stride, view.column_stride, view.channel_stride};
+}
+
+// Scratch of a task, in floats: 256 KB in all. The separable operator's depthwise half takes half of it.
+constexpr ptrdiff_t kDepthwiseFloats = 32 * 1024;
+constexpr ptrdiff_t kPatchFloats = 16 * 1024;   // input of a block, where it cannot be read in place
+constexpr ptrdiff_t kStagingFloats = 16 * 1024;  // output of a block, where it cannot be written in place
+
+// Below this much arithmetic a thread costs more than it brings (some 4 µs).
+constexpr double kMacsPerThread = 200e3;
+
+int useful_threads(int threads, double macs);
+
+}  // namespace fastdw

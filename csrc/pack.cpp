@@ -1,0 +1,132 @@
+#include "pack.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+namespace fastdw {
+
+ptrdiff_t checked_product(ptrdiff_t a, ptrdiff_t b) {
+  constexpr ptrdiff_t kLargest = std::numeric_limits<ptrdiff_t>::max() / 256;
+  if (a < 0 || b < 0 || (b != 0 && a > kLargest / b)) throw std::bad_alloc();
+  return a * b;
+}
+
+FloatBuffer allocate_floats(ptrdiff_t count) {
+  const ptrdiff_t bytes = (checked_product(count, sizeof(float)) + 63) / 64 * 64;
+  FloatBuffer buffer(
+      static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(std::max<ptrdiff_t>(bytes, 64)))));
+  if (!buffer) throw std::bad_alloc();
+  return buffer;
+}
+
+DepthwiseWeights::DepthwiseWeights(const KernelSet& set, const float* kernel, const float* bias,
+                                   ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels,
+                                   ptrdiff_t multiplier, Activation activation, const DwKernel* forced)
+    : set(set),
+      kernel_h(kernel_h),
+      kernel_w(kernel_w),
+      channels(channels),
+      multiplier(multiplier),
+      activation(std::move(activation)),
+      forced(forced) {
+  const ptrdiff_t lanes = set.lanes, count = outputs();
+  packed = allocate_floats(checked_product(ceil_div(count, lanes), block_stride()));
+  for (ptrdiff_t c0 = 0; c0 < count; c0 += lanes) {
+    float* w = packed.get() + c0 / lanes * block_stride();
+    const ptrdiff_t live = std::min(lanes, count - c0);
+    if (multiplier > 1) {
+      for (ptrdiff_t i = 0; i < lanes; ++i) {
+        const ptrdiff_t last = std::min(c0 + i, count - 1);
+        const int32_t index = static_cast<int32_t>(last / multiplier - c0 / multiplier);
+        std::memcpy(w + i, &index, sizeof index);
+      }
+      w += lanes;
+    }
+    std::fill(w, w + (1 + taps()) * lanes, 0.0f);
+    if (bias) std::copy(bias + c0, bias + c0 + live, w);
+    for (ptrdiff_t dj = 0; dj < kernel_w; ++dj) {
+      for (ptrdiff_t di = 0; di < kernel_h; ++di) {
+        w += lanes;
+        const float* tap = kernel + (di * kernel_w + dj) * count + c0;
+        std::copy(tap, tap + live, w);
+      }
+    }
+  }
+}
+
+void DepthwiseWeights::unpack(float* kernel, float* bias) const {
+  const ptrdiff_t lanes = set.lanes, count = outputs();
+  for (ptrdiff_t c0 = 0; c0 < count; c0 += lanes) {
+    const float* w = block(c0) + bias_offset();
+    const ptrdiff_t live = std::min(lanes, count - c0);
+    std::copy(w, w + live, bias + c0);
+    for (ptrdiff_t dj = 0; dj < kernel_w; ++dj) {
+      for (ptrdiff_t di = 0; di < kernel_h; ++di) {
+        w += lanes;
+        std::copy(w, w + live, kernel + (di * kernel_w + dj) * count + c0);
+      }
+    }
+  }
+}
+
+ptrdiff_t DepthwiseWeights::nbytes() const {
+  const ptrdiff_t floats = ceil_div(outputs(), set.lanes) * block_stride();
+  return (floats + static_cast<ptrdiff_t>(activation.slopes.size())) * ptrdiff_t{sizeof(float)};
+}
+
+namespace {
+
+ptrdiff_t count_panels(const KernelSet& set, ptrdiff_t outputs) {
+  const ptrdiff_t vectors = ceil_div(outputs, set.lanes);
+  return std::max({ptrdiff_t{1}, vectors / set.panel_vectors, ceil_div(vectors, set.max_panel_vectors)});
+}
+
+}  // namespace
+
+PointwiseWeights::PointwiseWeights(const KernelSet& set, const float* kernel, const float* bias,
+                                   ptrdiff_t inputs, ptrdiff_t outputs, Activation activation)
+    : set(set),
+      inputs(inputs),
+      outputs(outputs),
+      panels(count_panels(set, outputs)),
+      activation(std::move(activation)) {
+  packed = allocate_floats(checked_product(vectors() * set.lanes, 1 + inputs));
+  for (ptrdiff_t i = 0; i < panels; ++i) {
+    const Panel p = panel(i);
+    const ptrdiff_t width = p.vectors * set.lanes;
+    float* w = packed.get() + (p.weights - packed.get());
+    for (ptrdiff_t k = -1; k < inputs; ++k, w += width) {
+      const float* row = k < 0 ? bias : kernel + k * outputs;
+      if (row) std::copy(row + p.first, row + p.first + p.channels, w);
+      std::fill(row ? w + p.channels : w, w + width, 0.0f);
+    }
+  }
+}
+
+void PointwiseWeights::unpack(float* kernel, float* bias) const {
+  for (ptrdiff_t i = 0; i < panels; ++i) {
+    const Panel p = panel(i);
+    const float* w = p.weights;
+    for (ptrdiff_t k = -1; k < inputs; ++k, w += p.vectors * set.lanes) {
+      std::copy(w, w + p.channels, (k < 0 ? bias : kernel + k * outputs) + p.first);
+    }
+  }
+}
+
+PointwiseWeights::Panel PointwiseWeights::panel(ptrdiff_t i) const {
+  const ptrdiff_t small = vectors() / panels, large = vectors() % panels;
+  const ptrdiff_t first_vector = i * small + std::min(i, large);
+  const ptrdiff_t first = first_vector * set.lanes;
+  const int count = static_cast<int>(small + (i < large));
+  return {first, std::min(outputs - first, ptrdiff_t{count} * set.lanes), count,
+          packed.get() + first * (1 + inputs)};
+}
+
+ptrdiff_t PointwiseWeights::nbytes() const {
+  const ptrdiff_t floats = vectors() * set.lanes * (1 + inputs);
+  return (floats + static_cast<ptrdiff_t>(activation.slopes.size())) * ptrdiff_t{sizeof(float)};
+}
+
+}  // namespace fastdw

@@ -1,0 +1,34 @@
+// The thread pool: independent tasks, dealt out one by one to the caller and to workers.
+//
+// Workers start when first needed, spin a few microseconds after a job, then sleep. One caller at a time has
+// the pool; another runs its tasks itself. A fork drops the pool: the child starts a new one when it needs it.
+#pragma once
+#include <cstddef>
+
+namespace fastdw {
+
+// A buffer of at least `floats` on a 64-byte border that the calling thread keeps; null where memory is short.
+float* thread_scratch(std::ptrdiff_t floats) noexcept;
+
+using Task = void (*)(const void* context, std::ptrdiff_t task, float* scratch);
+
+// Runs task(context, i, scratch) for i in 0 … tasks − 1 on at most `threads` threads, the caller among them;
+// each has `scratch_floats` of its own. Which thread runs what is left open, so tasks must not depend on each
+// other. Fewer threads run where no more can be started. Throws std::bad_alloc before the first task.
+void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,
+                  const void* context);
+
+template <class F>
+void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, const F& f) {
+  parallel_for(
+      threads, tasks, scratch_floats,
+      [](const void* context, std::ptrdiff_t task, float* scratch) {
+        (*static_cast<const F*>(context))(task, scratch);
+      },
+      &f);
+}
+
+// Workers started so far in this process.
+int pool_workers() noexcept;
+
+}  // namespace fastdw
