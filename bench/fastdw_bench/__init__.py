@@ -1,0 +1,1 @@
+"""Command-line benchmark of fastdw: `fastdw-bench`, or `python -m fastdw_bench`."""

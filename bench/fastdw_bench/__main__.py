@@ -1,0 +1,282 @@
+"""The command line: `fastdw-bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import compare, machine, peers, presets, report, text
+from . import document as doc
+from .document import Document
+from .layers import OPS, Layer, parse_layer
+from .run import Settings, pin, problems, run, start
+
+_DESCRIPTION = "Measure depthwise-separable convolution. Without a command: a tour of one minute."
+_TOUR = ("mobilenet_v1", "mobilenet_v2")
+
+_FAILED, _INTERRUPTED = 1, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 1 when fastdw failed a check or `compare` found a regression; 2 for wrong arguments;
+        130 after an interrupt.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        return int(options.command(options))
+    except ValueError as error:
+        parser.exit(2, f"fastdw-bench: {error}\n")
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("fastdw-bench", description=_DESCRIPTION)
+    parser.set_defaults(command=_tour)
+    commands = parser.add_subparsers(title="commands", metavar="")
+    _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
+
+    info = commands.add_parser("info", help="show the machine and the kernels in use")
+    info.add_argument("--format", choices=("text", "json"), default="text")
+    info.set_defaults(command=_info)
+
+    comparison = commands.add_parser("compare", help="compare two results of run")
+    comparison.add_argument("before", type=Path)
+    comparison.add_argument("after", type=Path)
+    comparison.add_argument("--engine", default="fastdw", help="whose times (default: fastdw)")
+    comparison.add_argument(
+        "--relative-to", metavar="ENGINE", help="divide by the times of another engine"
+    )
+    comparison.add_argument(
+        "--threshold", type=float, default=0.03, help="smallest change that counts (default: 0.03)"
+    )
+    comparison.set_defaults(command=_compare)
+
+    page = commands.add_parser("report", help="make one page of all results in a folder")
+    page.add_argument("folder", type=Path)
+    page.set_defaults(command=_report)
+    return parser
+
+
+_RUN = "Measure fastdw, and other engines in turn with it, on layers of known networks."
+_LAYER = (
+    "a layer as [name=]HxWxC[,kK][,sS][,dD][,mM][,pP][,fF][,activation]: input size, kernel size, "
+    "stride, dilation, depth multiplier, padding, filters; 56x56x128,k3,s2,f256,relu6/relu6"
+)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_run)
+    which = parser.add_argument_group("what")
+    which.add_argument(
+        "--preset",
+        action="append",
+        choices=presets.PRESETS,
+        default=[],
+        help="layers of a network, or a list (default: blocks32); may be repeated",
+    )
+    which.add_argument("--layer", action="append", default=[], metavar="NOTATION", help=_LAYER)
+    which.add_argument("--op", choices=OPS, help="only this operator; halves of blocks count")
+    which.add_argument("--width", type=float, default=1.0, help="width multiplier of a network")
+    which.add_argument("--resolution", type=int, help="image size of a network")
+    which.add_argument("--batch", type=_positive, default=1)
+    which.add_argument(
+        "--data-format",
+        choices=("NHWC", "NCHW"),
+        default="NHWC",
+        help="of fastdw; the other engines get the layout that they like best",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--threads", type=_numbers, default=(1,), metavar="N[,N]")
+    how.add_argument("--cpus", type=machine.parse_cpus, metavar="0,2-3", help="run on these only")
+    how.add_argument("--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}")
+    how.add_argument("--repetitions", type=_positive, default=30, help="rounds (default: 30)")
+    how.add_argument(
+        "--min-time", type=float, default=0.01, help="seconds of a batch (default: 0.01)"
+    )
+    how.add_argument("--cold-cache", action="store_true", help="empty the caches before each call")
+    how.add_argument(
+        "--check", action=argparse.BooleanOptionalAction, default=True, help="compare results first"
+    )
+    how.add_argument(
+        "--limits", action=argparse.BooleanOptionalAction, default=True, help="measure the machine"
+    )
+    where = parser.add_argument_group("where to")
+    where.add_argument("--format", choices=text.FORMATS, default="table")
+    where.add_argument("--output", type=Path, help="a file; .json, .md or .csv sets the format")
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.cpus:
+        pin(options.cpus)
+    settings = Settings(
+        threads=options.threads,
+        batch=options.batch,
+        data_format=options.data_format,
+        peers=tuple(peers.select(options.peers)),
+        repetitions=options.repetitions,
+        min_time=options.min_time,
+        cold_cache=options.cold_cache,
+        check=options.check,
+        limits=options.limits,
+    )
+    layers = _layers(options)
+    document = start(settings)
+    run(document, layers, settings, _progress)
+    _progress("")
+    _write(document, options.output, options.format)
+    for warning in document["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    return _status(document)
+
+
+def _layers(options: argparse.Namespace) -> list[Layer]:
+    names = options.preset or ([] if options.layer else ["blocks32"])
+    layers = [
+        layer
+        for name in names
+        for layer in presets.preset(name, options.width, options.resolution)
+    ]
+    layers += [parse_layer(notation) for notation in options.layer]
+    if options.op:
+        layers = [layer.half(options.op) for layer in layers if layer.has(options.op)]
+    if not layers:
+        msg = f"no layer has a {options.op} half"
+        raise ValueError(msg)
+    return layers
+
+
+def _tour(options: argparse.Namespace) -> int:
+    del options
+    settings = Settings(repetitions=15, min_time=0.005)
+    layers = [layer for name in _TOUR for layer in presets.preset(name) if layer.has("separable")]
+    document = start(settings)
+    run(document, layers, settings, _progress)
+    _progress("")
+    _write(document, None, "table")
+    for warning in document["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print("\nNext: fastdw-bench run --help; engines to compare with:", ", ".join(peers.NAMES))
+    return _status(document)
+
+
+def _status(document: Document) -> int:
+    failures = problems(document)
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    if not document["complete"]:
+        return _INTERRUPTED
+    return _FAILED if failures else 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    document = start(Settings())
+    if options.format == "json":
+        print(json.dumps(document["environment"], indent=1))
+        return 0
+    print("\n".join(text.header(document)))
+    for key, value in document["environment"]["machine"].items():
+        print(f"{key}: {_plain(value)}")
+    for warning in document["warnings"]:
+        print(f"warning: {warning}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    before, after = doc.load(options.before), doc.load(options.after)
+    for difference in compare.differences(before, after):
+        print(f"warning: {difference}", file=sys.stderr)
+    verdicts = compare.compare(
+        before,
+        after,
+        engine=options.engine,
+        relative_to=options.relative_to,
+        threshold=options.threshold,
+    )
+    if not verdicts:
+        msg = f"the two results have no layer of {options.engine} in common"
+        raise ValueError(msg)
+    table = [["layer", "shape", "threads", "before", "after", "ratio", "p", "verdict"]]
+    table += [
+        [
+            *(v.name, v.layer, str(v.threads)),
+            *(f"{v.before:.4g}", f"{v.after:.4g}", f"{v.ratio:.3f}", f"{v.p_value:.1e}", v.verdict),
+        ]
+        for v in verdicts
+    ]
+    print(text.aligned(table))
+    mean = doc.geometric_mean([v.ratio for v in verdicts])
+    counts = ", ".join(
+        f"{sum(v.verdict == word for v in verdicts)} {word}" for word in ("faster", "same", "slower")
+    )
+    print(f"geometric mean {mean:.3f}; {counts}")
+    return _FAILED if any(v.verdict == "slower" for v in verdicts) else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    for path in report.write(options.folder):
+        print(path)
+    return 0
+
+
+def _write(document: Document, path: Path | None, style: str) -> None:
+    if path:
+        style = {".json": "json", ".md": "markdown", ".csv": "csv"}.get(path.suffix, style)
+    content = _rendered(document, style)
+    if path:
+        path.write_text(content + "\n")
+    else:
+        print(content)
+
+
+def _rendered(document: Document, style: str) -> str:
+    if style == "json":
+        return json.dumps(document, indent=1)
+    if style == "csv":
+        return text.as_csv(document).rstrip("\n")
+    table = text.results(document)
+    body = text.markdown(table) if style == "markdown" else text.aligned(table)
+    paragraphs = ["\n".join(text.header(document)), body, "\n".join(text.summary(document))]
+    return "\n\n".join(paragraphs)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "unknown"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "unknown"
+    return str(value)
+
+
+def _positive(argument: str) -> int:
+    number = int(argument)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _numbers(argument: str) -> tuple[int, ...]:
+    return tuple(_positive(part) for part in argument.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

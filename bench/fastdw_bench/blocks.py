@@ -1,0 +1,88 @@
+"""A layer with weights and an image, and the check of a result against the reference."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fastdw import reference
+
+from .layers import Layer
+
+F32 = npt.NDArray[np.float32]
+
+# Float32 sums of any order stay below 1e-5 here, float16 or bfloat16 arithmetic is above 3e-4.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Arrays of a layer: NHWC image, (kh, kw, C, m) and (C·m, F) kernels, a bias a half.
+
+    Arrays of a half that the layer lacks are empty.
+    """
+
+    layer: Layer
+    x: F32
+    depthwise_kernel: F32
+    depthwise_bias: F32
+    pointwise_kernel: F32
+    bias: F32
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        return (len(self.x), *self.layer.output_size, self.layer.output_channels)
+
+    @functools.cached_property
+    def expected(self) -> npt.NDArray[np.float64]:
+        """The result by `fastdw.reference`, NHWC."""
+        layer = self.layer
+        windows = {
+            "strides": layer.strides,
+            "padding": layer.padding,
+            "dilation_rate": layer.dilation,
+        }
+        y: npt.NDArray[np.float64] = np.asarray(self.x, np.float64)
+        if layer.kernel:
+            y = reference.depthwise_conv2d(
+                y,
+                self.depthwise_kernel,
+                bias=self.depthwise_bias,
+                activation=layer.depthwise_activation,
+                **windows,
+            )
+        if layer.filters:
+            y = reference.pointwise_conv2d(
+                y, self.pointwise_kernel, bias=self.bias, activation=layer.activation
+            )
+        return y
+
+    def error(self, y: npt.NDArray[np.float32]) -> float:
+        """Largest deviation from the reference, relative to its largest value."""
+        if y.shape != self.output_shape:
+            return float("inf")
+        scale = np.abs(self.expected).max()
+        deviation = np.abs(y - self.expected).max()
+        return float(deviation / scale) if np.isfinite(deviation) else float("inf")
+
+
+def make_block(layer: Layer, batch: int = 1, seed: int = 0) -> Block:
+    """Draw weights and an image; the values spread by about 1 in every half."""
+    rng = np.random.default_rng(seed)
+
+    def normal(shape: tuple[int, ...], spread: float = 1.0) -> F32:
+        return (spread * rng.standard_normal(shape)).astype(np.float32)
+
+    kh, kw = layer.kernel or (0, 0)
+    filters, middle = layer.filters or 0, layer.depthwise_channels
+    return Block(
+        layer,
+        normal((batch, layer.height, layer.width, layer.channels)),
+        normal((kh, kw, layer.channels, layer.multiplier), 1 / max(1, kh * kw) ** 0.5),
+        normal((middle if kh else 0,), 0.1),
+        normal((middle, filters), 1 / middle**0.5),
+        normal((filters,), 0.1),
+    )

@@ -1,0 +1,131 @@
+"""The result of a run, as JSON.
+
+::
+
+    format, version     "fastdw-bench", 1
+    complete            false when the run was interrupted
+    started             local time, ISO 8601
+    environment         machine (machine.describe), fastdw (fastdw.show_config), engines (versions)
+    settings            the options of the run
+    limits              [{threads, engine, gflops, layer}]
+    bandwidth           [{bytes, threads, gb_per_second}]
+    rows                [{name, layer, threads, batch, macs, bytes, results}], where `results` has
+                        for each engine either {seconds, low, high, samples, variant, error}
+                        or {problem}
+    disturbance         {others, stolen}, in cores
+    warnings            sentences
+
+`layer` is in the notation of `layers`, `macs` and `bytes` are for the batch, `seconds` is the
+median of `samples`, `low` and `high` are its quartiles, `error` is the deviation from the reference
+relative to its largest value, or null when it was not checked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from .layers import Layer, parse_layer
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+FORMAT = "fastdw-bench"
+VERSION = 1
+
+
+def new(started: str, environment: dict[str, Any], settings: dict[str, Any]) -> Document:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "complete": False,
+        "started": started,
+        "environment": environment,
+        "settings": settings,
+        "limits": [],
+        "bandwidth": [],
+        "rows": [],
+        "disturbance": {},
+        "warnings": [],
+    }
+
+
+def result(samples: list[float], variant: str, error: float | None) -> dict[str, Any]:
+    low, median, high = statistics.quantiles(samples, n=4) if len(samples) > 1 else samples * 3
+    return {
+        "seconds": median,
+        "low": low,
+        "high": high,
+        "samples": samples,
+        "variant": variant,
+        "error": error,
+    }
+
+
+def layer_of(row: Row) -> Layer:
+    return parse_layer(f"{row['name']}={row['layer']}")
+
+
+def seconds(row: Row, engine: str) -> float | None:
+    """Median time of an engine, None where it has none."""
+    value = row["results"].get(engine, {}).get("seconds")
+    return None if value is None else float(value)
+
+
+def engines(document: Document) -> list[str]:
+    """Every engine of the rows, fastdw first."""
+    found = {name: None for row in document["rows"] for name in row["results"]}
+    return sorted(found, key=lambda name: not is_own(name))
+
+
+def is_own(engine: str) -> bool:
+    """Whether it is fastdw itself, on whatever instruction set."""
+    return engine.partition(" ")[0] == "fastdw"
+
+
+def limit(document: Document, threads: int) -> float | None:
+    """Measured limit in FLOP/s, None where it was not measured."""
+    found = [1e9 * x["gflops"] for x in document["limits"] if x["threads"] == threads]
+    return max(found, default=None)
+
+
+def best_peer(row: Row) -> tuple[str, float] | None:
+    times = {name: seconds(row, name) for name in row["results"] if not is_own(name)}
+    known = {name: time for name, time in times.items() if time is not None}
+    if not known:
+        return None
+    name = min(known, key=known.__getitem__)
+    return name, known[name]
+
+
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def save(document: Document, path: Path) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def load(path: Path) -> Document:
+    """Read a result.
+
+    Raises
+    ------
+    ValueError
+        When the file is no result, or of a newer version.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ValueError(msg) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        msg = f"{path} is no result of {FORMAT}"
+        raise ValueError(msg)
+    if document.get("version") != VERSION:
+        msg = f"{path} has version {document.get('version')}, this program reads {VERSION}"
+        raise ValueError(msg)
+    return document

@@ -1,0 +1,275 @@
+"""What is measured: layers in a short notation.
+
+::
+
+    [name=]HxWxC[,kK][,sS][,dD][,mM][,pP][,fF][,activation][*times]
+
+Height, width and channels of the input come first. A kernel size `k` makes a depthwise layer, a
+number of filters `f` a pointwise one, both a separable block: the depthwise half, then the
+pointwise half. `s` is the stride, `d` the dilation, `m` the depth multiplier, `p` the padding
+("same", "valid", "same_lower" or a number of pixels). k, s and d are one number or HxW. A block
+has two activations, `relu6/linear`. `*times` says how often the layer occurs in its network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+
+OPS = ("depthwise", "pointwise", "separable")
+ACTIVATIONS = (
+    "linear",
+    "relu",
+    "relu6",
+    "hard_sigmoid",
+    "hard_swish",
+    "sigmoid",
+    "swish",
+    "tanh",
+    "gelu",
+    "gelu_tanh",
+)
+PADDINGS = ("same", "valid", "same_lower")
+
+_SIZES = re.compile(r"(\d+)x(\d+)x(\d+)")
+_FIELD = re.compile(r"([ksdmfp])(.+)")
+_NUMBERS = re.compile(r"(\d+)(?:x(\d+))?")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A depthwise, pointwise or separable layer, without its weights.
+
+    Without a `kernel` (height, width) there is no depthwise half, without `filters` no pointwise
+    half. `depthwise_activation` and `activation` belong to the halves.
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    kernel: Pair | None = None
+    filters: int | None = None
+    depthwise_activation: str = "linear"
+    activation: str = "linear"
+    strides: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    multiplier: int = 1
+    padding: str | int = "same"
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kernel is None and self.filters is None:
+            msg = f"layer {self.name!r} has neither a kernel size (k3) nor filters (f64)"
+            raise ValueError(msg)
+        numbers = (
+            *(self.height, self.width, self.channels, self.multiplier, self.times),
+            *(self.strides + self.dilation + (self.kernel or ())),
+            *(() if self.filters is None else (self.filters,)),
+            *self.output_size,
+        )
+        if min(numbers) < 1:
+            msg = f"layer {self.name!r} has a size below 1, or an empty output"
+            raise ValueError(msg)
+
+    @property
+    def op(self) -> str:
+        if self.kernel is None:
+            return "pointwise"
+        return "depthwise" if self.filters is None else "separable"
+
+    @property
+    def pads(self) -> Pads:
+        """Rows above and below the image, columns left and right of it."""
+        return self._axis_pads(0), self._axis_pads(1)
+
+    def _axis_pads(self, axis: int) -> Pair:
+        if self.kernel is None or self.padding == "valid":
+            return 0, 0
+        if isinstance(self.padding, int):
+            return self.padding, self.padding
+        size, stride = (self.height, self.width)[axis], self.strides[axis]
+        total = max((-(-size // stride) - 1) * stride + self._extent(axis) - size, 0)
+        less, more = total // 2, total - total // 2
+        return (less, more) if self.padding == "same" else (more, less)
+
+    def _extent(self, axis: int) -> int:
+        return 1 if self.kernel is None else (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    @property
+    def output_size(self) -> Pair:
+        """Height and width of the output."""
+        height, width = (
+            (size + sum(self._axis_pads(axis)) - self._extent(axis)) // self.strides[axis] + 1
+            for axis, size in enumerate((self.height, self.width))
+        )
+        return height, width
+
+    @property
+    def depthwise_channels(self) -> int:
+        """Channels between the halves."""
+        return self.channels * self.multiplier
+
+    @property
+    def output_channels(self) -> int:
+        return self.depthwise_channels if self.filters is None else self.filters
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image; a window at the border counts as a full one."""
+        height, width = self.output_size
+        taps = self.kernel[0] * self.kernel[1] if self.kernel else 0
+        return height * width * self.depthwise_channels * (taps + (self.filters or 0))
+
+    @property
+    def num_weights(self) -> int:
+        taps = self.kernel[0] * self.kernel[1] + 1 if self.kernel else 0
+        mixing = (self.depthwise_channels + 1) * self.filters if self.filters else 0
+        return self.depthwise_channels * taps + mixing
+
+    @property
+    def activation_bytes(self) -> int:
+        """Input and output of one image."""
+        height, width = self.output_size
+        inputs = self.height * self.width * self.channels
+        return 4 * (inputs + height * width * self.output_channels)
+
+    @property
+    def compulsory_bytes(self) -> int:
+        """Input, weights and output of one image: what moves even if nothing moves twice."""
+        return self.activation_bytes + 4 * self.num_weights
+
+    def has(self, op: str) -> bool:
+        """Whether the layer is this operator, or a block with such a half."""
+        return op in (self.op, *(OPS[:2] if self.op == "separable" else ()))
+
+    def half(self, op: str) -> Layer:
+        """Return the layer itself, or one half of a separable block.
+
+        Raises
+        ------
+        ValueError
+            When the layer has no such half.
+        """
+        if op == self.op:
+            return self
+        if not self.has(op):
+            msg = f"layer {self} has no {op} half"
+            raise ValueError(msg)
+        if op == "depthwise":
+            return dataclasses.replace(self, filters=None, activation="linear")
+        height, width = self.output_size
+        return Layer(
+            self.name,
+            height,
+            width,
+            self.depthwise_channels,
+            filters=self.filters,
+            activation=self.activation,
+            times=self.times,
+        )
+
+    def __str__(self) -> str:
+        text = f"{self.height}x{self.width}x{self.channels}"
+        if self.kernel:
+            text += ",k" + _short(self.kernel)
+            text += ",s" + _short(self.strides) if self.strides != (1, 1) else ""
+            text += ",d" + _short(self.dilation) if self.dilation != (1, 1) else ""
+            text += f",m{self.multiplier}" if self.multiplier > 1 else ""
+            text += f",p{self.padding}" if self.padding != "same" else ""
+        text += f",f{self.filters}" if self.filters else ""
+        return f"{text},{self.activations}" + (f"*{self.times}" if self.times > 1 else "")
+
+    @property
+    def activations(self) -> str:
+        if self.op == "separable":
+            return f"{self.depthwise_activation}/{self.activation}"
+        return self.depthwise_activation if self.op == "depthwise" else self.activation
+
+
+def parse_layer(notation: str) -> Layer:
+    """Read a layer in the notation of this module.
+
+    Raises
+    ------
+    ValueError
+        Naming the part that it cannot read.
+    """
+    name, _, rest = notation.strip().rpartition("=")
+    fields, _, times = rest.partition("*")
+    sizes, *options = fields.split(",")
+    match = _SIZES.fullmatch(sizes)
+    if not match:
+        msg = f"{notation!r} does not begin with HxWxC, as in 56x56x128,k3,s2,f256,relu6/relu6"
+        raise ValueError(msg)
+    height, width, channels = map(int, match.groups())
+    values: dict[str, str] = {}
+    activations: list[str] = []
+    for option in options:
+        field = _FIELD.fullmatch(option)
+        if set(option.split("/")) <= set(ACTIVATIONS) and not activations:
+            activations = option.split("/")
+        elif field and field[1] not in values:
+            values[field[1]] = field[2]
+        else:
+            msg = f"{option!r} in {notation!r} is no field, or stands there twice"
+            raise ValueError(msg)
+    kernel = _pair(values["k"]) if "k" in values else None
+    filters = _number(values["f"]) if "f" in values else None
+    first, second = _per_half(activations, notation, has_kernel=kernel is not None, filters=filters)
+    return Layer(
+        name or rest,
+        height,
+        width,
+        channels,
+        kernel,
+        filters,
+        first,
+        second,
+        strides=_pair(values.get("s", "1")),
+        dilation=_pair(values.get("d", "1")),
+        multiplier=_number(values.get("m", "1")),
+        padding=_padding(values.get("p", "same")),
+        times=_number(times or "1"),
+    )
+
+
+def _per_half(
+    activations: list[str], notation: str, *, has_kernel: bool, filters: int | None
+) -> tuple[str, str]:
+    halves = int(has_kernel) + int(filters is not None)
+    if not activations:
+        activations = ["linear"] * halves
+    if len(activations) != halves:
+        msg = f"{notation!r} has {halves} halves, but {len(activations)} activations"
+        raise ValueError(msg)
+    if halves == 2:
+        return activations[0], activations[1]
+    return (activations[0], "linear") if has_kernel else ("linear", activations[0])
+
+
+def _padding(text: str) -> str | int:
+    return text if text in PADDINGS else _number(text)
+
+
+def _pair(text: str) -> Pair:
+    match = _NUMBERS.fullmatch(text)
+    if not match:
+        msg = f"{text!r} is neither a number nor HxW"
+        raise ValueError(msg)
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        msg = f"{text!r} is not a number"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _short(pair: Pair) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"

@@ -1,0 +1,138 @@
+"""ncnn: a network of one or two layers in its text and binary formats, float32 throughout.
+
+The input is given planar, and packed into each of the vector widths that ncnn has; it takes the
+one of its CPU without a conversion.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..blocks import F32, Block
+from .base import Prepared, Unsupported
+from .onnx_model import depthwise_weights, pointwise_weights
+from .onnxruntime import planar
+
+NAME = "ncnn"
+PACKAGES = ("ncnn",)
+
+_MAGIC = 7767517
+_PACKS = (16, 8, 4, 1)
+
+# Parameters of a convolution that fuse an activation into it: 9 is its kind, 10 its numbers.
+_FUSED = {
+    "linear": "",
+    "relu": "9=1",
+    "relu6": "9=3 -23310=2,0.0,6.0",
+    "sigmoid": "9=4",
+    "hard_swish": "9=6 -23310=2,0.166666667,0.5",
+}
+_LAYERS = {
+    "swish": "Swish",
+    "tanh": "TanH",
+    "gelu": "GELU",
+    "hard_sigmoid": "HardSigmoid 0=0.166666667 1=0.5",
+}
+
+
+def prepare(block: Block, threads: int) -> list[Prepared]:
+    if len(block.x) > 1:
+        msg = "one image a call"
+        raise Unsupported(msg)
+    ncnn: Any = import_module("ncnn")
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_vulkan_compute = False
+    net.opt.use_packing_layout = True
+    for option in (
+        *("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"),
+        *("use_bf16_packed", "use_bf16_storage", "use_int8_inference"),
+    ):
+        setattr(net.opt, option, False)
+    net.opt.blob_allocator = blob_allocator = ncnn.PoolAllocator()
+    net.opt.workspace_allocator = workspace_allocator = ncnn.PoolAllocator()
+    with tempfile.TemporaryDirectory() as folder:
+        text, weights = Path(folder) / "block.param", Path(folder) / "block.bin"
+        text.write_text(_param(block))
+        weights.write_bytes(_bin(block))
+        if net.load_param(str(text)) or net.load_model(str(weights)):
+            msg = "ncnn refuses the network"
+            raise RuntimeError(msg)
+    keep = (blob_allocator, workspace_allocator)
+    packs = [pack for pack in _PACKS if block.layer.channels % pack == 0]
+    return [_prepared(ncnn, net, block, pack, keep) for pack in packs]
+
+
+def _prepared(ncnn: Any, net: Any, block: Block, pack: int, keep: object) -> Prepared:
+    # A Mat only points to the array it is made from, and so does its clone.
+    image = planar(block.x)[0]
+    x = ncnn.Mat(image)
+    if pack > 1:
+        x = ncnn.convert_packing(x, pack)
+    last: list[Any] = [None]
+
+    def run() -> None:
+        extractor = net.create_extractor()
+        extractor.input("x", x)
+        # Type 1 leaves the result packed.
+        last[0] = extractor.extract("y", 1)[1]
+
+    def output() -> F32:
+        planes = np.array(ncnn.convert_packing(last[0], 1))
+        return planes.reshape(1, *planes.shape).transpose(0, 2, 3, 1)
+
+    return Prepared(run, output, f"pack {pack}", (image, keep))
+
+
+def _param(block: Block) -> str:
+    layer = block.layer
+    lines = ["Input input 0 1 x"]
+    if layer.kernel:
+        (top, bottom), (left, right) = layer.pads
+        numbers = {
+            0: layer.depthwise_channels,
+            **{1: layer.kernel[1], 11: layer.kernel[0]},
+            **{2: layer.dilation[1], 12: layer.dilation[0]},
+            **{3: layer.strides[1], 13: layer.strides[0]},
+            **{4: left, 15: right, 14: top, 16: bottom},
+            **{5: 1, 6: block.depthwise_kernel.size, 7: layer.channels},
+        }
+        _add(lines, "ConvolutionDepthWise", numbers, layer.depthwise_activation)
+    if layer.filters:
+        numbers = {0: layer.filters, 1: 1, 5: 1, 6: block.pointwise_kernel.size}
+        _add(lines, "Convolution", numbers, layer.activation)
+    lines[-1] = lines[-1].replace(f" v{len(lines) - 1}", " y")
+    return "\n".join([str(_MAGIC), f"{len(lines)} {len(lines)}", *lines]) + "\n"
+
+
+def _add(lines: list[str], kind: str, numbers: dict[int, int], activation: str) -> None:
+    parameters = " ".join(f"{key}={value}" for key, value in numbers.items())
+    _add_layer(lines, f"{kind} {parameters} {_FUSED.get(activation, '')}")
+    if activation in _LAYERS:
+        _add_layer(lines, _LAYERS[activation])
+    elif activation not in _FUSED:
+        msg = f"no layer for {activation}"
+        raise Unsupported(msg)
+
+
+def _add_layer(lines: list[str], layer: str) -> None:
+    """Append a layer that reads the blob before it."""
+    kind, _, parameters = layer.partition(" ")
+    number = len(lines)
+    before = f"v{number - 1}" if number > 1 else "x"
+    lines.append(f"{kind} l{number} 1 1 {before} v{number} {parameters}".rstrip())
+
+
+def _bin(block: Block) -> bytes:
+    """Kernels, each behind a zero that says float32, and biases."""
+    parts: list[bytes] = []
+    if block.layer.kernel:
+        parts += [bytes(4), depthwise_weights(block).tobytes(), block.depthwise_bias.tobytes()]
+    if block.layer.filters:
+        parts += [bytes(4), pointwise_weights(block).tobytes(), block.bias.tobytes()]
+    return b"".join(parts)

@@ -1,0 +1,108 @@
+"""A block as an ONNX model, for the engines that read it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..blocks import F32, Block
+from .base import Unsupported
+
+# Operators as an exporter writes them, on a value x and the constants 0 and 6.
+_ACTIVATIONS = {
+    "relu": [("Relu", "x")],
+    "relu6": [("Clip", "x zero six")],
+    "sigmoid": [("Sigmoid", "x")],
+    "tanh": [("Tanh", "x")],
+    "hard_swish": [("HardSwish", "x")],
+    "swish": [("Sigmoid", "x"), ("Mul", "x y")],
+}
+
+
+def onnx_model(block: Block) -> Any:
+    """Write the block as a ModelProto in NCHW, with one input "x" and one output "y"."""
+    onnx: Any = import_module("onnx")
+    helper, layer = onnx.helper, block.layer
+    chain = _Chain(helper)
+    constants = {"zero": np.float32(0), "six": np.float32(6)}
+    if layer.kernel:
+        weights = depthwise_weights(block)
+        chain.add("Conv", "x dw_kernel dw_bias", **_conv_attributes(block))
+        chain.activate(layer.depthwise_activation)
+        constants |= {"dw_kernel": weights, "dw_bias": block.depthwise_bias}
+    if layer.filters:
+        chain.add("Conv", "x pw_kernel pw_bias", kernel_shape=[1, 1])
+        chain.activate(layer.activation)
+        constants |= {"pw_kernel": pointwise_weights(block), "pw_bias": block.bias}
+    chain.nodes[-1].output[0] = "y"
+    used = {name for node in chain.nodes for name in node.input}
+    graph = helper.make_graph(
+        chain.nodes,
+        "block",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, _planar(block.x.shape))],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, _planar(block.output_shape))],
+        [
+            onnx.numpy_helper.from_array(np.asarray(value), name)
+            for name, value in constants.items()
+            if name in used
+        ],
+    )
+    # Versions of 2022, which all engines read.
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def depthwise_weights(block: Block) -> F32:
+    """The kernel as (C·m, 1, kh, kw)."""
+    kh, kw, channels, multiplier = block.depthwise_kernel.shape
+    flat = block.depthwise_kernel.reshape(kh, kw, channels * multiplier)
+    return np.ascontiguousarray(flat.transpose(2, 0, 1)[:, None])
+
+
+def pointwise_weights(block: Block) -> F32:
+    """The kernel as (F, C·m, 1, 1)."""
+    return np.ascontiguousarray(block.pointwise_kernel.T)[:, :, None, None]
+
+
+def _conv_attributes(block: Block) -> dict[str, Any]:
+    layer = block.layer
+    (top, bottom), (left, right) = layer.pads
+    return {
+        "kernel_shape": layer.kernel,
+        "group": layer.channels,
+        "strides": layer.strides,
+        "dilations": layer.dilation,
+        "pads": [top, left, bottom, right],
+    }
+
+
+def _planar(shape: tuple[int, ...]) -> list[int]:
+    n, height, width, channels = shape
+    return [n, channels, height, width]
+
+
+class _Chain:
+    """Nodes one after the other; "x" in the inputs of a node is the value before it."""
+
+    def __init__(self, helper: Any) -> None:
+        self._helper = helper
+        self._last = "x"
+        self.nodes: list[Any] = []
+
+    def add(self, op: str, inputs: str, **attributes: Any) -> None:
+        names = [self._last if name == "x" else name for name in inputs.split()]
+        self._last = f"v{len(self.nodes)}"
+        self.nodes.append(self._helper.make_node(op, names, [self._last], **attributes))
+
+    def activate(self, activation: str) -> None:
+        if activation == "linear":
+            return
+        if activation not in _ACTIVATIONS:
+            msg = f"no operator for {activation}"
+            raise Unsupported(msg)
+        before = self._last
+        for op, inputs in _ACTIVATIONS[activation]:
+            # "y" is the result of the node before.
+            names = [before if n == "x" else self._last if n == "y" else n for n in inputs.split()]
+            self.add(op, " ".join(names))

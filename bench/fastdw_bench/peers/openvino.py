@@ -1,0 +1,60 @@
+"""OpenVINO: the ONNX model, float32 arithmetic, with NCHW tensors and with NHWC tensors."""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from typing import Any
+
+from ..blocks import F32, Block
+from .base import Prepared
+from .onnx_model import onnx_model
+from .onnxruntime import channels_last, planar
+
+NAME = "openvino"
+PACKAGES = ("openvino", "onnx")
+
+
+def prepare(block: Block, threads: int) -> list[Prepared]:
+    return [_prepared(block, threads, layout) for layout in ("NHWC", "NCHW")]
+
+
+def _prepared(block: Block, threads: int, layout: str) -> Prepared:
+    openvino: Any = import_module("openvino")
+    core = openvino.Core()
+    model = core.read_model(model=onnx_model(block).SerializeToString(), weights=b"")
+    if layout == "NHWC":
+        model = _with_channels_last(openvino, model)
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+        },
+    )
+    request = compiled.create_infer_request()
+    x = block.x if layout == "NHWC" else planar(block.x)
+    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+
+    def output() -> F32:
+        y: F32 = request.get_output_tensor().data
+        return y if layout == "NHWC" else channels_last(y)
+
+    # infer() of the Python class copies the results into a dict, that of its base does not.
+    return Prepared(functools.partial(_infer, request), output, layout, keep=x)
+
+
+def _infer(request: Any) -> None:
+    request.start_async()
+    request.wait()
+
+
+def _with_channels_last(openvino: Any, model: Any) -> Any:
+    steps = openvino.preprocess.PrePostProcessor(model)
+    for port in (steps.input(), steps.output()):
+        port.tensor().set_layout(openvino.Layout("NHWC"))
+        port.model().set_layout(openvino.Layout("NCHW"))
+    return steps.build()

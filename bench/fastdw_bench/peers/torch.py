@@ -1,0 +1,92 @@
+"""PyTorch: a frozen TorchScript of the functional calls, channels_last and NCHW."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..blocks import F32, Block
+from .base import Prepared
+from .onnx_model import depthwise_weights, pointwise_weights
+
+NAME = "torch"
+PACKAGES = ("torch",)
+
+
+def prepare(block: Block, threads: int) -> list[Prepared]:
+    torch: Any = import_module("torch")
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("highest")
+    layouts = {"NHWC": torch.channels_last, "NCHW": torch.contiguous_format}
+    return [_prepared(torch, block, name, layout) for name, layout in layouts.items()]
+
+
+def _prepared(torch: Any, block: Block, name: str, layout: Any) -> Prepared:
+    x = torch.from_numpy(block.x).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    # The passes run in the first calls, so that no timed call pays for them.
+    with torch.inference_mode():
+        module = _module(torch, block).eval().to(memory_format=layout)
+        traced = torch.jit.freeze(torch.jit.trace(module, x, check_trace=False))
+        optimised = torch.jit.optimize_for_inference(traced)
+        for _ in range(3):
+            optimised(x)
+    last: list[Any] = []
+
+    def run() -> None:
+        with torch.inference_mode():
+            last[:] = [optimised(x)]
+
+    def output() -> F32:
+        y: F32 = last[0].permute(0, 2, 3, 1).contiguous().numpy()
+        return y
+
+    return Prepared(run, output, name)
+
+
+def _module(torch: Any, block: Block) -> Any:
+    layer, nn = block.layer, torch.nn
+    steps = []
+    if layer.kernel:
+        (top, bottom), (left, right) = layer.pads
+        even = top == bottom and left == right
+        if not even:
+            steps.append(nn.ZeroPad2d((left, right, top, bottom)))
+        depthwise = nn.Conv2d(
+            layer.channels,
+            layer.depthwise_channels,
+            layer.kernel,
+            layer.strides,
+            padding=(top, left) if even else 0,
+            dilation=layer.dilation,
+            groups=layer.channels,
+        )
+        _fill(torch, depthwise, depthwise_weights(block), block.depthwise_bias)
+        steps += [depthwise, *_activation(nn, layer.depthwise_activation)]
+    if layer.filters:
+        pointwise = nn.Conv2d(layer.depthwise_channels, layer.filters, 1)
+        _fill(torch, pointwise, pointwise_weights(block), block.bias)
+        steps += [pointwise, *_activation(nn, layer.activation)]
+    return nn.Sequential(*steps)
+
+
+def _fill(torch: Any, convolution: Any, weights: F32, bias: F32) -> None:
+    convolution.weight.data = torch.from_numpy(weights)
+    convolution.bias.data = torch.from_numpy(np.ascontiguousarray(bias))
+
+
+def _activation(nn: Any, name: str) -> list[Any]:
+    modules: dict[str, Callable[[], Any]] = {
+        "relu": nn.ReLU,
+        "relu6": nn.ReLU6,
+        "hard_sigmoid": nn.Hardsigmoid,
+        "hard_swish": nn.Hardswish,
+        "sigmoid": nn.Sigmoid,
+        "swish": nn.SiLU,
+        "tanh": nn.Tanh,
+        "gelu": nn.GELU,
+        "gelu_tanh": lambda: nn.GELU("tanh"),
+    }
+    return [] if name == "linear" else [modules[name]()]
