@@ -1,0 +1,41 @@
+"""Depthwise-separable convolution for NumPy arrays, in hand-written SIMD.
+
+>>> import numpy as np
+>>> from fastdw import separable_conv2d
+>>> y = separable_conv2d(x, depthwise_kernel, pointwise_kernel, padding="same")
+"""
+
+try:
+    from fastdw import _core
+except ImportError as error:
+    _msg = (
+        "fastdw's compiled module fastdw._core is missing or does not fit this Python; "
+        "build and install the package with pip (in a checkout: pip install .)"
+    )
+    raise ImportError(_msg) from error
+
+from fastdw import reference
+from fastdw._batch_norm import BatchNorm
+from fastdw._config import get_num_threads, set_num_threads, show_config, threads
+from fastdw._depthwise import DepthwiseConv2D
+from fastdw._functional import depthwise_conv2d, pointwise_conv2d, separable_conv2d
+from fastdw._pointwise import PointwiseConv2D
+from fastdw._separable import SeparableConv2D
+
+__version__: str = _core.config()["version"]
+
+__all__ = [
+    "BatchNorm",
+    "DepthwiseConv2D",
+    "PointwiseConv2D",
+    "SeparableConv2D",
+    "__version__",
+    "depthwise_conv2d",
+    "get_num_threads",
+    "pointwise_conv2d",
+    "reference",
+    "separable_conv2d",
+    "set_num_threads",
+    "show_config",
+    "threads",
+]

@@ -1,0 +1,88 @@
+"""Activations as the user names them, turned into the numbers of the core."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastdw import _core
+from fastdw._arguments import came, number, vector
+
+if TYPE_CHECKING:
+    from fastdw._typing import ActivationInput
+
+_CLAMPS = {"linear": (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+_ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}
+_PARAMETERS = {
+    "clip": ("lo", "hi"),
+    "leaky_relu": ("slope",),
+    "elu": ("alpha",),
+    "prelu": ("slopes",),
+}
+_CURVES = tuple(name for name in _core.curves if name not in _PARAMETERS)
+_NONZERO_AT_ZERO = ("sigmoid", "hard_sigmoid")
+
+_FLOAT32_MAX = float.fromhex("0x1.fffffep+127")
+
+
+class Activation(NamedTuple):
+    """An accepted activation."""
+
+    argument: ActivationInput
+    """What the user may pass to get it again; None where it changes nothing."""
+    core: _core.Activation
+    zero_at_zero: bool
+
+
+def parse_activation(name: str, value: object, channels: int) -> Activation:
+    """Check the argument `name`; `channels` is the length of prelu's slopes."""
+    curve, parameters = _split(name, value)
+    if curve in _CLAMPS:
+        return _clamp(None if curve == "linear" else curve, *_CLAMPS[curve])
+    if curve == "clip":
+        lo, hi = (
+            number(f"{name} {key}", p)
+            for key, p in zip(_PARAMETERS[curve], parameters, strict=True)
+        )
+        if not lo <= hi:
+            msg = f"{name} clip needs lo <= hi, got lo={lo}, hi={hi}"
+            raise ValueError(msg)
+        return _clamp((curve, lo, hi), lo, hi)
+    if curve == "prelu":
+        slopes = vector(f"{name} prelu slopes", parameters[0], channels).copy()
+        slopes.flags.writeable = False
+        return Activation((curve, slopes), _core.Activation(curve, slopes=slopes), True)
+    if curve in _PARAMETERS:
+        slope = number(f"{name} {_PARAMETERS[curve][0]}", parameters[0])
+        if not abs(slope) <= _FLOAT32_MAX:
+            msg = f"{name} {_PARAMETERS[curve][0]} must be a finite float32, got {slope}"
+            raise ValueError(msg)
+        if curve == "leaky_relu" and slope == 0:  # 0 * -inf is no number
+            return _clamp("relu", *_CLAMPS["relu"])
+        return Activation((curve, slope), _core.Activation(curve, slope), True)
+    return Activation(curve, _core.Activation(curve), curve not in _NONZERO_AT_ZERO)
+
+
+def _clamp(argument: ActivationInput, lo: float, hi: float) -> Activation:
+    return Activation(argument, _core.Activation("clamp", lo, hi), lo <= 0 <= hi)
+
+
+def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:
+    """The name of the function, and as many parameters as it takes."""
+    if value is None:
+        return "linear", ()
+    head, *parameters = value if isinstance(value, (tuple, list)) and value else (value,)
+    if not isinstance(head, str):
+        msg = f"{name} must be None, a str or a tuple that begins with one, got {came(value)}"
+        raise TypeError(msg)
+    curve = _ALIASES.get(head, head)
+    if curve not in (*_CLAMPS, *_CURVES, *_PARAMETERS):
+        known = sorted({*_CLAMPS, *_CURVES, *_ALIASES, *_PARAMETERS})
+        msg = f"{name} must be None or one of {', '.join(known)}, got {head!r}"
+        raise ValueError(msg)
+    wanted = _PARAMETERS.get(curve, ())
+    if len(parameters) != len(wanted):
+        form = f"({', '.join((repr(head), *wanted))})" if wanted else repr(head)
+        msg = f"{name} must be given as {form}, got {came(value)}"
+        raise ValueError(msg)
+    return curve, tuple(parameters)

@@ -1,0 +1,229 @@
+"""Checks of the arguments that every operator takes, and the words that explain a refusal.
+
+A wrong Python type or dtype is a TypeError; a wrong shape, value, flag or overlap a ValueError.
+"""
+
+from __future__ import annotations
+
+import numbers
+import operator
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray, Float32
+
+FLOAT32 = np.dtype(np.float32)
+FLOATS = (FLOAT32, np.dtype(np.float64))
+INT64_MAX = 2**63 - 1
+MAX_THREADS = 1024
+
+_DATA_FORMATS = {
+    "NHWC": "NHWC",
+    "channels_last": "NHWC",
+    "NCHW": "NCHW",
+    "channels_first": "NCHW",
+}
+
+# Enough for every layout that slicing and transposing make; beyond it an overlap is assumed.
+_OVERLAP_WORK = 100_000
+
+
+def came(value: object) -> str:
+    """The offending value in a message: its type, and the value where that is short."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} with shape {value.shape}"
+    return f"{type(value).__name__} {reprlib.repr(value)}"
+
+
+def integer(name: str, value: object, low: int, high: int = INT64_MAX) -> int:
+    """An int in low...high; a bool is none."""
+    if isinstance(value, (bool, np.bool_)):
+        msg = f"{name} must be an int, got {came(value)}"
+        raise TypeError(msg)
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        msg = f"{name} must be an int, got {came(value)}"
+        raise TypeError(msg) from None
+    if not low <= number <= high:
+        bound = f"at least {low}" if number < low else f"at most {high}"
+        msg = f"{name} must be {bound}, got {reprlib.repr(number)}"
+        raise ValueError(msg)
+    return number
+
+
+def number(name: str, value: object) -> float:
+    """A real number as a float; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        msg = f"{name} must be a number, got {came(value)}"
+        raise TypeError(msg)
+    try:
+        return float(value)
+    except OverflowError:
+        msg = f"{name} must fit into a float, got {came(value)}"
+        raise ValueError(msg) from None
+
+
+def data_format(value: object) -> str:
+    """ "NHWC" or "NCHW"."""
+    if not isinstance(value, str):
+        msg = f"data_format must be a str, got {came(value)}"
+        raise TypeError(msg)
+    if value not in _DATA_FORMATS:
+        msg = f"data_format must be one of {', '.join(map(repr, _DATA_FORMATS))}, got {value!r}"
+        raise ValueError(msg)
+    return _DATA_FORMATS[value]
+
+
+def num_threads(value: object) -> int:
+    return integer("num_threads", value, 1, MAX_THREADS)
+
+
+def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOAT32,)) -> AnyArray:
+    """`value` as a plain ndarray of one of the dtypes, without a copy."""
+    array = value if type(value) is np.ndarray else _view(name, value)
+    if array.dtype not in dtypes:
+        wanted = " or ".join(dtype.name for dtype in dtypes)
+        msg = (
+            f"{name} must be an array of native {wanted}, got dtype {array.dtype.str!r} "
+            f"({array.dtype}); convert it with .astype(np.float32)"
+        )
+        raise TypeError(msg)
+    return array
+
+
+def _view(name: str, value: object) -> AnyArray:
+    if isinstance(value, np.matrix):
+        msg = f"{name} must not be a np.matrix, which has always two axes; pass an ndarray"
+        raise ValueError(msg)
+    if isinstance(value, np.ma.MaskedArray):
+        msg = f"{name} must not be a MaskedArray; fill it first, with .filled(value)"
+        raise TypeError(msg)
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if getattr(value, "requires_grad", False) is True:
+        msg = f"{name} is a tensor that requires grad; pass {name}.detach()"
+        raise TypeError(msg)
+    try:
+        return np.asarray(memoryview(value))  # type: ignore[arg-type]
+    except TypeError:
+        if not hasattr(value, "__dlpack__"):
+            msg = (
+                f"{name} must be a NumPy array, or an object with the buffer protocol or "
+                f"__dlpack__, got {came(value)}"
+            )
+            raise TypeError(msg) from None
+    except (BufferError, ValueError) as error:
+        msg = f"NumPy cannot view {name} ({type(value).__name__}): {error}"
+        raise TypeError(msg) from error
+    try:
+        return np.from_dlpack(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # each exporter has its own: BufferError, RuntimeError, ...
+        msg = f"NumPy cannot view {name} ({type(value).__name__}) without a copy: {error}"
+        raise TypeError(msg) from error
+
+
+def vector(
+    name: str, value: object, length: int, dtypes: tuple[np.dtype[Any], ...] = (FLOAT32,)
+) -> AnyArray:
+    """A 1-D array of `length` entries."""
+    array = as_array(name, value, dtypes)
+    if array.shape != (length,):
+        msg = f"{name} must have shape ({length},), one entry a channel, got {array.shape}"
+        raise ValueError(msg)
+    return array
+
+
+def depthwise_kernel(value: object) -> Float32:
+    """(kh, kw, C, m); three axes mean m = 1."""
+    kernel = as_array("depthwise_kernel", value)
+    if kernel.ndim not in (3, 4) or 0 in kernel.shape:
+        msg = (
+            "depthwise_kernel must have shape (kh, kw, C, m) or (kh, kw, C), "
+            f"each at least 1, got {kernel.shape}"
+        )
+        raise ValueError(msg)
+    return kernel[..., None] if kernel.ndim == 3 else kernel
+
+
+def pointwise_kernel(value: object) -> Float32:
+    """(Cin, F); four axes must begin with (1, 1)."""
+    kernel = as_array("pointwise_kernel", value)
+    if kernel.ndim == 4 and kernel.shape[:2] == (1, 1):
+        kernel = kernel[0, 0]
+    if kernel.ndim != 2 or 0 in kernel.shape:
+        msg = (
+            "pointwise_kernel must have shape (1, 1, Cin, F) or (Cin, F), "
+            f"each at least 1, got {kernel.shape}"
+        )
+        raise ValueError(msg)
+    return kernel
+
+
+def nhwc(array: AnyArray, channels_first: bool) -> AnyArray:
+    """The view that the core takes: four axes in the order (n, h, w, c)."""
+    if array.ndim == 3:
+        array = array[None]
+    return array.transpose(0, 2, 3, 1) if channels_first else array
+
+
+def readable(array: AnyArray) -> AnyArray:
+    """`array`, or its copy where floats do not lie on multiples of their size."""
+    return array if array.flags.aligned else array.copy()
+
+
+def dense(array: AnyArray) -> AnyArray:
+    """`array`, or its aligned C-contiguous copy."""
+    return np.require(array, requirements=("C", "A"))
+
+
+def residual(value: object, shape: tuple[int, ...]) -> Float32:
+    array = as_array("residual", value)
+    if array.shape != shape:
+        msg = f"residual must have the output's shape {shape}, got {array.shape}"
+        raise ValueError(msg)
+    return array
+
+
+def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
+    """`value` as a plain ndarray that the core may fill."""
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        msg = f"out must be a NumPy array, got {came(value)}"
+        raise TypeError(msg)
+    if value.dtype != FLOAT32:
+        msg = f"out must be of native float32, got dtype {value.dtype.str!r} ({value.dtype})"
+        raise TypeError(msg)
+    if value.shape != shape:
+        msg = f"out must have the output's shape {shape}, got {value.shape}"
+        raise ValueError(msg)
+    flags = value.flags
+    if not (flags.writeable and flags.aligned and flags.c_contiguous):
+        msg = (
+            "out must be writeable, aligned and C-contiguous, got "
+            f"writeable={flags.writeable}, aligned={flags.aligned}, "
+            f"c_contiguous={flags.c_contiguous}"
+        )
+        raise ValueError(msg)
+    for name, array in inputs.items():
+        if array is not None:
+            apart(value, name, array)
+    return np.asarray(value)
+
+
+def apart(out: AnyArray, name: str, array: AnyArray) -> None:
+    """Refuse an `out` that shares memory with an input."""
+    if np.may_share_memory(out, array) and _shares_memory(out, array):
+        msg = f"out must not overlap any input, but it shares memory with {name}"
+        raise ValueError(msg)
+
+
+def _shares_memory(a: AnyArray, b: AnyArray) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
+    except (RuntimeError, OverflowError):  # TooHardError is a RuntimeError
+        return True

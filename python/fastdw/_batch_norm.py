@@ -1,0 +1,155 @@
+"""BatchNorm as an argument, and its folding into the weights before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from fastdw import _converters
+from fastdw._arguments import FLOATS, as_array, came, number, vector
+from fastdw._immutable import Immutable
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray, ArrayInput, Float32, Float64, Number
+
+
+@final
+class BatchNorm(Immutable):
+    """The inference form of a batch normalisation.
+
+    ``y = (x - mean) * gamma / sqrt(variance + epsilon) + beta``, one entry of each vector a
+    channel. Operators fold it into their weights in float64 and round once to float32.
+
+    Parameters
+    ----------
+    gamma, beta : ndarray, (channels,), float32 or float64, or None
+        Scale and offset; None is 1 and 0.
+    mean, variance : ndarray, (channels,), float32 or float64
+        Moving statistics. They are referred to, as `gamma` and `beta` are, not copied.
+    epsilon : float
+        Added to the variance. It has no default because the frameworks disagree: Keras takes
+        1e-3, PyTorch and ONNX 1e-5.
+
+    Raises
+    ------
+    TypeError
+        For another type or dtype, and for no mean or variance.
+    ValueError
+        For unequal lengths, a negative variance or epsilon, an entry that is not finite, or
+        variance + epsilon = 0.
+
+    References
+    ----------
+    ``keras.layers.BatchNormalization``, ``torch.nn.BatchNorm2d``, ONNX ``BatchNormalization``.
+    """
+
+    __slots__ = ("beta", "epsilon", "gamma", "mean", "variance")
+
+    gamma: AnyArray | None
+    beta: AnyArray | None
+    mean: AnyArray
+    variance: AnyArray
+    epsilon: float
+
+    def __init__(
+        self,
+        gamma: ArrayInput | None,
+        beta: ArrayInput | None,
+        mean: ArrayInput,
+        variance: ArrayInput,
+        epsilon: Number,
+    ) -> None:
+        moving_mean = as_array("mean", mean, FLOATS)
+        if moving_mean.ndim != 1:
+            msg = f"mean must have one axis, got shape {moving_mean.shape}"
+            raise ValueError(msg)
+        channels = len(moving_mean)
+        self._set(
+            gamma=None if gamma is None else vector("gamma", gamma, channels, FLOATS),
+            beta=None if beta is None else vector("beta", beta, channels, FLOATS),
+            mean=moving_mean,
+            variance=vector("variance", variance, channels, FLOATS),
+            epsilon=number("epsilon", epsilon),
+        )
+        self._scale_and_beta()
+
+    @classmethod
+    def from_keras(cls, layer: object) -> BatchNorm:
+        """Take the weights of a Keras ``BatchNormalization``, by its attributes.
+
+        Parameters
+        ----------
+        layer : keras.layers.BatchNormalization
+            A built layer over the channels, of Keras 2 or 3.
+
+        Raises
+        ------
+        TypeError
+            For another kind of object.
+        ValueError
+            For a layer without weights, or over several axes.
+        """
+        return cls(*_converters.keras_batch_norm(layer))
+
+    @classmethod
+    def from_torch(cls, module: object) -> BatchNorm:
+        """Take the weights of a ``torch.nn.BatchNorm2d``, by its attributes.
+
+        Parameters
+        ----------
+        module : torch.nn.BatchNorm2d
+            A module with running statistics; the result is its form in evaluation mode.
+
+        Raises
+        ------
+        TypeError
+            For another kind of object.
+        ValueError
+            For a module without running statistics.
+        """
+        return cls(*_converters.torch_batch_norm(module))
+
+    @property
+    def vectors(self) -> tuple[AnyArray | None, AnyArray | None, AnyArray, AnyArray]:
+        """gamma, beta, mean and variance."""
+        return self.gamma, self.beta, self.mean, self.variance
+
+    @np.errstate(all="ignore")
+    def _scale_and_beta(self) -> tuple[Float64, Float64]:
+        """gamma / sqrt(variance + epsilon), and beta; the arrays may have changed, so check."""
+        for name in ("gamma", "beta", "mean", "variance"):
+            array = getattr(self, name)
+            if array is not None and not np.isfinite(array).all():
+                msg = f"{name} must be finite, got {came(array)} with NaN or Inf"
+                raise ValueError(msg)
+        if not 0 <= self.epsilon < np.inf:
+            msg = f"epsilon must be finite and at least 0, got {self.epsilon}"
+            raise ValueError(msg)
+        variance = self.variance.astype(np.float64)
+        if (variance < 0).any():
+            msg = f"variance must not be negative, got {variance.min()}"
+            raise ValueError(msg)
+        if (variance + self.epsilon == 0).any():
+            msg = "variance + epsilon must be above 0, got 0"
+            raise ValueError(msg)
+        gamma = 1.0 if self.gamma is None else self.gamma.astype(np.float64)
+        beta = np.zeros_like(variance) if self.beta is None else self.beta.astype(np.float64)
+        return gamma / np.sqrt(variance + self.epsilon), beta
+
+    @np.errstate(all="ignore")
+    def fold(self, kernel: Float32, bias: Float32 | None) -> tuple[Float32, Float32]:
+        """Kernel and bias that give the same as kernel, bias, then this.
+
+        The output channels of `kernel`, one or two axes, come last.
+        """
+        scale, beta = self._scale_and_beta()
+        folded = (kernel.reshape(-1, len(scale)) * scale).reshape(kernel.shape)
+        shift = (0.0 if bias is None else bias) - self.mean.astype(np.float64)
+        return folded.astype(np.float32), (shift * scale + beta).astype(np.float32)
+
+    def __repr__(self) -> str:
+        return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BatchNorm, (*self.vectors, self.epsilon)

@@ -1,0 +1,159 @@
+"""Threads, and what the package was built with and runs on."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, overload
+
+from fastdw import _core
+from fastdw._arguments import MAX_THREADS, came, num_threads
+
+_process_threads: int | None = None
+_this_thread = threading.local()
+
+
+def set_num_threads(n: int) -> None:
+    """Set the process's default number of threads for one call.
+
+    Parameters
+    ----------
+    n : int
+        1 ... 1024. More than there are cores are really started.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no int, and for one outside the range.
+
+    See Also
+    --------
+    threads : a number for the calling thread alone.
+    """
+    global _process_threads
+    _process_threads = num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Number of threads that a call from this thread uses unless it is told another.
+
+    The first of these that is set: ``threads(n)`` around the call, `set_num_threads`, the
+    environment variables ``FASTDW_NUM_THREADS`` and ``OMP_NUM_THREADS`` (of a list the first), and
+    the smallest of affinity mask, cgroup quota and cores.
+
+    Returns
+    -------
+    int
+        1 ... 1024.
+    """
+    return getattr(_this_thread, "threads", None) or _process_threads or _initial_threads()
+
+
+def threads(n: int) -> AbstractContextManager[None]:
+    """Use `n` threads in the calls that the calling thread makes inside a ``with`` block.
+
+    Parameters
+    ----------
+    n : int
+        1 ... 1024.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no int, and for one outside the range.
+
+    Examples
+    --------
+    >>> with fastdw.threads(1):
+    ...     y = layer(x)
+    """
+    return _threads(num_threads(n))
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = getattr(_this_thread, "threads", None)
+    _this_thread.threads = n
+    try:
+        yield
+    finally:
+        _this_thread.threads = before
+
+
+def _count(text: str) -> int | None:
+    """A number of threads from the environment; None for anything else."""
+    digits = text.strip().lstrip("0")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(MAX_THREADS))):
+        return None
+    return int(digits) if int(digits) <= MAX_THREADS else None
+
+
+def _environment_threads() -> int | None:
+    text = os.environ.get("FASTDW_NUM_THREADS", "")
+    count = _count(text)
+    if text and count is None:
+        msg = f"FASTDW_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, got {text!r}"
+        raise RuntimeError(msg)
+    return count or _count(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])
+
+
+_ENVIRONMENT_THREADS = _environment_threads()
+
+
+@functools.cache
+def _initial_threads() -> int:
+    # Not at import: it reads files.
+    return _ENVIRONMENT_THREADS or min(_core.available_cpus(), MAX_THREADS)
+
+
+@overload
+def show_config(mode: Literal["text"] = ...) -> None: ...
+@overload
+def show_config(mode: Literal["dict"]) -> dict[str, Any]: ...
+def show_config(mode: str = "text") -> dict[str, Any] | None:
+    """Show version, compiler, instruction sets, kernels and threads.
+
+    Parameters
+    ----------
+    mode : {"text", "dict"}
+        Print it, or return it.
+
+    Returns
+    -------
+    dict or None
+        ``version``, ``compiler``, ``isas`` (``built`` and ``supported``, best first, and the
+        ``active`` one), ``kernels`` (of the active instruction set), ``pool`` (``threads``: worker
+        threads started so far) and ``threads``, which is `get_num_threads`; None for "text".
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another mode.
+    """
+    if not isinstance(mode, str):
+        msg = f"mode must be a str, got {came(mode)}"
+        raise TypeError(msg)
+    if mode not in ("text", "dict"):
+        msg = f"mode must be 'text' or 'dict', got {mode!r}"
+        raise ValueError(msg)
+    config = _core.config()
+    config |= {
+        "kernels": _core.kernels(config["isas"]["active"]),
+        "threads": get_num_threads(),
+    }
+    if mode == "dict":
+        return config
+    for name, value in config.items():
+        if isinstance(value, dict):
+            for key, part in value.items():
+                print(f"{name}.{key}: {_words(part)}")
+        else:
+            print(f"{name}: {_words(value)}")
+    return None
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

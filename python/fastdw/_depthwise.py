@@ -1,0 +1,188 @@
+"""The depthwise layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from fastdw import _arguments as check
+from fastdw import _converters, _core
+from fastdw._batch_norm import BatchNorm
+from fastdw._geometry import window
+from fastdw._layers import Layer, converted, half
+
+if TYPE_CHECKING:
+    from fastdw._core import Geometry
+    from fastdw._geometry import Window
+    from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+
+
+@final
+class DepthwiseConv2D(Layer):
+    """A depthwise convolution with its weights prepared; see `depthwise_conv2d`.
+
+    Immutable, thread-safe, picklable, and independent of the arrays that it was built from.
+
+    Parameters
+    ----------
+    depthwise_kernel : ndarray, (kh, kw, C, m) or (kh, kw, C), float32
+        One filter for each of the `m` outputs of each channel.
+    strides, padding, data_format, dilation_rate, bias, batch_norm, activation
+        As in `depthwise_conv2d`.
+
+    Raises
+    ------
+    TypeError
+        For a wrong Python type or dtype.
+    ValueError
+        For a wrong shape or value.
+
+    See Also
+    --------
+    depthwise_conv2d : the same in one call.
+
+    References
+    ----------
+    ``keras.layers.DepthwiseConv2D``.
+    """
+
+    __slots__ = ("_depthwise",)
+
+    _depthwise: _core.Depthwise
+    _window: Window
+
+    def __init__(
+        self,
+        depthwise_kernel: ArrayInput,
+        strides: Ints = 1,
+        padding: PaddingInput = "valid",
+        data_format: str = "NHWC",
+        dilation_rate: Ints = 1,
+        *,
+        bias: ArrayInput | None = None,
+        batch_norm: BatchNorm | None = None,
+        activation: ActivationInput = None,
+    ) -> None:
+        kernel = check.depthwise_kernel(depthwise_kernel)
+        _, _, channels, multiplier = kernel.shape
+        layout = check.data_format(data_format)
+        view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
+        spread = half(kernel, channels * multiplier, "", bias, batch_norm, activation)
+        self._set(
+            _channels=channels,
+            _filters=channels * multiplier,
+            _data_format=layout,
+            _window=view,
+            _kernels={"depthwise_kernel": kernel.shape},
+            _settings=view.arguments
+            | {"data_format": layout, "activation": spread.activation.argument},
+            _num_parameters=spread.num_parameters,
+            _depthwise=_core.Depthwise(*spread.packable()),
+        )
+
+    def __call__(
+        self, x: ArrayInput, out: Float32 | None = None, num_threads: int | None = None
+    ) -> Float32:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : ndarray, (N, H, W, C) or (H, W, C), float32
+            In the order of the layer's data_format.
+        out, num_threads
+            As in `depthwise_conv2d`.
+
+        Returns
+        -------
+        ndarray, (N, OH, OW, C*m) or (OH, OW, C*m), float32
+            `out`, where it was given.
+
+        Raises
+        ------
+        TypeError
+            For a wrong Python type or dtype.
+        ValueError
+            For a wrong shape, value, flag or overlap, and for an empty output.
+        """
+        return self._call(x, None, out, num_threads)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights."""
+        return self._depthwise.nbytes
+
+    @classmethod
+    def from_keras(
+        cls,
+        layer: object,
+        batch_norm: object = None,
+        activation: ActivationInput = None,
+    ) -> DepthwiseConv2D:
+        """Take weights and settings of a Keras ``DepthwiseConv2D``, by its attributes.
+
+        Parameters
+        ----------
+        layer : keras.layers.DepthwiseConv2D
+            A built layer of Keras 2 or 3.
+        batch_norm : BatchNorm or keras.layers.BatchNormalization, optional
+            What follows the layer.
+        activation : str, tuple or None
+            What follows that.
+
+        Raises
+        ------
+        TypeError
+            For another kind of object.
+        ValueError
+            For a layer that cannot be expressed, with the reason.
+        """
+        arguments = _converters.keras_depthwise(layer, batch_norm, activation)
+        return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
+
+    @classmethod
+    def from_torch(
+        cls,
+        module: object,
+        *,
+        batch_norm: object = None,
+        activation: ActivationInput = None,
+        data_format: str = "NCHW",
+    ) -> DepthwiseConv2D:
+        """Take weights and settings of a ``torch.nn.Conv2d`` with groups = in_channels.
+
+        Parameters
+        ----------
+        module : torch.nn.Conv2d
+            Its attributes are read.
+        batch_norm : BatchNorm or torch.nn.BatchNorm2d, optional
+            What follows the module, in evaluation mode.
+        activation : str, tuple or None
+            What follows that.
+        data_format : {"NCHW", "channels_first", "NHWC", "channels_last"}
+            Of the layer's `x`; the weights are the same for both.
+
+        Raises
+        ------
+        TypeError
+            For another kind of object.
+        ValueError
+            For a module that cannot be expressed, with the reason.
+        """
+        return cls(
+            **_converters.torch_depthwise(module),
+            batch_norm=converted(batch_norm, BatchNorm.from_torch),
+            activation=activation,
+            data_format=data_format,
+        )
+
+    def _weights(self) -> dict[str, Float32]:
+        return dict(zip(("depthwise_kernel", "bias"), self._depthwise.weights(), strict=True))
+
+    def _compute(
+        self,
+        x: Float32,
+        residual: Float32 | None,
+        out: Float32,
+        geometry: Geometry,
+        num_threads: int,
+    ) -> None:
+        _core.depthwise(self._depthwise, x, out, geometry, None, num_threads)

@@ -1,0 +1,329 @@
+"""The operators as functions: a layer built for one call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastdw import _arguments as check
+from fastdw._batch_norm import BatchNorm
+from fastdw._depthwise import DepthwiseConv2D
+from fastdw._geometry import plan, window
+from fastdw._pointwise import PointwiseConv2D
+from fastdw._separable import SeparableConv2D
+
+if TYPE_CHECKING:
+    from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+
+
+def depthwise_conv2d(
+    x: ArrayInput,
+    depthwise_kernel: ArrayInput,
+    strides: Ints = 1,
+    padding: PaddingInput = "valid",
+    data_format: str = "NHWC",
+    dilation_rate: Ints = 1,
+    *,
+    bias: ArrayInput | None = None,
+    batch_norm: BatchNorm | None = None,
+    activation: ActivationInput = None,
+    out: Float32 | None = None,
+    num_threads: int | None = None,
+) -> Float32:
+    """Convolve every channel of an image with filters of its own.
+
+    Output channel ``c*m + q`` is the cross-correlation of input channel ``c`` with
+    ``depthwise_kernel[:, :, c, q]``; then come bias, BatchNorm and activation.
+
+    Parameters
+    ----------
+    x : ndarray, (N, H, W, C) or (H, W, C), float32
+        Images, or one. Any strides and alignment will do; so do CPU tensors with ``__dlpack__``
+        and objects with the buffer protocol. Nothing is ever cast.
+    depthwise_kernel : ndarray, (kh, kw, C, m) or (kh, kw, C), float32
+        Three axes mean m = 1. From PyTorch or ONNX:
+        ``w.reshape(C, m, kh, kw).transpose(2, 3, 0, 1)``.
+    strides : int or (int, int), default 1
+        Pixels between windows: rows and columns.
+    padding : str, int or pairs, default "valid"
+        Zeros around `x`. "valid": none. "same": as many as give ceil(size / stride) outputs, the
+        odd one after the image, "same_lower" before it; all in any case. Explicit: an int,
+        (ph, pw), ((top, bottom), (left, right)), or four pairs in the order of `data_format`,
+        zero for batch and channels.
+    data_format : {"NHWC", "channels_last", "NCHW", "channels_first"}, default "NHWC"
+        Order of the axes of `x` and of the result.
+    dilation_rate : int or (int, int), default 1
+        Pixels between taps: rows and columns.
+    bias : ndarray, (C*m,), float32, optional
+        Added to the sums.
+    batch_norm : BatchNorm, optional
+        Over C*m channels, applied after the bias; folded into the weights.
+    activation : str, tuple or None
+        Applied last: "linear", "relu", "relu6", "sigmoid", "hard_sigmoid", "tanh", "swish"
+        ("silu"), "hard_swish" ("hard_silu"), "gelu", "gelu_tanh", ("clip", lo, hi),
+        ("leaky_relu", slope), ("elu", alpha), or ("prelu", slopes) with float32 slopes (C*m,).
+    out : ndarray, float32, optional
+        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
+        from every input.
+    num_threads : int, optional
+        1 ... 1024; the default is `get_num_threads`.
+
+    Returns
+    -------
+    ndarray, (N, OH, OW, C*m) or (OH, OW, C*m), float32
+        In the order of `data_format`; empty for N = 0.
+
+    Raises
+    ------
+    TypeError
+        For a wrong Python type or dtype.
+    ValueError
+        For a wrong shape, value, flag or overlap, and where the output would be empty; `out` is
+        untouched then.
+
+    See Also
+    --------
+    DepthwiseConv2D : the same with the weights prepared once.
+    fastdw.reference.depthwise_conv2d : the definition in float64 NumPy.
+
+    References
+    ----------
+    ``keras.ops.depthwise_conv``, ``tf.nn.depthwise_conv2d``; paddings and dilations as in ONNX
+    ``Conv``.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 4, 2), np.float32)
+    >>> kernel = np.ones((3, 3, 2, 1), np.float32)
+    >>> depthwise_conv2d(x, kernel).shape
+    (1, 2, 2, 2)
+    """
+    _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    _check_apart(out, depthwise_kernel=depthwise_kernel, bias=bias, batch_norm=batch_norm)
+    layer = DepthwiseConv2D(
+        depthwise_kernel,
+        strides,
+        padding,
+        data_format,
+        dilation_rate,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
+    )
+    return layer(x, out, num_threads)
+
+
+def pointwise_conv2d(
+    x: ArrayInput,
+    pointwise_kernel: ArrayInput,
+    data_format: str = "NHWC",
+    *,
+    bias: ArrayInput | None = None,
+    batch_norm: BatchNorm | None = None,
+    activation: ActivationInput = None,
+    residual: ArrayInput | None = None,
+    out: Float32 | None = None,
+    num_threads: int | None = None,
+) -> Float32:
+    """Mix the channels of every pixel: a 1 x 1 convolution.
+
+    The vector of a pixel is multiplied with `pointwise_kernel`; then come bias, BatchNorm,
+    residual and activation.
+
+    Parameters
+    ----------
+    x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
+        As in `depthwise_conv2d`.
+    pointwise_kernel : ndarray, (1, 1, Cin, F) or (Cin, F), float32
+        From PyTorch or ONNX: ``w[:, :, 0, 0].T``.
+    data_format : {"NHWC", "channels_last", "NCHW", "channels_first"}, default "NHWC"
+        Order of the axes of `x`, `residual` and the result.
+    bias : ndarray, (F,), float32, optional
+        Added to the sums.
+    batch_norm : BatchNorm, optional
+        Over F channels, applied after the bias; folded into the weights.
+    activation : str, tuple or None
+        As in `depthwise_conv2d`, applied last; slopes (F,).
+    residual : ndarray, the result's shape, float32, optional
+        Added before the activation.
+    out : ndarray, float32, optional
+        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
+        from every input.
+    num_threads : int, optional
+        1 ... 1024; the default is `get_num_threads`.
+
+    Returns
+    -------
+    ndarray, (N, H, W, F) or (H, W, F), float32
+        In the order of `data_format`; empty for N = 0.
+
+    Raises
+    ------
+    TypeError
+        For a wrong Python type or dtype.
+    ValueError
+        For a wrong shape, value, flag or overlap; `out` is untouched then.
+
+    See Also
+    --------
+    PointwiseConv2D : the same with the weights prepared once.
+    fastdw.reference.pointwise_conv2d : the definition in float64 NumPy.
+
+    References
+    ----------
+    ``keras.ops.conv`` and ONNX ``Conv`` with a kernel of 1 x 1.
+    """
+    layout = check.data_format(data_format)
+    channels, filters = check.pointwise_kernel(pointwise_kernel).shape
+    shape = check.as_array("x", x).shape
+    plan("x.shape", shape, layout, "pointwise_kernel", channels, filters, None)
+    _check_apart(out, pointwise_kernel=pointwise_kernel, bias=bias, batch_norm=batch_norm)
+    layer = PointwiseConv2D(
+        pointwise_kernel, data_format, bias=bias, batch_norm=batch_norm, activation=activation
+    )
+    return layer(x, residual, out, num_threads)
+
+
+def separable_conv2d(
+    x: ArrayInput,
+    depthwise_kernel: ArrayInput,
+    pointwise_kernel: ArrayInput,
+    strides: Ints = 1,
+    padding: PaddingInput = "valid",
+    data_format: str = "NHWC",
+    dilation_rate: Ints = 1,
+    *,
+    pre_activation: ActivationInput = None,
+    depthwise_bias: ArrayInput | None = None,
+    depthwise_batch_norm: BatchNorm | None = None,
+    depthwise_activation: ActivationInput = None,
+    bias: ArrayInput | None = None,
+    batch_norm: BatchNorm | None = None,
+    activation: ActivationInput = None,
+    residual: ArrayInput | None = None,
+    out: Float32 | None = None,
+    num_threads: int | None = None,
+) -> Float32:
+    """Convolve every channel on its own, then mix the channels of every pixel, in one go.
+
+    `pre_activation`, the depthwise half, its bias, BatchNorm and activation; then the pointwise
+    half, its bias, BatchNorm, the residual and the activation. The tensor in the middle never
+    exists as a whole.
+
+    Parameters
+    ----------
+    x : ndarray, (N, H, W, C) or (H, W, C), float32
+        As in `depthwise_conv2d`.
+    depthwise_kernel : ndarray, (kh, kw, C, m) or (kh, kw, C), float32
+        As in `depthwise_conv2d`.
+    pointwise_kernel : ndarray, (1, 1, C*m, F) or (C*m, F), float32
+        As in `pointwise_conv2d`.
+    strides, padding, data_format, dilation_rate
+        Of the depthwise half, as in `depthwise_conv2d`.
+    pre_activation : str, tuple or None
+        Applied to `x`, slopes (C,). Where `x` is padded, it must map 0 to 0.
+    depthwise_bias : ndarray, (C*m,), float32, optional
+        Added to the sums of the depthwise half.
+    depthwise_batch_norm : BatchNorm, optional
+        Over C*m channels.
+    depthwise_activation : str, tuple or None
+        As in `depthwise_conv2d`, slopes (C*m,).
+    bias : ndarray, (F,), float32, optional
+        Added to the sums of the pointwise half.
+    batch_norm : BatchNorm, optional
+        Over F channels.
+    activation : str, tuple or None
+        As in `depthwise_conv2d`, slopes (F,).
+    residual : ndarray, the result's shape, float32, optional
+        Added before `activation`.
+    out : ndarray, float32, optional
+        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
+        from every input.
+    num_threads : int, optional
+        1 ... 1024; the default is `get_num_threads`.
+
+    Returns
+    -------
+    ndarray, (N, OH, OW, F) or (OH, OW, F), float32
+        In the order of `data_format`; empty for N = 0.
+
+    Raises
+    ------
+    TypeError
+        For a wrong Python type or dtype.
+    ValueError
+        For a wrong shape, value, flag or overlap, and where the output would be empty; `out` is
+        untouched then.
+
+    See Also
+    --------
+    SeparableConv2D : the same with the weights prepared once.
+    fastdw.reference.separable_conv2d : the definition in float64 NumPy.
+
+    References
+    ----------
+    ``keras.ops.separable_conv``, ``tf.nn.separable_conv2d``; paddings and dilations as in ONNX
+    ``Conv``.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 4, 2), np.float32)
+    >>> depthwise_kernel = np.ones((3, 3, 2, 1), np.float32)
+    >>> pointwise_kernel = np.ones((2, 5), np.float32)
+    >>> separable_conv2d(x, depthwise_kernel, pointwise_kernel, padding="same").shape
+    (1, 4, 4, 5)
+    """
+    _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    _check_apart(
+        out,
+        depthwise_kernel=depthwise_kernel,
+        pointwise_kernel=pointwise_kernel,
+        depthwise_bias=depthwise_bias,
+        depthwise_batch_norm=depthwise_batch_norm,
+        bias=bias,
+        batch_norm=batch_norm,
+    )
+    layer = SeparableConv2D(
+        depthwise_kernel,
+        pointwise_kernel,
+        strides,
+        padding,
+        data_format,
+        dilation_rate,
+        pre_activation=pre_activation,
+        depthwise_bias=depthwise_bias,
+        depthwise_batch_norm=depthwise_batch_norm,
+        depthwise_activation=depthwise_activation,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
+    )
+    return layer(x, residual, out, num_threads)
+
+
+def _check_window(
+    x: object,
+    depthwise_kernel: object,
+    strides: object,
+    padding: object,
+    data_format: object,
+    dilation_rate: object,
+) -> None:
+    """Refuse sizes that do not fit before a kernel, perhaps a huge one, is folded and packed."""
+    kernel = check.depthwise_kernel(depthwise_kernel)
+    layout = check.data_format(data_format)
+    view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
+    shape = check.as_array("x", x).shape
+    plan("x.shape", shape, layout, "depthwise_kernel", kernel.shape[2], 1, view)
+
+
+def _check_apart(out: object, **inputs: object) -> None:
+    """Refuse an `out` that overlaps what the layer is built from; the layer cannot know."""
+    if not isinstance(out, np.ndarray):
+        return
+    for name, value in inputs.items():
+        arrays = value.vectors if isinstance(value, BatchNorm) else (value,)
+        for array in arrays:
+            if array is not None:
+                check.apart(out, name, check.as_array(name, array, check.FLOATS))

@@ -1,0 +1,214 @@
+"""Where the window lies: strides, dilation, padding, and the sizes that follow from them.
+
+All sizes are Python ints, so no product can overflow. The core's 64-bit ones are safe because
+padded images and effective kernels stay below `_MAX_EXTENT`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastdw._arguments import came, integer
+
+if TYPE_CHECKING:
+    from fastdw._core import Geometry
+    from fastdw._typing import Pads
+
+_MAX_EXTENT = 2**31
+_POINTWISE = (1, 1, 1, 1, 0, 0)
+_NO_PADS = ((0, 0), (0, 0))
+_PADDINGS = ("valid", "same", "same_lower")
+
+
+class _Axis(NamedTuple):
+    """The window along one axis; `extent` = (taps - 1) * dilation + 1."""
+
+    name: str
+    taps: int
+    stride: int
+    dilation: int
+    extent: int
+    pads: tuple[int, int] | None  # None: SAME
+    odd_first: bool  # SAME: the odd pixel goes before the image
+
+    def place(self, size: int) -> tuple[int, int, int]:
+        """Output size, stride and padding before the image, as the core takes them."""
+        stride = self.stride
+        if self.pads is None:
+            count = -(-size // stride)
+            total = max((count - 1) * stride + self.extent - size, 0)
+            before = (total + self.odd_first) // 2
+            padded = size + total
+        else:
+            before, after = self.pads
+            padded = size + before + after
+            count = (padded - self.extent) // stride + 1
+        if count < 1:
+            self._refuse(size)
+        if padded > _MAX_EXTENT:
+            msg = f"padded {self.name} must be at most {_MAX_EXTENT}, got {padded}"
+            raise ValueError(msg)
+        return count, (stride if count > 1 else 1), before
+
+    def _refuse(self, size: int) -> None:
+        msg = (
+            f"Computed output size would be zero or negative: x has {self.name} {size} and "
+            f"padding {self.pads}, less than the {self.extent} of the kernel "
+            f"({self.taps} taps at dilation rate {self.dilation})"
+        )
+        raise ValueError(msg)
+
+
+class Window(NamedTuple):
+    """A window as its arguments, and as its two axes."""
+
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int]
+    dilation_rate: tuple[int, int]
+    padding: str | Pads
+    rows: _Axis
+    columns: _Axis
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """Those that give the same window on the same kernel again."""
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+        }
+
+    @property
+    def pads_nothing(self) -> bool:
+        return self.padding in ("valid", _NO_PADS)
+
+    def place(self, height: int, width: int) -> tuple[int, int, Geometry]:
+        """Output height and width, and the geometry of the core."""
+        rows, columns = self.rows, self.columns
+        out_height, stride_h, top = rows.place(height)
+        out_width, stride_w, left = columns.place(width)
+        dilation_h = rows.dilation if rows.taps > 1 else 1
+        dilation_w = columns.dilation if columns.taps > 1 else 1
+        return out_height, out_width, (stride_h, stride_w, dilation_h, dilation_w, top, left)
+
+
+def window(
+    kernel_size: tuple[int, int],
+    strides: object,
+    dilation_rate: object,
+    padding: object,
+    data_format: str,
+) -> Window:
+    """Check the arguments that place the window."""
+    stride = _pair("strides", strides)
+    dilation = _pair("dilation_rate", dilation_rate)
+    mode = _padding(padding, data_format)
+    explicit = _NO_PADS if mode == "valid" else mode
+    axes = []
+    for axis, name in enumerate(("height", "width")):
+        extent = (kernel_size[axis] - 1) * dilation[axis] + 1
+        if extent > _MAX_EXTENT:
+            msg = (
+                f"effective kernel {name}, (size - 1) * dilation_rate + 1, must be at most "
+                f"{_MAX_EXTENT}, got {extent} (depthwise_kernel {kernel_size[axis]}, "
+                f"dilation_rate {dilation[axis]})"
+            )
+            raise ValueError(msg)
+        axes.append(
+            _Axis(
+                name,
+                kernel_size[axis],
+                stride[axis],
+                dilation[axis],
+                extent,
+                None if isinstance(explicit, str) else explicit[axis],
+                mode == "same_lower",
+            )
+        )
+    return Window(kernel_size, stride, dilation, mode, *axes)
+
+
+def plan(
+    label: str,
+    shape: tuple[int, ...],
+    data_format: str,
+    kernel: str,
+    channels: int,
+    filters: int,
+    window: Window | None,
+) -> tuple[tuple[int, ...], Geometry]:
+    """Shape of the output in the layout of the input, and the geometry of the core.
+
+    `kernel` names the argument that asks for `channels`; without a window it is 1 x 1. `label` is
+    what the user calls `shape`.
+    """
+    if len(shape) not in (3, 4):
+        axes = "(H, W, C) or (N, H, W, C)" if data_format == "NHWC" else "(C, H, W) or (N, C, H, W)"
+        msg = f"{label} must be {axes}, got {shape}"
+        raise ValueError(msg)
+    if data_format == "NHWC":
+        height, width, depth = shape[-3:]
+    else:
+        depth, height, width = shape[-3:]
+    if not (height and width and depth):
+        msg = f"{label} must have height, width and channels of at least 1, got {shape}"
+        raise ValueError(msg)
+    if depth != channels:
+        msg = (
+            f"{kernel} has {channels} input channels, but {label.removesuffix('.shape')} has "
+            f"{depth} ({label} = {shape})"
+        )
+        raise ValueError(msg)
+    geometry = _POINTWISE
+    if window is not None:
+        height, width, geometry = window.place(height, width)
+    if data_format == "NHWC":
+        return (*shape[:-3], height, width, filters), geometry
+    return (*shape[:-3], filters, height, width), geometry
+
+
+def _pair(name: str, value: object) -> tuple[int, int]:
+    if not isinstance(value, (tuple, list)):
+        number = integer(name, value, 1)
+        return number, number
+    if len(value) != 2:
+        msg = f"{name} must be an int or (h, w), got {came(value)}"
+        raise ValueError(msg)
+    return integer(f"{name}[0]", value[0], 1), integer(f"{name}[1]", value[1], 1)
+
+
+def _padding(value: object, data_format: str) -> str | Pads:
+    if isinstance(value, str):
+        mode = value.lower()
+        if mode not in _PADDINGS:
+            msg = f"padding must be one of {', '.join(map(repr, _PADDINGS))}, got {value!r}"
+            raise ValueError(msg)
+        return mode
+    if not isinstance(value, (tuple, list)):
+        both = _pad("padding", value)
+        return (both, both), (both, both)
+    nested = [isinstance(part, (tuple, list)) for part in value]
+    if len(value) == 2 and not any(nested):
+        rows, columns = _pad("padding[0]", value[0]), _pad("padding[1]", value[1])
+        return (rows, rows), (columns, columns)
+    if len(value) not in (2, 4) or not all(nested) or any(len(part) != 2 for part in value):
+        msg = (
+            "padding must be a str, an int, (ph, pw), ((top, bottom), (left, right)) or four "
+            f"pairs in the order of data_format, got {came(value)}"
+        )
+        raise ValueError(msg)
+    pairs = [
+        (_pad(f"padding[{i}][0]", before), _pad(f"padding[{i}][1]", after))
+        for i, (before, after) in enumerate(value)
+    ]
+    if len(pairs) == 4:
+        order = dict(zip(data_format, pairs, strict=True))
+        if order["N"] != (0, 0) or order["C"] != (0, 0):
+            msg = f"padding must be zero for batch and channels, got {came(value)}"
+            raise ValueError(msg)
+        pairs = [order["H"], order["W"]]
+    return pairs[0], pairs[1]
+
+
+def _pad(name: str, value: object) -> int:
+    return integer(name, value, 0, _MAX_EXTENT)
