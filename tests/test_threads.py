@@ -1,0 +1,175 @@
+"""Threads: the caller's choice, callers side by side, forks; never other bits."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import fastdw
+import numpy as np
+import pytest
+from fastdw import _core
+from support import rng, signed
+
+linux_only = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")
+
+
+def layers():
+    """Layers, and inputs big enough to be worth several threads."""
+    g = rng(1)
+    separable = fastdw.SeparableConv2D(
+        signed(g, (3, 3, 48)), signed(g, (48, 64)), padding="same", activation="relu6"
+    )
+    late = fastdw.SeparableConv2D(signed(g, (3, 3, 256)), signed(g, (256, 200)), padding="same")
+    return [
+        (separable, signed(g, (2, 40, 41, 48))),
+        (late, signed(g, (1, 7, 7, 256))),
+        (fastdw.DepthwiseConv2D(signed(g, (5, 5, 48)), 2, "same"), signed(g, (1, 40, 41, 48))),
+        (fastdw.PointwiseConv2D(signed(g, (48, 72))), signed(g, (1, 40, 41, 48))),
+        (separable, signed(g, (1, 5, 5, 48))),
+    ]
+
+
+def count_threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.emulated
+def test_same_bits_for_every_number_of_threads(forced_isa):
+    for layer, x in layers():
+        results = [layer(x, num_threads=n).tobytes() for n in (1, 2, 3, 4, 5, 6, 7, 8, 40)]
+        assert len(set(results)) == 1
+
+
+def test_concurrent_callers():
+    work = [(layer, x, layer(x, num_threads=1)) for layer, x in layers()]
+
+    def call(i):
+        layer, x, wanted = work[i % len(work)]
+        got = layer(x, num_threads=1 + i % 4)
+        return np.array_equal(got, wanted)
+
+    with ThreadPoolExecutor(24) as callers:
+        assert all(callers.map(call, range(600)))
+
+
+def wait_for(children, seconds=60):
+    """The exit codes, or a failure where a child hangs."""
+    deadline, codes = time.monotonic() + seconds, []
+    for child in children:
+        while True:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                codes.append(os.waitstatus_to_exitcode(status))
+                break
+            if time.monotonic() > deadline:
+                for hanging in children[len(codes) :]:
+                    os.kill(hanging, signal.SIGKILL)
+                    os.waitpid(hanging, 0)
+                pytest.fail("a forked child hangs")
+            time.sleep(0.005)
+    return codes
+
+
+def forked(compute):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if compute() else 2
+        finally:
+            os._exit(code)
+    return child
+
+
+@linux_only
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while another thread computes"])
+def test_fork_after_the_pool_has_started(busy):
+    layer, x = layers()[0]
+    wanted = layer(x, num_threads=4)
+    stop = threading.Event()
+
+    def keep_computing():
+        while not stop.is_set():
+            layer(x, num_threads=3)
+
+    def compute():
+        return all(np.array_equal(layer(x, num_threads=n), wanted) for n in (4, 1, 2))
+
+    def compute_and_fork_again():
+        return compute() and wait_for([forked(compute)]) == [0]
+
+    callers = [threading.Thread(target=keep_computing) for _ in range(2 if busy else 0)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(5):
+            children = [forked(compute), forked(compute_and_fork_again), forked(compute)]
+            assert np.array_equal(layer(x, num_threads=4), wanted)
+            assert wait_for(children) == [0, 0, 0]
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+@linux_only
+def test_one_thread_starts_none():
+    before = count_threads()
+    for layer, x in layers():
+        layer(x, num_threads=1)
+        with fastdw.threads(1):
+            layer(x)
+    assert count_threads() == before
+
+
+def test_as_many_threads_as_asked_for_are_started():
+    layer, x = layers()[0]
+    layer(x, num_threads=6)
+    assert _core.config()["pool"]["threads"] >= 5
+    assert fastdw.show_config(mode="dict")["pool"] == _core.config()["pool"]
+
+
+@pytest.fixture
+def process_default():
+    before = fastdw.get_num_threads()
+    yield before
+    fastdw.set_num_threads(before)
+
+
+def test_who_decides_the_number_of_threads(process_default):
+    fastdw.set_num_threads(3)
+    assert fastdw.get_num_threads() == 3
+    with fastdw.threads(5):
+        assert fastdw.get_num_threads() == 5
+        with fastdw.threads(2):
+            assert fastdw.get_num_threads() == 2
+        fastdw.set_num_threads(7)
+        assert fastdw.get_num_threads() == 5
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(fastdw.get_num_threads).result() == 7
+    assert fastdw.get_num_threads() == 7
+    with pytest.raises(KeyError), fastdw.threads(4):
+        raise KeyError
+    assert fastdw.get_num_threads() == 7
+
+
+@pytest.mark.parametrize("function", [fastdw.set_num_threads, fastdw.threads])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(0, ValueError), (-1, ValueError), (1025, ValueError), (2**70, ValueError),
+     (2.0, TypeError), ("4", TypeError), (True, TypeError), (None, TypeError)],
+)  # fmt: skip
+def test_refused_numbers_of_threads(process_default, function, value, error):
+    with pytest.raises(error, match="num_threads") as caught:
+        function(value)
+    assert type(caught.value) is error
+    assert fastdw.get_num_threads() == process_default
+
+
+@pytest.mark.parametrize("value", [1, 1024, np.int64(4)])
+def test_accepted_numbers_of_threads(process_default, value):
+    fastdw.set_num_threads(value)
+    assert fastdw.get_num_threads() == value
