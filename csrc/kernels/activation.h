@@ -104,10 +104,11 @@ struct Tanh {
 };
 
 struct Gelu {
-  // max(v, 0) − |v|·erfc(|v|/√2)/2, with erfc(|v|/√2)/2 = e^(−v²/2)·t·P(t), t = 1/(1 + |v|/4), 0 ≤ |v| ≤ 14.
+  // max(v, 0) − |v|·erfc(|v|/√2)/2, with erfc(|v|/√2)/2 = e^(−v²/2)·t·P(t), t = 1/(1 + |v|/4);
+  // from |v| = 14.5 on the exponential is 0.
   template <class V>
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
-    const V a = min(V::set1(14.0f), abs(v)), one = V::set1(1.0f);
+    const V a = min(V::set1(14.5f), abs(v)), one = V::set1(1.0f);
     const V t = div(one, fma(a, V::set1(0.25f), one));
     const V p = polynomial(t, 0.09885842f, 0.11174116f, 0.026704753f, 0.2772141f, -0.26256374f, 0.33904055f,
                            -0.09099521f);

@@ -95,10 +95,14 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
   const PointwiseWeights& w = op.weights;
   const Output& out = op.out;
   const bool copied = !x.channels_side_by_side(), staged = op.staged();
-  // Where rows follow each other in every array, the image is one long row.
-  const bool flat =
-      x.rows_in_line() && out.rows_in_line() && (!op.residual.data || op.residual.rows_in_line());
-  const ptrdiff_t height = flat ? 1 : out.height, width = flat ? out.height * out.width : out.width;
+  // Where rows, or even images, follow each other in every array, they are one long row.
+  const auto everywhere = [&](auto in_line) {
+    return in_line(x) && in_line(out) && (!op.residual.data || in_line(op.residual));
+  };
+  const bool flat = everywhere([](const auto& v) { return v.rows_in_line(); });
+  const bool flatter = flat && everywhere([](const auto& v) { return v.images_in_line(); });
+  const ptrdiff_t images = flatter ? 1 : out.images, height = flat ? 1 : out.height;
+  const ptrdiff_t width = out.width * (flat ? out.height : 1) * (flatter ? out.images : 1);
   const double macs = static_cast<double>(out.images) * static_cast<double>(out.height) *
                       static_cast<double>(out.width) * static_cast<double>(w.inputs) *
                       static_cast<double>(w.outputs);
@@ -110,7 +114,7 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
   pixels = ceil_div(width, ceil_div(width, std::min(pixels, width)));
   const ptrdiff_t columns = ceil_div(width, pixels);
   // Few blocks: the panels are dealt out too.
-  const ptrdiff_t blocks = out.images * height * columns;
+  const ptrdiff_t blocks = images * height * columns;
   const ptrdiff_t groups = threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
 
   const ptrdiff_t a_floats = copied ? pixels * w.inputs : 0;

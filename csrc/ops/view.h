@@ -17,6 +17,7 @@ struct View {
   bool channels_side_by_side() const { return channels == 1 || channel_stride == 1; }
   // The pixels of an image form one row.
   bool rows_in_line() const { return height == 1 || row_stride == width * column_stride; }
+  bool images_in_line() const { return images == 1 || image_stride == height * width * column_stride; }
 };
 
 using Input = View<const float>;
