@@ -30,7 +30,7 @@ struct DwTile {
   int rows, columns;  // live outputs
   uint32_t live_input_rows, live_input_columns;
   // The generic tile only, which has one output row.
-  bool accumulate;  // start from y instead of the bias
+  bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
   ptrdiff_t first_row, first_column;                             // image coordinates of x
   ptrdiff_t height, width;                                       // of the image

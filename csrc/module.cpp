@@ -68,7 +68,8 @@ View<T> view(py::handle object, bool writeable, const char* what) {
 }
 
 Activation make_activation(const std::string& curve, float a, float b, py::object slopes) {
-  constexpr const char* kNames[] = {"clamp",
+  constexpr const char* kNames[] = {
+      "clamp",
 #define FASTDW_CURVE(name, Struct) name,
 #include "curves.inc"
 #undef FASTDW_CURVE
@@ -119,8 +120,8 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
     const std::string name = kernel_name.cast<std::string>();
     for (int i = 0; i < set.depthwise_count; ++i) {
       const DwKernel& entry = set.depthwise[i];
-      const bool fits = entry.kernel == 0 ||
-                        (entry.kernel == k.size(0) && entry.kernel == k.size(1) && k.size(3) == 1);
+      const bool fits =
+          entry.kernel == 0 || (entry.kernel == k.size(0) && entry.kernel == k.size(1) && k.size(3) == 1);
       if (name == entry.name && fits) forced = &entry;
     }
     if (!forced) refuse("kernel_name");
@@ -154,7 +155,8 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
 Geometry make_geometry(const std::array<ptrdiff_t, 6>& g) {
   constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 32 >> (sizeof(ptrdiff_t) == 4 ? 2 : 0);
   for (int i = 0; i < 6; ++i) {
-    if (g[static_cast<size_t>(i)] < (i < 4 ? 1 : 0) || g[static_cast<size_t>(i)] > kLargest) refuse("geometry");
+    if (g[static_cast<size_t>(i)] < (i < 4 ? 1 : 0) || g[static_cast<size_t>(i)] > kLargest)
+      refuse("geometry");
   }
   return {g[0], g[1], g[2], g[3], g[4], g[5]};
 }
@@ -215,14 +217,16 @@ void run_depthwise(const DepthwiseWeights& w, py::handle x_array, py::handle out
   checked_threads(threads);
   const double macs = product({out.height, out.width, out.channels, w.taps()});
   run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
-    depthwise(DepthwiseOp(w, geometry, images_of(x, first, count), pre), images_of(out, first, count), threads);
+    depthwise(DepthwiseOp(w, geometry, images_of(x, first, count), pre), images_of(out, first, count),
+              threads);
   });
 }
 
 Input residual_view(py::handle residual, const Output& out) {
   if (residual.is_none()) return {};
   const Input r = view<const float>(residual, false, "residual");
-  if (r.images != out.images || r.height != out.height || r.width != out.width || r.channels != out.channels) {
+  if (r.images != out.images || r.height != out.height || r.width != out.width ||
+      r.channels != out.channels) {
     refuse("residual");
   }
   return r;
@@ -238,8 +242,8 @@ void run_pointwise(const PointwiseWeights& w, py::handle x_array, py::handle res
   checked_threads(threads);
   const double macs = product({out.height, out.width, w.inputs, w.outputs});
   run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
-    pointwise({w, images_of(out, first, count), images_of(residual, first, count)}, images_of(x, first, count),
-              threads);
+    pointwise({w, images_of(out, first, count), images_of(residual, first, count)},
+              images_of(x, first, count), threads);
   });
 }
 

@@ -1,13 +1,15 @@
 // The thread pool: independent tasks, dealt out one by one to the caller and to workers.
 //
 // Workers start when first needed, spin a few microseconds after a job, then sleep. One caller at a time has
-// the pool; another runs its tasks itself. A fork drops the pool: the child starts a new one when it needs it.
+// the pool; another runs its tasks itself. A fork drops the pool: the child starts a new one when it needs
+// it.
 #pragma once
 #include <cstddef>
 
 namespace fastdw {
 
-// A buffer of at least `floats` on a 64-byte border that the calling thread keeps; null where memory is short.
+// A buffer of at least `floats` on a 64-byte border that the calling thread keeps; null where memory is
+// short.
 float* thread_scratch(std::ptrdiff_t floats) noexcept;
 
 using Task = void (*)(const void* context, std::ptrdiff_t task, float* scratch);

@@ -1,5 +1,6 @@
 // The activations that are no clamp. Bound for every float v: |error| ≤ 4·2⁻²⁴·(|f(v)| + |v|); sigmoid and
-// tanh within 4 ulp; the right limits at ±inf; NaN stays NaN, because max and min return a NaN second operand.
+// tanh within 4 ulp; the right limits at ±inf; NaN stays NaN, because max and min return a NaN second
+// operand.
 //
 // Only correctly rounded operations, in one order: every set with FMA gives the same bits. The polynomials
 // are minimax fits on the intervals named beside them.

@@ -38,7 +38,8 @@ const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g) {
 // Bit i: coordinate first + i lies in [0, size), for i below count.
 uint32_t live_mask(ptrdiff_t first, ptrdiff_t count, ptrdiff_t size) {
   uint32_t mask = 0;
-  for (ptrdiff_t i = 0; i < count; ++i) mask |= static_cast<uint32_t>(first + i >= 0 && first + i < size) << i;
+  for (ptrdiff_t i = 0; i < count; ++i)
+    mask |= static_cast<uint32_t>(first + i >= 0 && first + i < size) << i;
   return mask;
 }
 
@@ -85,8 +86,7 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
       input_range(window.column * g.stride_w - g.pad_left + taps.column * g.dilation_w, window.columns,
                   g.stride_w, (taps.columns - 1) * g.dilation_w + 1, x.width);
   const ptrdiff_t first_channel = window.channel / weights.multiplier;
-  const ptrdiff_t channels =
-      ceil_div(window.channel + window.channels, weights.multiplier) - first_channel;
+  const ptrdiff_t channels = ceil_div(window.channel + window.channels, weights.multiplier) - first_channel;
 
   if (rows.count * columns.count > kPatchFloats / channels) {
     const auto halves = [&](Window first, Window second, Taps first_taps, Taps second_taps) {

@@ -115,7 +115,8 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
   const ptrdiff_t columns = ceil_div(width, pixels);
   // Few blocks: the panels are dealt out too.
   const ptrdiff_t blocks = images * height * columns;
-  const ptrdiff_t groups = threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
+  const ptrdiff_t groups =
+      threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
 
   const ptrdiff_t a_floats = copied ? pixels * w.inputs : 0;
   parallel_for(threads, blocks * groups, a_floats + (staged ? kStagingFloats : 0),

@@ -45,9 +45,10 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
     const Output halfway{shared.get(), out.images, out.height, out.width, channels,
                          image_stride, row_stride, stride,     1};
     depthwise(depthwise_op, halfway, threads);
-    pointwise(pointwise_op,
-              {shared.get(), out.images, out.height, out.width, channels, image_stride, row_stride, stride, 1},
-              threads);
+    pointwise(
+        pointwise_op,
+        {shared.get(), out.images, out.height, out.width, channels, image_stride, row_stride, stride, 1},
+        threads);
     return;
   }
 
