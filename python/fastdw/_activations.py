@@ -71,7 +71,10 @@ def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:
     """The name of the function, and as many parameters as it takes."""
     if value is None:
         return "linear", ()
-    head, *parameters = value if isinstance(value, (tuple, list)) and value else (value,)
+    if isinstance(value, (tuple, list)):
+        head, *parameters = value or ("",)
+    else:
+        head, parameters = value, []
     if not isinstance(head, str):
         msg = f"{name} must be None, a str or a tuple that begins with one, got {came(value)}"
         raise TypeError(msg)

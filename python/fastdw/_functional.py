@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,13 +102,19 @@ def depthwise_conv2d(
     (1, 2, 2, 2)
     """
     _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
-    _check_apart(out, depthwise_kernel=depthwise_kernel, bias=bias, batch_norm=batch_norm)
     layer = DepthwiseConv2D(
         depthwise_kernel,
         strides,
         padding,
         data_format,
         dilation_rate,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
+    )
+    _check_apart(
+        out,
+        depthwise_kernel=depthwise_kernel,
         bias=bias,
         batch_norm=batch_norm,
         activation=activation,
@@ -178,9 +186,15 @@ def pointwise_conv2d(
     channels, filters = check.pointwise_kernel(pointwise_kernel).shape
     shape = check.as_array("x", x).shape
     plan("x.shape", shape, layout, "pointwise_kernel", channels, filters, None)
-    _check_apart(out, pointwise_kernel=pointwise_kernel, bias=bias, batch_norm=batch_norm)
     layer = PointwiseConv2D(
         pointwise_kernel, data_format, bias=bias, batch_norm=batch_norm, activation=activation
+    )
+    _check_apart(
+        out,
+        pointwise_kernel=pointwise_kernel,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
     )
     return layer(x, residual, out, num_threads)
 
@@ -275,15 +289,6 @@ def separable_conv2d(
     (1, 4, 4, 5)
     """
     _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
-    _check_apart(
-        out,
-        depthwise_kernel=depthwise_kernel,
-        pointwise_kernel=pointwise_kernel,
-        depthwise_bias=depthwise_bias,
-        depthwise_batch_norm=depthwise_batch_norm,
-        bias=bias,
-        batch_norm=batch_norm,
-    )
     layer = SeparableConv2D(
         depthwise_kernel,
         pointwise_kernel,
@@ -291,6 +296,18 @@ def separable_conv2d(
         padding,
         data_format,
         dilation_rate,
+        pre_activation=pre_activation,
+        depthwise_bias=depthwise_bias,
+        depthwise_batch_norm=depthwise_batch_norm,
+        depthwise_activation=depthwise_activation,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
+    )
+    _check_apart(
+        out,
+        depthwise_kernel=depthwise_kernel,
+        pointwise_kernel=pointwise_kernel,
         pre_activation=pre_activation,
         depthwise_bias=depthwise_bias,
         depthwise_batch_norm=depthwise_batch_norm,
@@ -319,11 +336,14 @@ def _check_window(
 
 
 def _check_apart(out: object, **inputs: object) -> None:
-    """Refuse an `out` that overlaps what the layer is built from; the layer cannot know."""
+    """Refuse an `out` that overlaps an accepted argument of the layer, which keeps none."""
     if not isinstance(out, np.ndarray):
         return
     for name, value in inputs.items():
-        arrays = value.vectors if isinstance(value, BatchNorm) else (value,)
-        for array in arrays:
-            if array is not None:
-                check.apart(out, name, check.as_array(name, array, check.FLOATS))
+        if isinstance(value, BatchNorm):
+            parts: Sequence[object] = value.vectors
+        else:
+            parts = value if isinstance(value, (tuple, list)) else (value,)
+        for part in parts:
+            if not (part is None or isinstance(part, (str, numbers.Real))):
+                check.apart(out, name, check.as_array(name, part, check.FLOATS))
