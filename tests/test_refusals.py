@@ -67,13 +67,13 @@ VALUE_ERRORS = {
     ],
     "batch_norm": [fastdw.BatchNorm(*np.ones((4, n), F32), 1e-3) for n in (1, 5)],
     "activation": [
-        "swishh", "", (), ("clip", 1, 0), ("clip", 0), ("clip", float("nan"), 1), ("relu", 1),
+        "swishh", "", ("clip", 1, 0), ("clip", 0), ("clip", float("nan"), 1), ("relu", 1),
         ("prelu", np.ones(5, F32)), ("prelu", np.ones((4, 1), F32)), ("leaky_relu",), ("elu", 1, 2),
     ],
     "data_format": ["NCWH", "", "HWC"],
     "num_threads": [0, -1, 1025, 2**70],
 }  # fmt: skip
-VALUE_ERRORS["x"].append(np.matrix(np.ones((5, 4), F32)))
+VALUE_ERRORS["x"].append(np.ones((5, 4), F32).view(np.matrix))
 VALUE_ERRORS["depthwise_kernel"].append(np.ones((7, 3, 4), F32))  # larger than the image
 
 # Where the message speaks of what the argument makes instead of the argument alone.

@@ -1,0 +1,314 @@
+"""Prepared layers: sizes, immutability, pickles, and other frameworks' layers by attributes."""
+
+import copy
+import pickle
+from types import SimpleNamespace
+
+import fastdw
+import numpy as np
+import pytest
+import support
+from fastdw import BatchNorm, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from support import assert_same, assert_within, batch_norm, rng, signed
+
+F32 = np.float32
+
+
+def weights():
+    g = rng(1)
+    return {
+        "depthwise_kernel": signed(g, (3, 5, 12, 2)),
+        "pointwise_kernel": signed(g, (24, 17)),
+        "depthwise_bias": signed(g, 24),
+        "bias": signed(g, 17),
+    }
+
+
+def separable(**options):
+    g = rng(2)
+    return SeparableConv2D(
+        **weights(), strides=(1, 2), padding="same_lower", dilation_rate=(2, 1),
+        pre_activation=("prelu", signed(g, 12)), depthwise_activation=("elu", 0.5),
+        depthwise_batch_norm=BatchNorm(*batch_norm(g, 24)),
+        activation=("clip", -1, 2.5), **options,
+    )  # fmt: skip
+
+
+def layers():
+    g = rng(3)
+    return {
+        "separable": separable(),
+        "first": separable(data_format="NCHW"),
+        "plain": SeparableConv2D(weights()["depthwise_kernel"], weights()["pointwise_kernel"]),
+        "depthwise": DepthwiseConv2D(
+            signed(g, (3, 3, 12)), 2, ((0, 1), (0, 1)), batch_norm=BatchNorm(*batch_norm(g, 12))
+        ),
+        "pointwise": PointwiseConv2D(signed(g, (1, 1, 12, 17)), bias=signed(g, 17)),
+    }
+
+
+@pytest.mark.parametrize("name", layers())
+def test_output_shape_is_that_of_the_result(name):
+    layer, x = layers()[name], signed(rng(4), (2, 12, 12, 12))
+    y = layer(x)
+    assert layer.output_shape(x.shape) == y.shape
+    assert layer.output_shape(x.shape[1:]) == y.shape[1:]
+    assert layer.output_shape([*x.shape]) == y.shape
+    assert layer.output_shape((0, *x.shape[1:])) == (0, *y.shape[1:])
+
+
+def test_sizes():
+    layer = separable()
+    # An output of 9 rows and 6 columns, each with 3·5 taps for 24 channels and a 24×17 matrix.
+    assert layer.output_shape((2, 9, 12, 12)) == (2, 9, 6, 17)
+    assert layer.macs((2, 9, 12, 12)) == 2 * 9 * 6 * (15 * 24 + 24 * 17)
+    assert layer.num_parameters == 15 * 24 + 24 + 24 * 17 + 17
+    assert layer.nbytes >= 4 * layer.num_parameters
+    plain = layers()["plain"]
+    assert plain.num_parameters == 15 * 24 + 24 * 17
+    depthwise = layers()["depthwise"]
+    assert depthwise.macs((8, 8, 12)) == 4 * 4 * 9 * 12
+    assert depthwise.num_parameters == 9 * 12  # BatchNorm is not counted
+    pointwise = layers()["pointwise"]
+    assert pointwise.macs((1, 5, 4, 12)) == 20 * 12 * 17
+    assert pointwise.num_parameters == 12 * 17 + 17
+    for layer in layers().values():
+        assert layer.nbytes >= 4 * layer.num_parameters
+        assert type(layer).__name__ in repr(layer)
+    assert "same_lower" in repr(separable())
+
+
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [((9, 12), ValueError), ((1, 9, 12, 11), ValueError), ((1, 0, 12, 12), ValueError),
+     ((1, -1, 12, 12), ValueError), (9, TypeError), ((1, 9.0, 12, 12), TypeError)],
+)  # fmt: skip
+def test_refused_input_shapes(shape, error):
+    for method in (separable().output_shape, separable().macs):
+        with pytest.raises(error, match="input_shape") as caught:
+            method(shape)
+        assert type(caught.value) is error
+
+
+def test_a_layer_does_not_change():
+    layer = separable()
+    for name in ("nbytes", "strides", "anything"):
+        with pytest.raises(AttributeError):
+            setattr(layer, name, 1)
+    with pytest.raises(AttributeError):
+        del layer.nbytes
+    normal = BatchNorm(*batch_norm(rng(1), 3))
+    with pytest.raises(AttributeError):
+        normal.epsilon = 1.0
+
+
+def test_a_layer_is_independent_of_its_arrays(forced_isa):
+    g, arrays = rng(5), weights()
+    *vectors, epsilon = batch_norm(g, 17)
+    slopes, x = signed(g, 12), signed(g, (1, 8, 8, 12))
+    layer = SeparableConv2D(
+        **arrays, batch_norm=BatchNorm(*vectors, epsilon), pre_activation=("prelu", slopes)
+    )
+    wanted = layer(x)
+    for array in (*arrays.values(), *vectors, slopes):
+        array[...] = np.nan
+    assert_same(layer(x), wanted)
+    wanted[...] = 0
+    assert np.any(layer(x))
+
+
+@pytest.mark.parametrize("name", layers())
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy]
+    + [lambda a, p=p: pickle.loads(pickle.dumps(a, p)) for p in range(2, 6)],
+)
+def test_pickles_keep_every_bit(forced_isa, name, copied):
+    layer, x = layers()[name], signed(rng(6), (2, 12, 12, 12))
+    twin = copied(layer)
+    assert_same(twin(x), layer(x))
+    assert repr(twin) == repr(layer)
+    assert twin.num_parameters == layer.num_parameters
+    assert_same(copied(twin)(x), layer(x))
+
+
+def test_a_pickle_serves_every_instruction_set(isa, monkeypatch):
+    layer, x = layers()["separable"], signed(rng(6), (2, 12, 12, 12))
+    stored = pickle.dumps(layer)
+    monkeypatch.setattr(fastdw._core, "Depthwise", _forced(fastdw._core.Depthwise, isa))
+    monkeypatch.setattr(fastdw._core, "Pointwise", _forced(fastdw._core.Pointwise, isa))
+    assert_same(pickle.loads(stored)(x), separable()(x))
+
+
+def _forced(packed, isa):
+    return lambda *arguments: packed(*arguments, isa=isa)
+
+
+def test_a_batch_norm_pickles():
+    normal = BatchNorm(*batch_norm(rng(7), 5))
+    twin = pickle.loads(pickle.dumps(normal))
+    for field in ("gamma", "beta", "mean", "variance", "epsilon"):
+        np.testing.assert_array_equal(getattr(twin, field), getattr(normal, field))
+
+
+def _without(arguments, name):
+    return {key: value for key, value in arguments.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda version, name, arguments, rest: (version + 1, name, arguments, rest),
+        lambda version, name, arguments, rest: (0, name, arguments, rest),
+        lambda version, name, arguments, rest: ("1", name, arguments, rest),
+        lambda version, name, arguments, rest: (version, "Conv2D", arguments, rest),
+        lambda version, name, arguments, rest: (version, name, None, rest),
+        lambda version, name, arguments, rest: (version, name, arguments, "many"),
+        lambda version, name, arguments, rest: (version, name, arguments, -1),
+        lambda version, name, arguments, rest: (
+            version, name, _without(arguments, "depthwise_kernel"), rest,
+        ),
+        lambda version, name, arguments, rest: (
+            version, name, arguments | {"pointwise_kernel": np.ones((3, 4), F32)}, rest,
+        ),
+        lambda version, name, arguments, rest: (version, name, arguments | {"new": 1}, rest),
+        lambda version, name, arguments, rest: (version, name),
+        lambda version, name, arguments, rest: (),
+    ],
+)  # fmt: skip
+def test_damaged_and_newer_pickles(damage):
+    restore, state = separable().__reduce__()
+    with pytest.raises(ValueError, match="pickle"):
+        restore(*damage(*state))
+
+
+class Variable:
+    """As Keras holds its weights."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def numpy(self):
+        return self._value
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def keras_layer(**changes):
+    arrays = {name: Variable(value) for name, value in weights().items()}
+    arrays.pop("depthwise_bias")
+    settings = {
+        "strides": (2, 2), "padding": "same", "data_format": "channels_last",
+        "dilation_rate": (1, 1), "activation": None, "use_bias": True, "depth_multiplier": 2,
+        "filters": 17,
+    }  # fmt: skip
+    return SimpleNamespace(**arrays | settings | changes)
+
+
+def keras_batch_norm(channels):
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    *vectors, epsilon = batch_norm(rng(8), channels)
+    variables = {name: Variable(v) for name, v in zip(names, vectors, strict=True)}
+    return SimpleNamespace(**variables, epsilon=epsilon, axis=-1), (*vectors, epsilon)
+
+
+def test_from_keras_separable():
+    x, arrays = signed(rng(9), (1, 9, 10, 12)), weights()
+    arrays.pop("depthwise_bias")
+    common = {"strides": 2, "padding": "same"}
+    normal_layer, normal = keras_batch_norm(17)
+    got = SeparableConv2D.from_keras(keras_layer(), normal_layer, "relu6")(x)
+    wanted = support.separable(x, **arrays, **common, batch_norm=normal, activation="relu6")
+    assert_within(got, wanted)
+    got = SeparableConv2D.from_keras(keras_layer(activation=relu, use_bias=False))(x)
+    arrays.pop("bias")
+    assert_within(got, support.separable(x, **arrays, **common, activation="relu"))
+    first = SeparableConv2D.from_keras(keras_layer(data_format="channels_first", use_bias=False))
+    assert_within(
+        np.moveaxis(first(np.moveaxis(x, -1, 1)), 1, -1), support.separable(x, **arrays, **common)
+    )
+
+
+@pytest.mark.parametrize("kernel_name", ["kernel", "depthwise_kernel"], ids=["Keras 3", "Keras 2"])
+def test_from_keras_depthwise(kernel_name):
+    x, taps = signed(rng(9), (1, 9, 10, 12)), weights()["depthwise_kernel"]
+    layer = keras_layer(bias=None, use_bias=False, **{kernel_name: Variable(taps)})
+    for name in {"depthwise_kernel", "pointwise_kernel"} - {kernel_name}:
+        delattr(layer, name)
+    normal_layer, normal = keras_batch_norm(24)
+    got = DepthwiseConv2D.from_keras(layer, BatchNorm.from_keras(normal_layer), "swish")(x)
+    wanted = support.depthwise(x, taps, 2, "same", batch_norm=normal, activation="swish")
+    assert_within(got, wanted)
+
+
+def hard_sigmoid(x):
+    return np.clip(0.2 * x + 0.5, 0, 1)  # of Keras 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"activation": hard_sigmoid}, {"activation": lambda x: x * x}, {"built": False}],
+    ids=["hard_sigmoid of Keras 2", "unknown", "not built"],
+)
+def test_refused_keras_layers(change):
+    with pytest.raises(ValueError, match="activation|built?"):
+        SeparableConv2D.from_keras(keras_layer(**change))
+    with pytest.raises(TypeError):
+        SeparableConv2D.from_keras(object())
+    with pytest.raises(TypeError):
+        BatchNorm.from_keras(object())
+
+
+def torch_module(weight, bias=None, **changes):
+    settings = {
+        "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1,
+        "padding_mode": "zeros",
+    }  # fmt: skip
+    return SimpleNamespace(weight=weight, bias=bias, **settings | changes)
+
+
+def torch_modules():
+    g = rng(10)
+    depthwise = torch_module(
+        signed(g, (24, 1, 3, 5)), signed(g, 24), stride=(2, 1), padding=(1, 2), groups=12
+    )
+    return depthwise, torch_module(signed(g, (17, 24, 1, 1)))
+
+
+def test_from_torch():
+    depthwise, pointwise = torch_modules()
+    x = signed(rng(11), (2, 12, 9, 10))
+    taps = depthwise.weight.reshape(12, 2, 3, 5).transpose(2, 3, 0, 1)
+    mixer = pointwise.weight[:, :, 0, 0].T
+    *vectors, epsilon = batch_norm(rng(12), 24)
+    names = ("weight", "bias", "running_mean", "running_var")
+    module = SimpleNamespace(**dict(zip(names, vectors, strict=True)), eps=epsilon)
+    geometry = ((2, 1), (1, 2), "NCHW")
+    layer = SeparableConv2D.from_torch(
+        depthwise, pointwise, depthwise_batch_norm=module, depthwise_activation="relu"
+    )
+    wanted = support.separable(
+        x, taps, mixer, *geometry, depthwise_bias=depthwise.bias,
+        depthwise_batch_norm=(*vectors, epsilon), depthwise_activation="relu",
+    )  # fmt: skip
+    assert_within(layer(x), wanted)
+    layer = DepthwiseConv2D.from_torch(depthwise, data_format="NHWC")
+    wanted = support.depthwise(np.moveaxis(x, 1, -1), taps, *geometry[:2], bias=depthwise.bias)
+    assert_within(layer(np.moveaxis(x, 1, -1)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("half", "change"),
+    [(0, {"groups": 6, "weight": np.ones((24, 2, 3, 5), F32)}), (0, {"padding_mode": "reflect"}),
+     (1, {"stride": (2, 2)}), (1, {"padding": (1, 1)}), (1, {"groups": 2}),
+     (1, {"weight": np.ones((17, 24, 3, 3), F32)})],
+)  # fmt: skip
+def test_refused_torch_modules(half, change):
+    modules = torch_modules()
+    vars(modules[half]).update(change)
+    with pytest.raises(ValueError, match=("depthwise_module", "pointwise_module")[half]):
+        SeparableConv2D.from_torch(*modules)
+    with pytest.raises(TypeError):
+        SeparableConv2D.from_torch(object(), modules[1])

@@ -1,0 +1,95 @@
+"""Against PyTorch, where it is installed: its convolutions, its modules, its tensors."""
+
+import fastdw
+import numpy as np
+import pytest
+import support
+from support import assert_within, rng, signed
+
+torch = pytest.importorskip("torch")
+
+SEPARABLE = [(3, 1, 1, 1), (3, 2, 1, 1), (5, 1, 2, 1), (5, 2, 2, 1), (3, 1, 2, 2), (7, 2, 3, 3)]
+
+
+def doubled(module, x):
+    """A module's result in float64, with no error of its own."""
+    with torch.no_grad():
+        return module.double()(torch.from_numpy(x).double()).numpy()
+
+
+@pytest.mark.parametrize(("k", "stride", "padding", "dilation"), SEPARABLE)
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_conv2d(k, stride, padding, dilation, multiplier):
+    torch.manual_seed(0)
+    depthwise = torch.nn.Conv2d(
+        21, 21 * multiplier, k, stride, padding, dilation, groups=21, bias=True
+    )
+    norm = torch.nn.BatchNorm2d(21 * multiplier).eval()
+    with torch.no_grad():
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(-1, 1)
+    pointwise = torch.nn.Conv2d(21 * multiplier, 33, 1)
+    x = signed(rng(1), (2, 21, 17, 16))
+    layer = fastdw.SeparableConv2D.from_torch(
+        depthwise, pointwise, depthwise_batch_norm=norm, depthwise_activation="relu6"
+    )
+    single = fastdw.DepthwiseConv2D.from_torch(depthwise, batch_norm=norm)
+
+    taps, depthwise_bias, mixer, bias = (
+        p.detach().numpy().copy()
+        for p in (depthwise.weight, depthwise.bias, pointwise.weight, pointwise.bias)
+    )
+    statistics = [
+        p.detach().numpy().copy()
+        for p in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    ]
+    taps = taps.reshape(21, multiplier, k, k).transpose(2, 3, 0, 1)
+    geometry = (stride, padding, "NCHW", dilation)
+    bound = support.separable(
+        x, taps, mixer[:, :, 0, 0].T, *geometry, depthwise_bias=depthwise_bias,
+        depthwise_batch_norm=(*statistics, norm.eps), depthwise_activation="relu6", bias=bias,
+    )  # fmt: skip
+    network = torch.nn.Sequential(depthwise, norm, torch.nn.ReLU6(), pointwise)
+    wanted = doubled(network, x)
+    np.testing.assert_allclose(bound.value, wanted, rtol=1e-12, atol=1e-12)
+    assert_within(layer(x), bound)
+    assert_within(
+        single(x),
+        support.depthwise(
+            x, taps, *geometry, bias=depthwise_bias, batch_norm=(*statistics, norm.eps)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("relu6", torch.nn.functional.relu6),
+        ("hard_sigmoid", torch.nn.functional.hardsigmoid),
+        ("hard_swish", torch.nn.functional.hardswish),
+        ("swish", torch.nn.functional.silu),
+        ("gelu", torch.nn.functional.gelu),
+        ("gelu_tanh", lambda v: torch.nn.functional.gelu(v, approximate="tanh")),
+        (("elu", 0.7), lambda v: torch.nn.functional.elu(v, 0.7)),
+        (("leaky_relu", 0.2), lambda v: torch.nn.functional.leaky_relu(v, 0.2)),
+    ],
+    ids=str,
+)
+def test_definitions_of_activations(name, function):
+    v = np.linspace(-12, 12, 2001)
+    wanted = function(torch.from_numpy(v)).numpy()
+    np.testing.assert_allclose(fastdw.reference.activate(v, name), wanted, rtol=1e-9, atol=1e-15)
+
+
+def test_tensors_are_arguments():
+    x = torch.from_numpy(signed(rng(2), (1, 6, 8, 7)))
+    taps = torch.from_numpy(signed(rng(3), (3, 3, 6)))
+    wanted = fastdw.depthwise_conv2d(x.numpy(), taps.numpy(), data_format="NCHW")
+    got = fastdw.depthwise_conv2d(x, taps, data_format="NCHW")
+    assert type(got) is np.ndarray
+    np.testing.assert_array_equal(got, wanted)
+    last = x.to(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(fastdw.depthwise_conv2d(last, taps), np.moveaxis(wanted, 1, -1))
+    with pytest.raises(TypeError, match=r"\.detach\(\)"):
+        fastdw.depthwise_conv2d(x, taps.requires_grad_(), data_format="NCHW")
