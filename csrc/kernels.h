@@ -77,6 +77,9 @@ struct CurveTile {
 
 using CurveFn = void (*)(const CurveTile&);
 
+// `iterations` of one FMA on each of fma_chains vectors in y: the measured limit of the benchmark.
+using FmaLoopFn = void (*)(ptrdiff_t iterations, float* y);
+
 constexpr int kMaxPanelVectors = 4;
 constexpr int kMaxTilePixels = 16;
 
@@ -97,6 +100,8 @@ struct KernelSet {
   int tile_pixels[kMaxPanelVectors];     // most pixels of a tile, by vectors of its panel less one
   PwTileFn pointwise[kMaxPanelVectors][kMaxTilePixels];
   CurveFn curves[static_cast<int>(Curve::kCount)];
+  FmaLoopFn fma_loop;
+  int fma_chains;
 };
 
 }  // namespace fastdw

@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -279,6 +280,16 @@ std::vector<std::string> kernel_names(const std::string& isa) {
   return names;
 }
 
+// Runs the FMA loop on the calling thread; returns its floating-point operations.
+ptrdiff_t run_fma_loop(const std::string& isa, ptrdiff_t iterations) {
+  const KernelSet& set = kernel_set(isa);
+  const FloatBuffer y = allocate_floats(set.fma_chains * set.lanes);
+  std::fill(y.get(), y.get() + set.fma_chains * set.lanes, 1.0f);
+  const py::gil_scoped_release release;
+  set.fma_loop(iterations, y.get());
+  return 2 * iterations * set.fma_chains * set.lanes;
+}
+
 py::dict config() {
   using namespace py::literals;
   const py::dict isas("built"_a = built_isas(), "supported"_a = supported_isas(),
@@ -326,6 +337,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         py::arg("num_threads"));
   m.def("kernels", &kernel_names, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
+  m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));
   m.def("config", &config);
   m.def("available_cpus", &available_cpus, py::arg("cgroup_root") = "/sys/fs/cgroup");
 }

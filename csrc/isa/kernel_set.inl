@@ -92,6 +92,8 @@ constexpr KernelSet make_kernel_set() {
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
 #include "../curves.inc"
 #undef FASTDW_CURVE
+  set.fma_loop = fma_loop<Vec>;
+  set.fma_chains = kFmaChains;
   return set;
 }
 

@@ -100,6 +100,9 @@ def kernels(isa: str) -> list[str]:
 def lanes(isa: str) -> int:
     """Floats in a vector of the instruction set."""
 
+def fma_loop(isa: str, iterations: int) -> int:
+    """Run nothing but FMAs, to be timed; returns the floating-point operations done."""
+
 def config() -> dict[str, Any]:
     """version, compiler, isas {built, supported, active}, all best first; pool {threads}."""
 
