@@ -35,22 +35,27 @@ def came(value: object) -> str:
     """The offending value in a message: its type, and the value where that is short."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
-    return f"{type(value).__name__} {reprlib.repr(value)}"
-
-
-def integer(name: str, value: object, low: int, high: int = INT64_MAX) -> int:
-    """An int in low...high; a bool is none."""
-    if isinstance(value, (bool, np.bool_)):
-        msg = f"{name} must be an int, got {came(value)}"
-        raise TypeError(msg)
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        return f"{type(value).__name__} {reprlib.repr(value)}"
+    except ValueError:  # Python prints no int of more than some thousand digits
+        return f"{type(value).__name__} of too many digits"
+
+
+def integer(
+    name: str, value: object, low: int, high: int = INT64_MAX, wanted: str = "an int"
+) -> int:
+    """An int in low...high; a bool is none. `wanted` says what the argument may be in all."""
+    is_bool = isinstance(value, (bool, np.bool_))
+    try:
+        number = None if is_bool else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        msg = f"{name} must be an int, got {came(value)}"
-        raise TypeError(msg) from None
+        number = None
+    if number is None:
+        msg = f"{name} must be {wanted}, got {came(value)}"
+        raise TypeError(msg)
     if not low <= number <= high:
         bound = f"at least {low}" if number < low else f"at most {high}"
-        msg = f"{name} must be {bound}, got {reprlib.repr(number)}"
+        msg = f"{name} must be {bound}, got {came(number)}"
         raise ValueError(msg)
     return number
 
@@ -106,6 +111,9 @@ def _view(name: str, value: object) -> AnyArray:
         return np.asarray(value)
     if getattr(value, "requires_grad", False) is True:
         msg = f"{name} is a tensor that requires grad; pass {name}.detach()"
+        raise TypeError(msg)
+    if hasattr(value, "is_neg") and value.is_neg():  # DLPack would drop the sign
+        msg = f"{name} is a tensor with its negative bit set; pass {name}.resolve_neg()"
         raise TypeError(msg)
     try:
         return np.asarray(memoryview(value))  # type: ignore[arg-type]

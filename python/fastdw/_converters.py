@@ -206,6 +206,10 @@ def _optional(value: Any) -> AnyArray | None:
 
 def _numpy(value: Any) -> AnyArray:
     """A variable, parameter or tensor, on whatever device, as an array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+        return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except RuntimeError as error:  # such as a tensor without data
+        msg = f"a weight of type {type(value).__name__} cannot be read: {error}"
+        raise ValueError(msg) from error

@@ -169,7 +169,7 @@ def plan(
 
 def _pair(name: str, value: object) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)):
-        number = integer(name, value, 1)
+        number = integer(name, value, 1, wanted="an int or (h, w)")
         return number, number
     if len(value) != 2:
         msg = f"{name} must be an int or (h, w), got {came(value)}"
@@ -185,7 +185,7 @@ def _padding(value: object, data_format: str) -> str | Pads:
             raise ValueError(msg)
         return mode
     if not isinstance(value, (tuple, list)):
-        both = _pad("padding", value)
+        both = integer("padding", value, 0, _MAX_EXTENT, "a str, an int or pairs of ints")
         return (both, both), (both, both)
     nested = [isinstance(part, (tuple, list)) for part in value]
     if len(value) == 2 and not any(nested):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -188,7 +189,8 @@ class Layer(Immutable):
 
     def __repr__(self) -> str:
         arguments = self._kernels | {k: v for k, v in self._settings.items() if v is not None}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+        text = ", ".join(f"{name}={reprlib.repr(value)}" for name, value in arguments.items())
+        return f"{type(self).__name__}({text})"
 
     def __reduce__(self) -> tuple[object, ...]:
         arguments = self._weights() | self._settings
