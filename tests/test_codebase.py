@@ -13,7 +13,7 @@ from fastdw import _core
 ROOT = pathlib.Path(__file__).parents[1]
 CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".cpp", ".h", ".inc", ".inl"))
 PYTHON = sorted(p for folder in ("python", "bench", "tests") for p in (ROOT / folder).rglob("*.py"))
-MAX_LINES = 450
+MAX_LINES = 440
 
 # What a line says, and the only files that may say it.
 ROOMS = {

@@ -67,7 +67,7 @@ VALUE_ERRORS = {
     ],
     "batch_norm": [fastdw.BatchNorm(*np.ones((4, n), F32), 1e-3) for n in (1, 5)],
     "activation": [
-        "swishh", "", ("clip", 1, 0), ("clip", 0), ("clip", float("nan"), 1), ("relu", 1),
+        "swishh", "", (), ("clip", 1, 0), ("clip", 0), ("clip", float("nan"), 1), ("relu", 1),
         ("prelu", np.ones(5, F32)), ("prelu", np.ones((4, 1), F32)), ("leaky_relu",), ("elu", 1, 2),
     ],
     "data_format": ["NCWH", "", "HWC"],

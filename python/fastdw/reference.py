@@ -3,12 +3,8 @@
 This is the definition that the compiled operators are tested against, and the place to look up
 what an argument means: it loops over the taps of the kernel, does one thing a line, and shares
 nothing with the rest of the package. The functions take the arguments of their fast twins, accept
-any real dtype, compute in float64 and return float64.
-
-References
-----------
-The convolution is the cross-correlation of TensorFlow's ``tf.nn.depthwise_conv2d`` and
-``tf.nn.separable_conv2d``, with the paddings and dilations of ONNX ``Conv``.
+any real dtype, compute in float64 and return float64. The convolution is the cross-correlation of
+``tf.nn.depthwise_conv2d`` and ``tf.nn.separable_conv2d``, padded and dilated as ONNX ``Conv``.
 """
 
 from __future__ import annotations
@@ -26,10 +22,9 @@ __all__ = ["activate", "depthwise_conv2d", "pointwise_conv2d", "separable_conv2d
 _F64 = npt.NDArray[np.float64]
 _Pair = tuple[int, int]
 
-# To (n, h, w, c) from the layout, and back.
+# The transposition to (n, h, w, c).
 _TO_NHWC = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 2, 3, 1)}
-_FROM_NHWC = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 3, 1, 2)}
-_LAYOUTS = {"NHWC": "NHWC", "channels_last": "NHWC", "NCHW": "NCHW", "channels_first": "NCHW"}
+_TO_NHWC |= {"channels_last": _TO_NHWC["NHWC"], "channels_first": _TO_NHWC["NCHW"]}
 
 
 @np.errstate(all="ignore")
@@ -124,17 +119,12 @@ def pointwise_conv2d(
     residual : array_like, shape and layout of the result, optional
         Added before the activation.
     data_format, batch_norm, activation, out, num_threads
-        As in `depthwise_conv2d`, with F channels.
+        As in `depthwise_conv2d`, with F channels; so are the errors.
 
     Returns
     -------
     ndarray, (N, H, W, F) or as `x`
         float64, unless `out` is given.
-
-    Raises
-    ------
-    ValueError
-        For shapes that do not fit, or an unknown name.
     """
     y = _pointwise(_images(x, data_format), pointwise_kernel)
     y = _added(_normalised(y, bias, batch_norm), residual, data_format)
@@ -179,17 +169,12 @@ def separable_conv2d(
     bias, batch_norm, activation, residual
         The epilogue of the pointwise half, with F channels, as in `pointwise_conv2d`.
     out, num_threads
-        As in `depthwise_conv2d`.
+        As in `depthwise_conv2d`; so are the errors.
 
     Returns
     -------
     ndarray, (N, OH, OW, F) or as `x`
         float64, unless `out` is given.
-
-    Raises
-    ------
-    ValueError
-        For shapes that do not fit, an empty output, or an unknown name.
     """
     images, kernel = _images(x, data_format), _depthwise_kernel(depthwise_kernel)
     steps = _pair(strides, "strides", 1), _pair(dilation_rate, "dilation_rate", 1)
@@ -240,23 +225,22 @@ def activate(v: npt.ArrayLike, activation: Any) -> _F64:
     """
     v = _real(v)
     name, *numbers = (activation,) if isinstance(activation, str | None) else activation
-    if name in _CURVES and not numbers:
-        return _CURVES[name](v)
-    if name == "clip" and len(numbers) == 2 and numbers[0] <= numbers[1]:
-        return np.clip(v, numbers[0], numbers[1])
-    if name == "elu" and len(numbers) == 1:
-        return np.where(v > 0, v, numbers[0] * np.expm1(v))
-    if name == "leaky_relu" and len(numbers) == 1:
-        return np.where(v > 0, v, _scaled(v, _real(numbers[0])))
-    if name == "prelu" and len(numbers) == 1:
-        return np.where(v > 0, v, _scaled(v, _vector(numbers[0], v.shape[-1], "slopes")))
-    msg = f"activation is unknown: {activation!r}"
-    raise ValueError(msg)
+    _require(name in _ACTIVATIONS, f"activation is unknown: {activation!r}")
+    return _ACTIVATIONS[name](v, *numbers)
 
 
 def _scaled(v: _F64, factor: _F64) -> _F64:
-    """v·factor, in which a factor of 0 takes an infinity to the limit 0 instead of NaN."""
+    """v·factor, where a factor of 0 takes an infinity to the limit 0 instead of NaN."""
     return np.where((factor == 0) & np.isinf(v), 0.0, v * factor)
+
+
+def _clip(v: _F64, lo: float, hi: float) -> _F64:
+    _require(lo <= hi, f"activation clips at {lo} above {hi}")
+    return np.clip(v, lo, hi)
+
+
+def _leaky_relu(v: _F64, slope: npt.ArrayLike) -> _F64:
+    return np.where(v > 0, v, _scaled(v, _real(slope)))
 
 
 def _hard_sigmoid(v: _F64) -> _F64:
@@ -277,11 +261,15 @@ def _tanh_distribution(v: _F64) -> _F64:
     return _sigmoid(2 * math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))
 
 
-_CURVES: dict[str | None, Callable[[_F64], _F64]] = {
+_ACTIVATIONS: dict[str | None, Callable[..., _F64]] = {
     None: lambda v: v,
     "linear": lambda v: v,
     "relu": lambda v: np.clip(v, 0, None),
     "relu6": lambda v: np.clip(v, 0, 6),
+    "clip": _clip,
+    "leaky_relu": _leaky_relu,
+    "prelu": lambda v, slopes: _leaky_relu(v, _vector(slopes, v.shape[-1], "slopes")),
+    "elu": lambda v, alpha: np.where(v > 0, v, alpha * np.expm1(v)),
     "hard_sigmoid": _hard_sigmoid,
     "hard_swish": lambda v: _scaled(v, _hard_sigmoid(v)),
     "sigmoid": _sigmoid,
@@ -290,7 +278,7 @@ _CURVES: dict[str | None, Callable[[_F64], _F64]] = {
     "gelu": lambda v: _scaled(v, _normal_distribution(v)),
     "gelu_tanh": lambda v: _scaled(v, _tanh_distribution(v)),
 }
-_CURVES |= {"silu": _CURVES["swish"], "hard_silu": _CURVES["hard_swish"]}
+_ACTIVATIONS |= {"silu": _ACTIVATIONS["swish"], "hard_silu": _ACTIVATIONS["hard_swish"]}
 
 
 def _depthwise(
@@ -376,9 +364,9 @@ def _vector(a: npt.ArrayLike, length: int, name: str) -> _F64:
     return vector
 
 
-def _layout(data_format: str) -> str:
-    _require(data_format in _LAYOUTS, f"data_format is unknown: {data_format!r}")
-    return _LAYOUTS[data_format]
+def _to_nhwc(data_format: str) -> tuple[int, ...]:
+    _require(data_format in _TO_NHWC, f"data_format is unknown: {data_format!r}")
+    return _TO_NHWC[data_format]
 
 
 def _images(x: npt.ArrayLike, data_format: str) -> _F64:
@@ -388,7 +376,7 @@ def _images(x: npt.ArrayLike, data_format: str) -> _F64:
         images = images[np.newaxis]
     fits = images.ndim == 4 and 0 not in images.shape[1:]
     _require(fits, f"x is not 3-D or 4-D, or empty: {np.shape(x)}")
-    return images.transpose(_TO_NHWC[_layout(data_format)])
+    return images.transpose(_to_nhwc(data_format))
 
 
 def _depthwise_kernel(kernel: npt.ArrayLike) -> _F64:
@@ -427,7 +415,7 @@ def _pads(
         return (height, height), (width, width)
     pairs = [_pair(pair, "padding", 0) for pair in padding]
     if len(pairs) == 4:
-        batch, *pairs, channels = (pairs[axis] for axis in _TO_NHWC[_layout(data_format)])
+        batch, *pairs, channels = (pairs[axis] for axis in _to_nhwc(data_format))
         _require(not any(batch + channels), f"padding of batch or channels: {padding!r}")
     rows, columns = pairs
     return rows, columns
@@ -442,7 +430,7 @@ def _same(size: int, taps: int, stride: int, dilation: int) -> _Pair:
 def _result(
     y: _F64, x: npt.ArrayLike, data_format: str, out: npt.NDArray[Any] | None
 ) -> npt.NDArray[Any]:
-    y = y.transpose(_FROM_NHWC[_layout(data_format)])
+    y = y.transpose(np.argsort(_to_nhwc(data_format)))
     if np.ndim(x) == 3:
         y = y[0]
     if out is None:
