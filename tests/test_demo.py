@@ -65,6 +65,12 @@ def test_plot(tmp_path, capsys):
     assert str(file) in capsys.readouterr().out
 
 
+def test_plot_in_no_known_format(tmp_path):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(SystemExit, match="--plot: .*nonsense"):
+        demo.main(["--plot", str(tmp_path / "maps.nonsense")])
+
+
 def test_plot_without_matplotlib(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SystemExit, match="2"):
