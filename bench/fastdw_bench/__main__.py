@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fastdw
+
 from . import compare, machine, peers, presets, report, text
 from . import document as doc
 from .document import Document
@@ -16,6 +18,8 @@ from .run import Settings, pin, problems, run, start
 
 _DESCRIPTION = "Measure depthwise-separable convolution. Without a command: a tour of one minute."
 _TOUR = ("mobilenet_v1", "mobilenet_v2")
+
+_STYLES = {".json": "json", ".md": "markdown", ".csv": "csv"}
 
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -83,11 +87,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_run)
     which = parser.add_argument_group("what")
     which.add_argument(
-        "--preset",
-        action="append",
-        choices=presets.PRESETS,
-        default=[],
-        help="layers of a network, or a list (default: blocks32); may be repeated",
+        "preset",
+        nargs="*",
+        help=f"layers of a network, or a list (default: blocks32): {', '.join(presets.PRESETS)}",
     )
     which.add_argument("--layer", action="append", default=[], metavar="NOTATION", help=_LAYER)
     which.add_argument("--op", choices=OPS, help="only this operator; halves of blocks count")
@@ -101,9 +103,16 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="of fastdw; the other engines get the layout that they like best",
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--threads", type=_numbers, default=(1,), metavar="N[,N]")
-    how.add_argument("--cpus", type=machine.parse_cpus, metavar="0,2-3", help="run on these only")
+    how.add_argument("--threads", type=_positives, default=(1,), metavar="N[,N]")
+    how.add_argument("--cpus", metavar="0,2-3", help="run on these only")
     how.add_argument("--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}")
+    how.add_argument(
+        "--isa",
+        type=_isas,
+        default=(),
+        metavar="ISA[,ISA]",
+        help="instruction sets of fastdw to measure in turn (default: the active one)",
+    )
     how.add_argument("--repetitions", type=_positive, default=30, help="rounds (default: 30)")
     how.add_argument(
         "--min-time", type=float, default=0.01, help="seconds of a batch (default: 0.01)"
@@ -117,17 +126,18 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_argument_group("where to")
     where.add_argument("--format", choices=text.FORMATS, default="table")
-    where.add_argument("--output", type=Path, help="a file; .json, .md or .csv sets the format")
+    where.add_argument("--output", type=Path, help="also write a file: .json, .md or .csv")
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.cpus:
-        pin(options.cpus)
+        pin(machine.parse_cpus(options.cpus))
     settings = Settings(
         threads=options.threads,
         batch=options.batch,
         data_format=options.data_format,
         peers=tuple(peers.select(options.peers)),
+        isas=options.isa,
         repetitions=options.repetitions,
         min_time=options.min_time,
         cold_cache=options.cold_cache,
@@ -135,21 +145,18 @@ def _run(options: argparse.Namespace) -> int:
         limits=options.limits,
     )
     layers = _layers(options)
-    document = start(settings)
-    run(document, layers, settings, _progress)
-    _progress("")
-    _write(document, options.output, options.format)
-    for warning in document["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
+    document = _measured(layers, settings)
+    if options.output:
+        style = _STYLES.get(options.output.suffix, options.format)
+        options.output.write_text(_rendered(document, style) + "\n")
+    print(_rendered(document, options.format))
     return _status(document)
 
 
 def _layers(options: argparse.Namespace) -> list[Layer]:
     names = options.preset or ([] if options.layer else ["blocks32"])
     layers = [
-        layer
-        for name in names
-        for layer in presets.preset(name, options.width, options.resolution)
+        layer for name in names for layer in presets.preset(name, options.width, options.resolution)
     ]
     layers += [parse_layer(notation) for notation in options.layer]
     if options.op:
@@ -164,17 +171,22 @@ def _tour(options: argparse.Namespace) -> int:
     del options
     settings = Settings(repetitions=15, min_time=0.005)
     layers = [layer for name in _TOUR for layer in presets.preset(name) if layer.has("separable")]
-    document = start(settings)
-    run(document, layers, settings, _progress)
-    _progress("")
-    _write(document, None, "table")
-    for warning in document["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
+    document = _measured(layers, settings)
+    print(_rendered(document, "table"))
     print("\nNext: fastdw-bench run --help; engines to compare with:", ", ".join(peers.NAMES))
     return _status(document)
 
 
+def _measured(layers: list[Layer], settings: Settings) -> Document:
+    document = start(settings)
+    run(document, layers, settings, _progress)
+    _progress("")
+    return document
+
+
 def _status(document: Document) -> int:
+    for warning in document["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
     failures = problems(document)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
@@ -188,9 +200,12 @@ def _info(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(document["environment"], indent=1))
         return 0
+    machine_state, config = document["environment"]["machine"], document["environment"]["fastdw"]
     print("\n".join(text.header(document)))
-    for key, value in document["environment"]["machine"].items():
-        print(f"{key}: {_plain(value)}")
+    for key in ("cpus", "governors", "clock_mhz", "temperature_c", "throttled", "load_average"):
+        print(f"{key}: {_plain(machine_state[key])}")
+    print(f"threads: {config['threads']}")
+    print(f"kernels: {_plain(config['kernels'])}")
     for warning in document["warnings"]:
         print(f"warning: {warning}")
     return 0
@@ -221,7 +236,8 @@ def _compare(options: argparse.Namespace) -> int:
     print(text.aligned(table))
     mean = doc.geometric_mean([v.ratio for v in verdicts])
     counts = ", ".join(
-        f"{sum(v.verdict == word for v in verdicts)} {word}" for word in ("faster", "same", "slower")
+        f"{sum(v.verdict == word for v in verdicts)} {word}"
+        for word in ("faster", "same", "slower")
     )
     print(f"geometric mean {mean:.3f}; {counts}")
     return _FAILED if any(v.verdict == "slower" for v in verdicts) else 0
@@ -233,19 +249,9 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(document: Document, path: Path | None, style: str) -> None:
-    if path:
-        style = {".json": "json", ".md": "markdown", ".csv": "csv"}.get(path.suffix, style)
-    content = _rendered(document, style)
-    if path:
-        path.write_text(content + "\n")
-    else:
-        print(content)
-
-
 def _rendered(document: Document, style: str) -> str:
     if style == "json":
-        return json.dumps(document, indent=1)
+        return doc.dumps(document)
     if style == "csv":
         return text.as_csv(document).rstrip("\n")
     table = text.results(document)
@@ -261,21 +267,30 @@ def _progress(line: str) -> None:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "unknown"
+        return "; ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "unknown"
+        return ", ".join(map(_plain, value)) or "none"
     return str(value)
 
 
+def _isas(argument: str) -> tuple[str, ...]:
+    known = fastdw.show_config(mode="dict")["isas"]["supported"]
+    names = tuple(argument.lower().split(","))
+    if not set(names) <= set(known):
+        msg = f"{argument} is not of {', '.join(known)}"
+        raise argparse.ArgumentTypeError(msg)
+    return names
+
+
 def _positive(argument: str) -> int:
-    number = int(argument)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (argument.isdecimal() and int(argument)):
+        msg = f"{argument} is not a number from 1 on"
+        raise argparse.ArgumentTypeError(msg)
+    return int(argument)
 
 
-def _numbers(argument: str) -> tuple[int, ...]:
-    return tuple(_positive(part) for part in argument.split(","))
+def _positives(argument: str) -> tuple[int, ...]:
+    return tuple(map(_positive, argument.split(",")))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from fastdw import reference
 
 from .layers import Layer
@@ -40,7 +40,7 @@ class Block:
     def expected(self) -> npt.NDArray[np.float64]:
         """The result by `fastdw.reference`, NHWC."""
         layer = self.layer
-        windows = {
+        windows: dict[str, Any] = {
             "strides": layer.strides,
             "padding": layer.padding,
             "dilation_rate": layer.dilation,

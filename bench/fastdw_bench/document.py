@@ -7,7 +7,7 @@
     started             local time, ISO 8601
     environment         machine (machine.describe), fastdw (fastdw.show_config), engines (versions)
     settings            the options of the run
-    limits              [{threads, engine, gflops, layer}]
+    limits              [{threads, isa, gflops}] of nothing but multiply-adds, before and after
     bandwidth           [{bytes, threads, gb_per_second}]
     rows                [{name, layer, threads, batch, macs, bytes, results}], where `results` has
                         for each engine either {seconds, low, high, samples, variant, error}
@@ -59,7 +59,7 @@ def result(samples: list[float], variant: str, error: float | None) -> dict[str,
         "seconds": median,
         "low": low,
         "high": high,
-        "samples": samples,
+        "samples": [float(f"{sample:.5g}") for sample in samples],
         "variant": variant,
         "error": error,
     }
@@ -87,9 +87,18 @@ def is_own(engine: str) -> bool:
 
 
 def limit(document: Document, threads: int) -> float | None:
-    """Measured limit in FLOP/s, None where it was not measured."""
-    found = [1e9 * x["gflops"] for x in document["limits"] if x["threads"] == threads]
-    return max(found, default=None)
+    """Measured FLOP/s of the best instruction set, None where there is no measurement."""
+    found = best_limits(document, threads).values()
+    return 1e9 * max(found) if found else None
+
+
+def best_limits(document: Document, threads: int) -> dict[str, float]:
+    """GFLOP/s by instruction set."""
+    best: dict[str, float] = {}
+    for x in document["limits"]:
+        if x["threads"] == threads:
+            best[x["isa"]] = max(best.get(x["isa"], 0.0), x["gflops"])
+    return best
 
 
 def best_peer(row: Row) -> tuple[str, float] | None:
@@ -105,8 +114,11 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def save(document: Document, path: Path) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def dumps(document: Document) -> str:
+    """JSON with one line for each row of measurements."""
+    rows = ",\n".join("  " + json.dumps(row) for row in document["rows"])
+    frame = json.dumps({**document, "rows": []}, indent=1)
+    return frame.replace(' "rows": []', f' "rows": [\n{rows}\n ]', 1)
 
 
 def load(path: Path) -> Document:

@@ -63,16 +63,12 @@ class Layer:
     times: int = 1
 
     def __post_init__(self) -> None:
-        if self.kernel is None and self.filters is None:
-            msg = f"layer {self.name!r} has neither a kernel size (k3) nor filters (f64)"
-            raise ValueError(msg)
         numbers = (
             *(self.height, self.width, self.channels, self.multiplier, self.times),
             *(self.strides + self.dilation + (self.kernel or ())),
             *(() if self.filters is None else (self.filters,)),
-            *self.output_size,
         )
-        if min(numbers) < 1:
+        if min(numbers) < 1 or min(self.output_size) < 1:
             msg = f"layer {self.name!r} has a size below 1, or an empty output"
             raise ValueError(msg)
 
@@ -222,7 +218,7 @@ def parse_layer(notation: str) -> Layer:
     filters = _number(values["f"]) if "f" in values else None
     first, second = _per_half(activations, notation, has_kernel=kernel is not None, filters=filters)
     return Layer(
-        name or rest,
+        name or "layer",
         height,
         width,
         channels,
@@ -242,6 +238,9 @@ def _per_half(
     activations: list[str], notation: str, *, has_kernel: bool, filters: int | None
 ) -> tuple[str, str]:
     halves = int(has_kernel) + int(filters is not None)
+    if not halves:
+        msg = f"{notation!r} has neither a kernel size (k3) nor filters (f64)"
+        raise ValueError(msg)
     if not activations:
         activations = ["linear"] * halves
     if len(activations) != halves:

@@ -171,8 +171,11 @@ def parse_cpus(text: str) -> set[int]:
     """
     cpus: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        cpus.update(range(int(first), int(last or first) + 1))
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if not match:
+            msg = f"{text!r} is no list of CPUs such as 0-3,6"
+            raise ValueError(msg)
+        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     return cpus
 
 

@@ -2,57 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
+from unittest import mock
 
 import fastdw
+import numpy as np
+from fastdw import _core
 
 from .blocks import Block
 from .peers.base import Prepared
 
 
-def prepare(block: Block, threads: int, data_format: str = "NHWC") -> Prepared:
-    """Build the prepared layer of a block, bound to its input and to an output."""
-    layer = block.layer
-    windows: dict[str, Any] = {
-        "strides": layer.strides,
-        "padding": layer.padding,
-        "dilation_rate": layer.dilation,
-    }
-    call: Any
-    if layer.op == "depthwise":
-        call = fastdw.DepthwiseConv2D(
-            block.depthwise_kernel,
-            data_format=data_format,
-            bias=block.depthwise_bias,
-            activation=layer.depthwise_activation,
-            **windows,
-        )
-    elif layer.op == "pointwise":
-        call = fastdw.PointwiseConv2D(
-            block.pointwise_kernel,
-            data_format=data_format,
-            bias=block.bias,
-            activation=layer.activation,
-        )
-    else:
-        call = fastdw.SeparableConv2D(
-            block.depthwise_kernel,
-            block.pointwise_kernel,
-            data_format=data_format,
-            depthwise_bias=block.depthwise_bias,
-            depthwise_activation=layer.depthwise_activation,
-            bias=block.bias,
-            activation=layer.activation,
-            **windows,
-        )
+def prepare(
+    block: Block, threads: int, data_format: str = "NHWC", isa: str | None = None
+) -> Prepared:
+    """Build the prepared layer of a block, bound to its input and to an output.
+
+    `isa` None is the active instruction set.
+    """
+    with contextlib.nullcontext() if isa is None else _packed_for(isa):
+        layer = _layer(block, data_format)
     planar = data_format == "NCHW"
     x = np.ascontiguousarray(block.x.transpose(0, 3, 1, 2)) if planar else block.x
     n, height, width, channels = block.output_shape
     shape = (n, channels, height, width) if planar else block.output_shape
     out = np.empty(shape, np.float32)
     result = out.transpose(0, 2, 3, 1) if planar else out
-    run = functools.partial(call, x, out=out, num_threads=threads)
+    run = functools.partial(layer, x, out=out, num_threads=threads)
     return Prepared(run, lambda: result, data_format)
+
+
+def _layer(block: Block, data_format: str) -> Any:
+    layer = block.layer
+    windows: dict[str, Any] = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "dilation_rate": layer.dilation,
+        "data_format": data_format,
+    }
+    if layer.op == "depthwise":
+        return fastdw.DepthwiseConv2D(
+            block.depthwise_kernel,
+            bias=block.depthwise_bias,
+            activation=layer.depthwise_activation,
+            **windows,
+        )
+    if layer.op == "pointwise":
+        return fastdw.PointwiseConv2D(
+            block.pointwise_kernel,
+            data_format=data_format,
+            bias=block.bias,
+            activation=layer.activation,
+        )
+    return fastdw.SeparableConv2D(
+        block.depthwise_kernel,
+        block.pointwise_kernel,
+        depthwise_bias=block.depthwise_bias,
+        depthwise_activation=layer.depthwise_activation,
+        bias=block.bias,
+        activation=layer.activation,
+        **windows,
+    )
+
+
+@contextlib.contextmanager
+def _packed_for(isa: str) -> Iterator[None]:
+    """Pack the weights of layers built inside for one instruction set.
+
+    The public choice, FASTDW_ISA, holds for a process; here several take turns in one.
+    """
+    with contextlib.ExitStack() as patches:
+        for name in ("Depthwise", "Pointwise"):
+            packer = functools.partial(getattr(_core, name), isa=isa)
+            patches.enter_context(mock.patch.object(_core, name, packer))
+        yield

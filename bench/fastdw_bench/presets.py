@@ -126,9 +126,7 @@ def _chain(
         )
         yield layer
         size, channels = layer.output_size[0], block.filters
-    yield Layer(
-        f"{prefix}_head", size, size, channels, filters=head[0], activation=head[1]
-    )
+    yield Layer(f"{prefix}_head", size, size, channels, filters=head[0], activation=head[1])
 
 
 def _scaled(channels: int, width: float) -> int:

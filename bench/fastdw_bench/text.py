@@ -48,7 +48,7 @@ def summary(document: Document) -> list[str]:
         if not measured:
             continue
         total = sum(time * doc.layer_of(row).times for row, time in measured)
-        line = f"{threads} thread{'s' * (threads > 1)}: {1e3 * total:.2f} ms over all layers"
+        line = f"{_threads(threads)}: {1e3 * total:.2f} ms over all layers"
         limit = doc.limit(document, threads)
         if limit:
             shares = [2 * row["macs"] / time / limit for row, time in measured]
@@ -82,14 +82,13 @@ def header(document: Document) -> list[str]:
     if document["environment"]["engines"]:
         engines = document["environment"]["engines"].items()
         lines.append("against " + ", ".join(f"{name} {version}" for name, version in engines))
-    lines += [
-        f"limit of {x['threads']} thread{'s' * (x['threads'] > 1)}: {x['gflops']:.1f} GFLOP/s "
-        f"(fastdw's pointwise operator at its best, {x['layer']})"
-        for x in document["limits"]
-    ]
+    for threads in dict.fromkeys(x["threads"] for x in document["limits"]):
+        best = doc.best_limits(document, threads).items()
+        rates = [f"{gflops:.1f} GFLOP/s {isa}" for isa, gflops in best]
+        lines.append(f"multiply-adds on {_threads(threads)}: {', '.join(rates)}")
     speeds = [
         f"{x['gb_per_second']:.0f} GB/s over {_size(x['bytes'])}"
-        + (f" with {x['threads']} threads" if x["threads"] > 1 else "")
+        + (f" on {x['threads']} threads" if x["threads"] > 1 else "")
         for x in document["bandwidth"]
     ]
     return lines + ["copying: " + ", ".join(speeds)] * bool(speeds)
@@ -165,6 +164,10 @@ def _share(document: Document, row: Row, time: float | None) -> str:
 def _speedup(row: Row, time: float | None) -> str:
     best = doc.best_peer(row)
     return "–" if time is None or best is None else f"{best[1] / time:.2f} {best[0]}"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
 
 
 def _isas(config: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ def onnx_model(block: Block) -> Any:
     onnx: Any = import_module("onnx")
     helper, layer = onnx.helper, block.layer
     chain = _Chain(helper)
-    constants = {"zero": np.float32(0), "six": np.float32(6)}
+    constants: dict[str, F32] = {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
     if layer.kernel:
         weights = depthwise_weights(block)
         chain.add("Conv", "x dw_kernel dw_bias", **_conv_attributes(block))
@@ -44,7 +44,7 @@ def onnx_model(block: Block) -> Any:
         [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, _planar(block.x.shape))],
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, _planar(block.output_shape))],
         [
-            onnx.numpy_helper.from_array(np.asarray(value), name)
+            onnx.numpy_helper.from_array(value, name)
             for name, value in constants.items()
             if name in used
         ],

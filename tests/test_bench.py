@@ -1,0 +1,348 @@
+"""The benchmark: its layers, its files, its verdicts. Nothing here judges speed."""
+
+import itertools
+import json
+import random
+import signal
+import xml.etree.ElementTree as ET
+
+import pytest
+from fastdw_bench import (
+    blocks,
+    charts,
+    compare,
+    document,
+    machine,
+    own,
+    report,
+    run,
+    text,
+)
+from fastdw_bench.__main__ import main
+from fastdw_bench.layers import parse_layer
+from fastdw_bench.peers.base import Prepared
+
+TINY = ["--layer", "t1=6x6x8,k3,f8,relu/relu", "--layer", "t2=5x5x3,k3,s2,f4,swish/linear"]
+QUICK = ["--peers", "none", "--min-time", "1e-6", "--repetitions", "3", "--no-limits"]
+
+
+# Runs
+
+
+def saved(path, *arguments):
+    status = main(["run", *arguments, "--output", str(path)])
+    return status, document.load(path)
+
+
+def test_a_run_is_saved(tmp_path, capsys):
+    status, result = saved(tmp_path / "a.json", *TINY, *QUICK, "--threads", "1,2")
+    assert status == 0
+    assert result["version"] == 1
+    assert result["complete"]
+    assert result["environment"]["fastdw"]["version"]
+    assert [(row["name"], row["threads"]) for row in result["rows"]] == [
+        *[("t1", 1), ("t2", 1)],
+        *[("t1", 2), ("t2", 2)],
+    ]
+    for row in result["rows"]:
+        (measured,) = row["results"].values()
+        assert len(measured["samples"]) == 3
+        assert 0 < measured["low"] <= measured["seconds"] <= measured["high"]
+        assert measured["error"] < blocks.TOLERANCE
+        assert document.layer_of(row).macs == row["macs"]
+    assert "t2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", text.FORMATS)
+def test_formats(form, capsys):
+    assert main(["run", *TINY, *QUICK, "--format", form]) == 0
+    out = capsys.readouterr().out
+    if form == "json":
+        assert len(json.loads(out)["rows"]) == 2
+    elif form == "csv":
+        assert [line.split(",")[0] for line in out.splitlines()] == ["name", "t1", "t2"]
+    else:
+        assert out.count("t1 ") == out.count("t2 ") == 1
+
+
+@pytest.mark.parametrize("op", ["depthwise", "pointwise"])
+def test_halves_nchw_batches_and_cold_caches(op, tmp_path):
+    options = ["--op", op, "--data-format", "NCHW", "--batch", "3", "--cold-cache"]
+    status, result = saved(tmp_path / "a.json", *TINY, *QUICK, *options)
+    assert status == 0
+    assert {document.layer_of(row).op for row in result["rows"]} == {op}
+    assert all(row["macs"] == 3 * document.layer_of(row).macs for row in result["rows"])
+
+
+def test_limits_are_measured(tmp_path):
+    options = [*TINY, *QUICK, "--limits", "--min-time", "1e-4"]
+    _, result = saved(tmp_path / "a.json", *options)
+    isas = result["environment"]["fastdw"]["isas"]["supported"]
+    assert set(document.best_limits(result, 1)) == set(isas)
+    assert document.limit(result, 1) > 0
+    assert all(x["gb_per_second"] > 0 for x in result["bandwidth"])
+
+
+def test_instruction_sets_take_turns(isa, tmp_path, monkeypatch):
+    packed = []
+    prepare = own._layer
+
+    def spy(*arguments):
+        layer = prepare(*arguments)
+        packed.append(layer._depthwise.isa)
+        return layer
+
+    monkeypatch.setattr(own, "_layer", spy)
+    _, result = saved(tmp_path / "a.json", *TINY, *QUICK, "--isa", isa)
+    assert packed == [isa, isa]
+    assert document.engines(result) == [f"fastdw {isa}"]
+
+
+def test_a_wrong_result_fails_the_run(tmp_path, monkeypatch, capsys):
+    prepare = own.prepare
+
+    def damaged(block, *arguments):
+        good = prepare(block, *arguments)
+        return Prepared(good.run, lambda: good.output() + 1e-3, good.variant)
+
+    monkeypatch.setattr(own, "prepare", damaged)
+    status, result = saved(tmp_path / "a.json", *TINY, *QUICK)
+    assert status == 1
+    assert all("problem" in row["results"]["fastdw"] for row in result["rows"])
+    assert "differs from the reference" in capsys.readouterr().err
+    status, result = saved(tmp_path / "a.json", *TINY, *QUICK, "--no-check")
+    assert status == 0
+    assert result["rows"][0]["results"]["fastdw"]["error"] is None
+
+
+def test_an_interrupt_leaves_the_rows_that_are_done(tmp_path, monkeypatch, capsys):
+    calls = itertools.count()
+    make_block = blocks.make_block
+
+    def interrupted(*arguments):
+        if next(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return make_block(*arguments)
+
+    monkeypatch.setattr(run, "make_block", interrupted)
+    status, result = saved(tmp_path / "a.json", *TINY, *QUICK)
+    assert status == 130
+    assert not result["complete"]
+    assert [row["name"] for row in result["rows"]] == ["t1"]
+    assert any("interrupted" in warning for warning in result["warnings"])
+    out = capsys.readouterr().out
+    assert "t1" in out
+    assert "t2" not in out
+
+
+def test_a_tour_measures_the_blocks_of_two_networks(monkeypatch, capsys):
+    seen = {}
+
+    def remember(result, layers, settings, progress):
+        seen.update(layers=layers, settings=settings)
+        result["complete"] = True
+
+    monkeypatch.setattr("fastdw_bench.__main__.run", remember)
+    assert main([]) == 0
+    assert len(seen["layers"]) == 9 + 12
+    assert seen["settings"].limits
+    assert "fastdw-bench run" in capsys.readouterr().out
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    assert "caches: " in capsys.readouterr().out
+    assert main(["info", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["machine"]["cpu"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "mobilenet_v9"],
+        ["run", "--layer", "1x1"],
+        ["run", "--threads", "0"],
+        ["run", "--repetitions", "x"],
+        ["run", "--isa", "mmx"],
+        ["run", "--peers", "abacus"],
+        ["run", "--cpus", "100000"],
+        ["run", "cifar", "--width", "0.5"],
+        ["run", "--layer", "4x4x4,f4", "--op", "depthwise"],
+        ["compare", "missing.json", "missing.json"],
+        ["report", "missing"],
+        ["dance"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_end_with_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(("fastdw-bench: ", "usage: "))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"format": "fastdw-bench", "version": 2}', '{"format": "x", "version": 1}'],
+)
+def test_foreign_files_are_refused(content, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"a\.json"):
+        document.load(path)
+
+
+def test_documents_survive_their_text(tmp_path):
+    _, result = saved(tmp_path / "a.json", *TINY, *QUICK)
+    assert json.loads(document.dumps(result)) == result
+
+
+# Comparisons
+
+
+def synthetic(**times):
+    """A result with one layer a keyword: the median of its times, or those of two engines."""
+    result = document.new("", {}, {})
+    rng = random.Random(1)
+    for name, seconds in times.items():
+        own_time, peer_time = seconds if isinstance(seconds, tuple) else (seconds, None)
+        engines = {"fastdw": own_time} | ({"litert": peer_time} if peer_time else {})
+        results = {
+            engine: document.result([t * rng.uniform(0.99, 1.01) for _ in range(30)], "", None)
+            for engine, t in engines.items()
+        }
+        layer = parse_layer(f"{name}={name[1:]}x4x8,k3,f8")
+        row = {"name": name, "layer": str(layer), "threads": 1, "batch": 1, "macs": layer.macs}
+        result["rows"].append(row | {"bytes": layer.compulsory_bytes, "results": results})
+    return result
+
+
+def verdicts(before, after, **options):
+    return {v.name: v.verdict for v in compare.compare(before, after, **options)}
+
+
+def test_verdicts():
+    before = synthetic(a4=1e-3, a5=1e-3, a6=1e-3, a7=1e-3)
+    after = synthetic(a4=1e-3, a5=1.2e-3, a6=0.8e-3, a8=5e-3)
+    assert verdicts(before, after) == {"a4": "same", "a5": "slower", "a6": "faster"}
+    assert verdicts(before, after, threshold=0.3) == dict.fromkeys(("a4", "a5", "a6"), "same")
+    assert verdicts(before, after, engine="litert") == {}
+
+
+def test_small_changes_of_noisy_times_are_no_verdict():
+    rng = random.Random(2)
+    before, after = synthetic(a4=1e-3), synthetic(a4=1e-3)
+    for result, center in ((before, 1.0), (after, 1.06)):
+        samples = [1e-3 * center * rng.uniform(0.5, 1.5) for _ in range(10)]
+        result["rows"][0]["results"]["fastdw"] = document.result(samples, "", None)
+    assert verdicts(before, after) == {"a4": "same"}
+
+
+def test_another_engine_cancels_the_clock():
+    before = synthetic(a4=(1e-3, 2e-3), a5=(1e-3, 2e-3))
+    after = synthetic(a4=(2e-3, 4e-3), a5=(3e-3, 4e-3))
+    assert verdicts(before, after) == {"a4": "slower", "a5": "slower"}
+    assert verdicts(before, after, relative_to="litert") == {"a4": "same", "a5": "slower"}
+
+
+def test_compare_ends_with_1_after_a_regression(tmp_path, capsys):
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, seconds in zip(paths, (1e-3, 1.1e-3), strict=True):
+        path.write_text(document.dumps(synthetic(a4=seconds)))
+    before, after = map(str, paths)
+    assert main(["compare", before, after]) == 1
+    assert "1 slower" in capsys.readouterr().out
+    assert main(["compare", after, before]) == 0
+    assert main(["compare", before, before]) == 0
+    assert main(["compare", before, after, "--threshold", "0.2"]) == 0
+
+
+def test_different_machines_are_named():
+    a, b = synthetic(a4=1.0), synthetic(a4=1.0)
+    assert compare.differences(a, b) == []
+    b["environment"] = {"machine": {"cpu": {"Arm Cortex-A72": 4}}}
+    (difference,) = compare.differences(a, b)
+    assert "Cortex-A72" in difference
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mann_whitney_is_near_the_exact_test(seed):
+    """Against all ways to choose 5 of 11 ranks, some of them tied."""
+    rng = random.Random(seed)
+    a = [rng.randint(0, 12) for _ in range(5)]
+    b = [rng.randint(3, 15) for _ in range(6)]
+
+    def statistic(chosen, others):
+        wins = sum((x > y) + (x == y) / 2 for x in chosen for y in others)
+        return abs(wins - 15)
+
+    observed, pool = statistic(a, b), a + b
+    extreme = total = 0
+    for places in itertools.combinations(range(11), 5):
+        chosen = [pool[i] for i in places]
+        others = [pool[i] for i in range(11) if i not in places]
+        extreme += statistic(chosen, others) >= observed
+        total += 1
+    assert compare.mann_whitney(a, b) == pytest.approx(extreme / total, abs=0.04)
+    assert compare.mann_whitney(a, b) == pytest.approx(compare.mann_whitney(b, a))
+
+
+def test_mann_whitney_of_equal_samples_is_1():
+    assert compare.mann_whitney([1.0] * 9, [1.0] * 7) == 1.0
+
+
+def test_holm():
+    # 0.01 and 0.005 pass at 0.05/4 and 0.05/3, 0.03 fails at 0.05/2, and so does all behind it.
+    assert compare.holm([0.01, 0.04, 0.03, 0.005], 0.05) == [True, False, False, True]
+    assert compare.holm([], 0.05) == []
+
+
+# Reports
+
+
+def test_a_report_is_one_page(tmp_path, capsys):
+    saved(
+        tmp_path / "run.json", *TINY, *QUICK, "--limits", "--min-time", "1e-4", "--threads", "1,2"
+    )
+    assert main(["report", str(tmp_path)]) == 0
+    assert "report.html" in capsys.readouterr().out
+    page, notes = (tmp_path / name for name in ("report.html", "report.md"))
+    html = page.read_text()
+    assert "src=" not in html
+    assert "href=" not in html
+    pictures = html.split("<svg")[1:]
+    assert len(pictures) == 4
+    for picture in pictures:
+        ET.fromstring("<svg" + picture.split("</svg>")[0] + "</svg>")
+    cells = [line.split(" | ")[0] for line in notes.read_text().splitlines() if line[:2] == "| "]
+    assert cells == ["| layer", "| ---", *["| t1", "| t2"] * 2]
+
+
+def test_a_bar_is_as_long_as_it_is_fast():
+    result = synthetic(a4=(1e-3, 2e-3), a8=1e-3)
+    bars = ET.fromstring(charts.bars(result, 1)).iter("{http://www.w3.org/2000/svg}rect")
+    first, second = (float(bar.get("width")) for bar in bars)
+    assert second == pytest.approx(2 * first, rel=0.03)
+
+
+def test_a_result_without_limits_has_no_roofline():
+    assert charts.roofline(synthetic(a4=1e-3), 1) == ""
+
+
+def test_names_are_escaped(tmp_path):
+    result = synthetic(a4=1e-3)
+    result["rows"][0]["name"] = "<b>&"
+    result["environment"] = {
+        "machine": machine.describe(),
+        "fastdw": {"version": "", "compiler": "", "isas": {"active": "", "supported": []}},
+        "engines": {},
+    }
+    result["settings"] = {
+        "repetitions": 1,
+        "batch": 1,
+        "data_format": "NHWC",
+        "cold_cache": False,
+    }
+    (tmp_path / "a.json").write_text(document.dumps(result))
+    page, _ = report.write(tmp_path)
+    assert "<b>" not in page.read_text()
