@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import signal
 import xml.etree.ElementTree as ET
@@ -20,7 +21,7 @@ from fastdw_bench import (
 )
 from fastdw_bench.__main__ import main
 from fastdw_bench.layers import parse_layer
-from fastdw_bench.peers.base import Prepared
+from fastdw_bench.peers.base import Prepared, quiet
 
 TINY = ["--layer", "t1=6x6x8,k3,f8,relu/relu", "--layer", "t2=5x5x3,k3,s2,f4,swish/linear"]
 QUICK = ["--peers", "none", "--min-time", "1e-6", "--repetitions", "3", "--no-limits"]
@@ -135,6 +136,15 @@ def test_an_interrupt_leaves_the_rows_that_are_done(tmp_path, monkeypatch, capsy
     assert "t2" not in out
 
 
+def test_the_noise_of_compiled_code_is_hidden(capfd):
+    with quiet():
+        os.write(1, b"one")
+        os.write(2, b"two")
+    os.write(1, b"three")
+    os.write(2, b"four")
+    assert capfd.readouterr() == ("three", "four")
+
+
 def test_a_tour_measures_the_blocks_of_two_networks(monkeypatch, capsys):
     seen = {}
 
@@ -145,7 +155,7 @@ def test_a_tour_measures_the_blocks_of_two_networks(monkeypatch, capsys):
     monkeypatch.setattr("fastdw_bench.__main__.run", remember)
     assert main([]) == 0
     assert len(seen["layers"]) == 9 + 12
-    assert seen["settings"].limits
+    assert seen["settings"].threads[0] == 1
     assert "fastdw-bench run" in capsys.readouterr().out
 
 

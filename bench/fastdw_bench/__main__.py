@@ -169,7 +169,7 @@ def _layers(options: argparse.Namespace) -> list[Layer]:
 
 def _tour(options: argparse.Namespace) -> int:
     del options
-    settings = Settings(repetitions=15, min_time=0.005)
+    settings = Settings(threads=tuple({1: None, fastdw.get_num_threads(): None}))
     layers = [layer for name in _TOUR for layer in presets.preset(name) if layer.has("separable")]
     document = _measured(layers, settings)
     print(_rendered(document, "table"))

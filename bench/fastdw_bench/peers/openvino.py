@@ -43,13 +43,9 @@ def _prepared(block: Block, threads: int, layout: str) -> Prepared:
         y: F32 = request.get_output_tensor().data
         return y if layout == "NHWC" else channels_last(y)
 
-    # infer() of the Python class copies the results into a dict, that of its base does not.
-    return Prepared(functools.partial(_infer, request), output, layout, keep=x)
-
-
-def _infer(request: Any) -> None:
-    request.start_async()
-    request.wait()
+    # Otherwise each call would copy its results.
+    run = functools.partial(request.infer, share_outputs=True)
+    return Prepared(run, output, layout, keep=x)
 
 
 def _with_channels_last(openvino: Any, model: Any) -> Any:
