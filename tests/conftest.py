@@ -10,9 +10,6 @@ from fastdw import _core
 
 ISAS = _core.config()["isas"]
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
-UNSUPPORTED = [
-    name for name in dict.fromkeys([*ISAS["built"], *REQUIRED]) if name not in ISAS["supported"]
-]
 tested: set[str] = set()
 
 
@@ -38,6 +35,12 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("fastdw")
 
 
+def pytest_sessionstart():
+    missing = [name for name in REQUIRED if name not in ISAS["supported"]]
+    if missing:
+        pytest.exit(f"FASTDW_REQUIRE_ISA: not here: {', '.join(missing)}", returncode=1)
+
+
 def pytest_collection_modifyitems(config, items):
     if not support.emulated:
         return
@@ -47,56 +50,46 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    skipped = [name for name in UNSUPPORTED if name not in REQUIRED]
+    skipped = [name for name in ISAS["built"] if name not in ISAS["supported"]]
     terminalreporter.write_line(
         f"fastdw instruction sets: active {ISAS['active']}; "
         f"tested {', '.join(n for n in ISAS['built'] if n in tested) or 'none'}; "
-        f"skipped {', '.join(skipped) or 'none'}"
+        f"skipped, because this CPU lacks them: {', '.join(skipped) or 'none'}"
     )
 
 
 def pytest_generate_tests(metafunc):
     """Parametrise over every instruction set, and over every entry of its table of kernels."""
-    names = [*ISAS["supported"], *UNSUPPORTED]
     if "isa" in metafunc.fixturenames:
-        metafunc.parametrize("isa", names, indirect=True)
-    for fixture, prefix in [("dwconv", "dwconv_"), ("pwconv", "pwconv_")]:
-        if fixture in metafunc.fixturenames:
-            entries = [
-                (isa, kernel)
-                for isa in names
-                for kernel in (_core.kernels(isa) if isa not in UNSUPPORTED else [prefix])
-                if kernel.startswith(prefix)
-            ]
-            metafunc.parametrize(fixture, entries, indirect=True, ids="-".join)
-
-
-def _claim(isa):
-    if isa in REQUIRED and isa in UNSUPPORTED:
-        pytest.fail(f"FASTDW_REQUIRE_ISA names {isa}, but this CPU or this build lacks it")
-    if isa in UNSUPPORTED:
-        pytest.skip(f"{isa} is built, but this CPU lacks it")
-    tested.add(isa)
-    return isa
+        metafunc.parametrize("isa", ISAS["supported"], indirect=True)
+    for fixture in {"dwconv", "pwconv"}.intersection(metafunc.fixturenames):
+        entries = [
+            (isa, kernel)
+            for isa in ISAS["supported"]
+            for kernel in _core.kernels(isa)
+            if kernel.startswith(fixture)
+        ]
+        metafunc.parametrize(fixture, entries, indirect=True, ids="-".join)
 
 
 @pytest.fixture
 def isa(request):
     """The name of an instruction set, for tests that call the core."""
-    return _claim(request.param)
+    tested.add(request.param)
+    return request.param
 
 
 @pytest.fixture
 def dwconv(request):
     """(instruction set, name) of a depthwise kernel."""
-    _claim(request.param[0])
+    tested.add(request.param[0])
     return request.param
 
 
 @pytest.fixture
 def pwconv(request):
     """(instruction set, name) of a pointwise kernel."""
-    _claim(request.param[0])
+    tested.add(request.param[0])
     return request.param
 
 
