@@ -6,8 +6,9 @@ Data
 ----
 The 1797 digits of ``sklearn.datasets.load_digits``. A quarter of each class is held out, by
 ``train_test_split`` with seed 0, and decides nothing: layers, augmentation and the number of epochs
-were chosen inside the other three quarters (``--validate``), and the weights are those after the
-last epoch.
+were chosen inside the other three quarters, and the weights are those after the last epoch.
+``--validate`` trains so on three quarters of these and reads 334 of the 337 left (99.1 %): about
+what to expect, of which the held-out quarter is a lucky draw.
 
 What is promised
 ----------------
