@@ -258,10 +258,15 @@ def test_another_engine_cancels_the_clock():
 def test_compare_ends_with_1_after_a_regression(tmp_path, capsys):
     paths = [tmp_path / "a.json", tmp_path / "b.json"]
     for path, seconds in zip(paths, (1e-3, 1.1e-3), strict=True):
-        path.write_text(document.dumps(synthetic(a4=seconds)))
+        result = synthetic(a4=seconds)
+        result["warnings"].append(f"{path.stem} was hot")
+        path.write_text(document.dumps(result))
     before, after = map(str, paths)
     assert main(["compare", before, after]) == 1
-    assert "1 slower" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "1 slower" in printed.out
+    assert "a was hot" in printed.err
+    assert "b was hot" in printed.err
     assert main(["compare", after, before]) == 0
     assert main(["compare", before, before]) == 0
     assert main(["compare", before, after, "--threshold", "0.2"]) == 0

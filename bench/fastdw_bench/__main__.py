@@ -213,8 +213,11 @@ def _info(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     before, after = doc.load(options.before), doc.load(options.after)
-    for difference in compare.differences(before, after):
-        print(f"warning: {difference}", file=sys.stderr)
+    doubts = compare.differences(before, after)
+    doubts += [f"{options.before}: {warning}" for warning in before["warnings"]]
+    doubts += [f"{options.after}: {warning}" for warning in after["warnings"]]
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
     verdicts = compare.compare(
         before,
         after,
