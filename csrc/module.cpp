@@ -306,8 +306,6 @@ py::dict config() {
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
-  active_kernel_set();  // a wrong FASTDW_ISA fails the import
-
   py::class_<Activation>(m, "Activation", py::is_final())
       .def(py::init(&make_activation), py::arg("curve"),
            py::arg("a") = -std::numeric_limits<float>::infinity(),

@@ -27,7 +27,9 @@ class Activation:
     slope. "elu": a is alpha. "prelu": `slopes`, one a channel. Every other curve takes no number.
     """
 
-    def __init__(self, curve: str, a: float = ..., b: float = ..., slopes: _F32 | None = None) -> None: ...
+    def __init__(
+        self, curve: str, a: float = ..., b: float = ..., slopes: _F32 | None = None
+    ) -> None: ...
 
 @final
 class Depthwise:
@@ -47,7 +49,7 @@ class Depthwise:
     @property
     def isa(self) -> str: ...
     def weights(self) -> tuple[_F32, _F32]:
-        """Kernel (kh, kw, C, m) and bias (C·m,), bit for bit as they were given (no bias: zeros)."""
+        """Kernel (kh, kw, C, m) and bias (C·m,), bit for bit as given; no bias means zeros."""
 
 @final
 class Pointwise:
