@@ -11,7 +11,7 @@ namespace fastdw {
 
 using std::ptrdiff_t;
 
-// A depthwise tile: `rows` × `columns` outputs next to each other, all of `channels`.
+// Depthwise tiles: `tiles` of them side by side, each of `rows` × `columns` outputs, all of `channels`.
 //
 // Packed weights, one block a vector of output channels (`lanes` floats each, zeros past the last channel):
 //     [ input index | bias | tap (0,0) | tap (1,0) | … column by column, from left to right ]
@@ -24,9 +24,10 @@ struct DwTile {
   float* y;
   ptrdiff_t y_row_stride, y_column_stride;
   ptrdiff_t channels;  // output channels
+  ptrdiff_t tiles;
   float lo, hi;
-  // Border tiles only. In a specialised tile bit i of a mask tells whether input row (column) i of the tile
-  // lies in the image.
+  // Border tiles only, which come one at a time. In a specialised tile bit i of a mask tells whether input
+  // row (column) i of the tile lies in the image.
   int rows, columns;  // live outputs
   uint32_t live_input_rows, live_input_columns;
   // The generic tile only, which has one output row.

@@ -175,12 +175,17 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
     t.first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
     const bool rows_inside = t.rows == k.rows && t.first_row >= 0 && t.first_row + input_rows <= x.height;
-    for (ptrdiff_t j = 0; j < window.columns; j += k.columns) {
+    for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * k.columns) {
       t.columns = static_cast<int>(std::min<ptrdiff_t>(k.columns, window.columns - j));
       t.first_column = (window.column + j) * g.stride_w - g.pad_left + taps.column * g.dilation_w;
       const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
       const bool inside = rows_inside && t.columns == k.columns && t.first_column >= 0 &&
                           t.first_column + input_columns <= x.width;
+      // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
+      const ptrdiff_t last_column = x.width - input_columns - t.first_column;
+      t.tiles =
+          inside ? 1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w))
+                 : 1;
       t.x = origin + t.first_row * t.row_stride + t.first_column * t.column_stride;
       t.y = y + i * y_row_stride + j * y_column_stride;
       if (w.multiplier > 1) {
@@ -198,7 +203,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
         for (int row = 0; row < t.rows; ++row) {
           w.set.curves[static_cast<int>(f.curve)](
-              {t.y + row * y_row_stride, y_column_stride, t.columns, t.channels, f.a, f.b, slopes});
+              {t.y + row * y_row_stride, y_column_stride, t.tiles * t.columns, t.channels, f.a, f.b, slopes});
         }
       }
     }
