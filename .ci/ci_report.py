@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def pytest_terminal_summary(terminalreporter):
-    from fastdw import _core
+    import fastdw
 
-    active = _core.config()["isas"]["active"]
+    active = fastdw.show_config("dict")["isas"]["active"]
     passed, failed = (
         sum(len(terminalreporter.stats.get(kind, [])) for kind in kinds)
         for kinds in (["passed"], ["failed", "error"])
