@@ -1,5 +1,7 @@
 """Sizes beyond every buffer and tile: huge kernels, many channels, more than 2³² elements."""
 
+import contextlib
+import math
 import mmap
 import sys
 
@@ -86,24 +88,103 @@ def test_many_images(forced_isa, data_format):
     assert_same(fastdw.separable_conv2d(*arguments, num_threads=4), wanted)
 
 
-@pytest.mark.skipif(sys.maxsize < 2**32, reason="needs 64-bit addresses")
-@pytest.mark.skipif(sys.platform != "linux", reason="needs memory that is only reserved")
-def test_more_than_two_to_the_32_elements(forced_isa):
-    height, width, step = 2**16 + 3, 2**16, 2**14
-    no_reserve = 0x4000
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+needs_reserved_memory = pytest.mark.skipif(
+    sys.platform != "linux" or sys.maxsize < 2**32,
+    reason="needs 64-bit addresses, and memory that is only reserved",
+)
+
+
+def sparse(*shape):
+    """Zeros, of which only pages that are written take memory."""
+    size = 4 * math.prod(shape)
+    no_reserve = 0x4000  # MAP_NORESERVE
     try:
-        memory = mmap.mmap(-1, 4 * height * width, flags)
+        memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     except OSError:
-        pytest.skip("the system does not reserve 16 GiB of addresses")
-    x = np.frombuffer(memory, np.float32).reshape(1, height, width, 1)
+        pytest.skip(f"the system does not reserve {size} bytes of addresses")
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without huge pages
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(shape)
+
+
+def channels_last(x, data_format):
+    return x if data_format == "NHWC" else np.moveaxis(x, -3, -1)
+
+
+# More than 2³² elements, so that the offsets of rows, columns, planes or images leave 32 bits, and
+# strides that leave few outputs.
+GIANTS = {
+    "rows": ("NHWC", (1, 2**16 + 3, 2**16, 1), (2**14, 2**14)),
+    "rows of many channels": ("NHWC", (1, 2**11 + 3, 2**11, 1027), (2**10, 2**10)),
+    "one long row": ("NHWC", (1, 3, 2**29, 3), (1, 2**27)),
+    "long columns": ("NHWC", (1, 2**29 + 3, 3, 3), (2**27, 1)),
+    "planes": ("NCHW", (1, 5, 2**15, 2**15), (2**13, 2**13)),
+    "one plane": ("NCHW", (1, 1, 2**16 + 3, 2**16), (2**14, 2**14)),
+    "images": ("NHWC", (5, 2**14, 2**14, 4), (2**12, 2**12)),
+    "images of planes": ("NCHW", (5, 4, 2**14, 2**14), (2**12, 2**12)),
+}
+
+
+@pytest.fixture(params=GIANTS)
+def giant(request):
+    """Layout, a giant x, strides, and the windows (n, i, j, 3, 3, c) that they reach."""
+    data_format, shape, (down, across) = GIANTS[request.param]
+    x = sparse(*shape)
     assert x.size > 2**32
-    taps = integers(rng(5), (3, 3, 1))
-    windows = integers(rng(6), (5, 4, 3, 3))
-    for i, j in np.ndindex(5, 4):
-        x[0, i * step : i * step + 3, j * step : j * step + 3, 0] = windows[i, j]
-    got = fastdw.depthwise_conv2d(x, taps, step)
-    wanted = (windows * taps[..., 0]).sum(axis=(2, 3))
-    assert_same(got[0, :, :, 0], wanted)
-    mixed = fastdw.separable_conv2d(x, taps, np.ones((1, 2), np.float32), step)
-    assert_same(mixed[0, :, :, 1], wanted)
+    last, g = channels_last(x, data_format), rng(5)
+    n, height, width, channels = last.shape
+    corners = list(np.ndindex((height - 3) // down + 1, (width - 3) // across + 1))
+    places = [np.s_[:, i * down : i * down + 3, j * across : j * across + 3] for i, j in corners]
+    for place in places:
+        last[place] = integers(g, (n, 3, 3, channels))
+    windows = np.stack([last[place] for place in places], axis=1)
+    x.flags.writeable = False
+    return (
+        data_format,
+        x,
+        (down, across),
+        windows.reshape(n, corners[-1][0] + 1, corners[-1][1] + 1, 3, 3, channels),
+    )
+
+
+@needs_reserved_memory
+def test_windows_of_more_than_two_to_the_32_elements(forced_isa, giant):
+    data_format, x, strides, windows = giant
+    channels, g = windows.shape[-1], rng(6)
+    taps, mixer = integers(g, (3, 3, channels)), integers(g, (channels, 3), 1)
+    options = {"data_format": data_format}
+    wanted = (windows * taps).sum(axis=(3, 4))
+    got = fastdw.depthwise_conv2d(x, taps, strides, **options)
+    assert_same(channels_last(got, data_format), wanted)
+    got = fastdw.separable_conv2d(x, taps, mixer, strides, **options)
+    assert_same(channels_last(got, data_format), wanted @ mixer)
+
+
+@needs_reserved_memory
+def test_pixels_and_residuals_of_more_than_two_to_the_32_elements(forced_isa, giant):
+    data_format, x, (down, across), windows = giant
+    corners = windows[:, :, :, 0, 0]
+    mixer = integers(rng(7), (corners.shape[-1],) * 2, 1)
+    cut = tuple(
+        slice(0, (n - 1) * s + 1, s)
+        for n, s in zip(corners.shape[1:3], (down, across), strict=True)
+    )
+    pixels = x[(slice(None), *cut)] if data_format == "NHWC" else x[(..., *cut)]
+    got = fastdw.pointwise_conv2d(pixels, mixer, data_format, residual=pixels)
+    assert_same(channels_last(got, data_format), corners @ mixer + corners)
+
+
+@needs_reserved_memory
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_a_million_images(data_format):
+    x = sparse(2**20 + 1, *((64, 64, 1) if data_format == "NHWC" else (1, 64, 64)))
+    assert x.size > 2**32
+    taps = integers(rng(8), (3, 3, 1))
+    last = channels_last(x, data_format)
+    chosen = [0, 2**19 - 1, 2**19, 2**20 - 1, 2**20]
+    last[chosen, :3, :3] = integers(rng(9), (5, 3, 3, 1))
+    wanted = np.zeros((2**20 + 1, 1, 1, 1), np.float32)
+    wanted[chosen, 0, 0] = (last[chosen, :3, :3] * taps).sum(axis=(1, 2))
+    got = fastdw.depthwise_conv2d(x, taps, 64, data_format=data_format)
+    assert_same(channels_last(got, data_format), wanted)
