@@ -1,0 +1,419 @@
+"""Which calls are refused, and with which error: the contract once more, apart from the library.
+
+`judge` and its like look at the arguments as they are and collect every fault. A refused call must
+raise one of the errors of one of its faults, and name one of the arguments of that fault.
+"""
+
+import numbers
+import operator
+from math import prod
+
+import fastdw
+import numpy as np
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+FLT_MAX = float(np.finfo(F32).max)
+MAX_EXTENT = 2**31
+MAX_THREADS = 1024
+ADDRESS_SPACE = 16 << 30  # bytes that a call may have, so that larger results are refused
+
+HEADS = {  # the positional arguments, in order
+    "depthwise_conv2d": [
+        "x", "depthwise_kernel", "strides", "padding", "data_format", "dilation_rate",
+    ],
+    "pointwise_conv2d": ["x", "pointwise_kernel", "data_format"],
+    "separable_conv2d": [
+        "x", "depthwise_kernel", "pointwise_kernel", "strides", "padding", "data_format",
+        "dilation_rate",
+    ],
+}  # fmt: skip
+TAILS = {  # those by keyword
+    "depthwise_conv2d": ["bias", "batch_norm", "activation", "out", "num_threads"],
+    "pointwise_conv2d": ["bias", "batch_norm", "activation", "residual", "out", "num_threads"],
+    "separable_conv2d": [
+        "pre_activation", "depthwise_bias", "depthwise_batch_norm", "depthwise_activation",
+        "bias", "batch_norm", "activation", "residual", "out", "num_threads",
+    ],
+}  # fmt: skip
+CALL = ("x", "residual", "out", "num_threads")  # what a layer takes when it is called
+
+FORMATS = {"NHWC": "NHWC", "channels_last": "NHWC", "NCHW": "NCHW", "channels_first": "NCHW"}
+PARAMETERS = {"clip": 2, "leaky_relu": 1, "elu": 1, "prelu": 1}
+ACTIVATIONS = {
+    "linear", "relu", "relu6", "hard_sigmoid", "hard_swish", "hard_silu", "sigmoid", "swish",
+    "silu", "tanh", "gelu", "gelu_tanh", *PARAMETERS,
+}  # fmt: skip
+
+
+class Verdict:
+    """The faults of a call, and what is known of its result."""
+
+    def __init__(self):
+        self.faults = []  # (errors, names of which the message has one)
+        self.open = []  # the same, where the contract leaves the call free
+        self.shape = None
+        self.nbytes = 0  # of the largest array that it needs, as far as is known
+
+    def fault(self, errors, *names):
+        if errors:
+            self.faults.append((set(errors), names))
+
+    def needs(self, shape):
+        """A float32 array, which may be more than memory holds."""
+        nbytes = 4 * prod(shape)
+        self.nbytes = max(self.nbytes, nbytes)
+        if nbytes > ADDRESS_SPACE:
+            self.fault([MemoryError, ValueError])
+
+    def wrong_type(self, *names):
+        self.fault([TypeError], *names)
+
+    def wrong_value(self, *names):
+        self.fault([ValueError], *names)
+
+
+def int_error(value, low, high=2**63 - 1):
+    """The error of what should be an int in low...high, or None."""
+    if isinstance(value, (bool, np.bool_)):
+        return TypeError
+    try:
+        number = operator.index(value)
+    except TypeError:
+        return TypeError
+    return None if low <= number <= high else ValueError
+
+
+def int_errors(values, low, high=2**63 - 1):
+    return {int_error(value, low, high) for value in values} - {None}
+
+
+def array(verdict, name, value, dtypes=(F32,)):
+    """`value` as an ndarray of an accepted dtype; None is a fault, and then the result."""
+    if isinstance(value, np.matrix):
+        return verdict.fault(
+            [ValueError] if value.dtype in dtypes else [ValueError, TypeError], name
+        )
+    if isinstance(value, np.generic):  # a scalar, or an array without axes?
+        return verdict.fault([TypeError, ValueError], name)
+    if isinstance(value, np.ma.MaskedArray):
+        return verdict.wrong_type(name)
+    if not isinstance(value, np.ndarray):
+        try:
+            value = np.asarray(memoryview(value))
+        except TypeError:
+            if isinstance(value, type) or not hasattr(value, "__dlpack__"):
+                return verdict.wrong_type(name)
+            try:
+                value = np.from_dlpack(value)
+            except (BufferError, TypeError):  # of a dtype that DLPack does not know
+                return verdict.wrong_type(name)
+    return value if value.dtype in dtypes else verdict.wrong_type(name)
+
+
+def vector(verdict, name, value, length):
+    if value is None:
+        return
+    entries = array(verdict, name, value)
+    if entries is not None and (entries.ndim != 1 or length not in (None, len(entries))):
+        verdict.wrong_value(name)
+
+
+def pair(verdict, name, value):
+    """A stride or a dilation as (h, w), or None."""
+    parts = value if isinstance(value, (tuple, list)) else (value, value)
+    errors = int_errors(parts, 1)
+    if len(parts) != 2:
+        errors.add(ValueError)
+    verdict.fault(errors, name)
+    return None if errors else tuple(map(operator.index, parts))
+
+
+def pads(verdict, padding, order):
+    """A mode, ((top, bottom), (left, right)), or None."""
+    if isinstance(padding, str):
+        mode = padding.lower()
+        if mode in ("same", "same_lower"):
+            return mode
+        return ((0, 0), (0, 0)) if mode == "valid" else verdict.wrong_value("padding")
+    if not isinstance(padding, (tuple, list)):
+        padding = (padding, padding)
+    nested = [isinstance(part, (tuple, list)) for part in padding]
+    if len(padding) == 2 and not any(nested):
+        padding, nested = [(p, p) for p in padding], [True, True]
+    leaves = [
+        leaf for part in padding for leaf in (part if type(part) in (tuple, list) else [part])
+    ]
+    errors = int_errors(leaves, 0, MAX_EXTENT)
+    if len(padding) not in (2, 4) or not all(nested) or any(len(part) != 2 for part in padding):
+        errors.add(ValueError)
+    verdict.fault(errors, "padding")
+    if errors:
+        return None
+    pairs = [tuple(map(operator.index, part)) for part in padding]
+    if len(pairs) == 2:
+        return tuple(pairs)
+    if order is None:
+        return None
+    pairs = dict(zip(order, pairs, strict=True))
+    if any(pairs["N"] + pairs["C"]):
+        return verdict.wrong_value("padding")
+    return pairs["H"], pairs["W"]
+
+
+def output_size(verdict, x, size, extent, stride, pad):
+    """Of one axis, or None."""
+    if isinstance(pad, str):
+        outputs = -(-size // stride)
+        padded = size + max((outputs - 1) * stride + extent - size, 0)
+    else:
+        padded = size + sum(pad)
+        outputs = (padded - extent) // stride + 1
+    if outputs < 1:
+        return verdict.wrong_value(x, "padding", "kernel", "depthwise_kernel", "dilation_rate")
+    if padded > MAX_EXTENT:
+        return verdict.wrong_value(x, "padding", "padded")
+    return outputs
+
+
+def activation(verdict, name, value, channels):
+    """Whether it keeps 0 at 0; None if it is refused."""
+    head, *numbers_ = value or ("",) if isinstance(value, (tuple, list)) else (value,)
+    if value is None:
+        return True
+    if not isinstance(head, str):
+        return verdict.wrong_type(name)
+    if head not in ACTIVATIONS or len(numbers_) != PARAMETERS.get(head, 0):
+        return verdict.wrong_value(name)
+    if isinstance(value, list) or (not numbers_ and isinstance(value, tuple)):
+        verdict.open.append(({TypeError, ValueError}, (name,)))
+    if head == "prelu":
+        vector(verdict, name, numbers_[0], channels)
+        if numbers_[0] is None:
+            verdict.wrong_type(name)
+        return True
+    floats = [float_of(number) for number in numbers_]
+    errors = {number for number in floats if isinstance(number, type)}
+    verdict.fault(errors, name)
+    if errors:
+        return None
+    if head == "clip":
+        lo, hi = floats
+        return verdict.wrong_value(name) if not lo <= hi else lo <= 0 <= hi
+    if numbers_ and not abs(floats[0]) <= FLT_MAX:
+        verdict.open.append(({ValueError}, (name,)))
+    return head not in ("sigmoid", "hard_sigmoid")
+
+
+def float_of(value):
+    """The number, or the error of what should be one."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return TypeError
+    try:
+        return float(value)
+    except OverflowError:
+        return ValueError
+
+
+def batch_norm(verdict, name, value, channels):
+    if value is None:
+        return
+    if not isinstance(value, fastdw.BatchNorm):
+        return verdict.wrong_type(name)
+    if channels not in (None, len(value.mean)):
+        return verdict.wrong_value(name)
+    # Its arrays are referred to, and may have changed.
+    judge_numbers(verdict, {n: getattr(value, n) for n in BATCH_NORM}, value.epsilon, name)
+
+
+BATCH_NORM = ("gamma", "beta", "mean", "variance")
+
+
+def judge_batch_norm(arguments):
+    """`BatchNorm(**arguments)`."""
+    verdict = Verdict()
+    vectors = {}
+    for name in BATCH_NORM:
+        value = arguments[name]
+        if value is None and name in ("gamma", "beta"):
+            continue
+        vectors[name] = array(verdict, name, value, (F32, F64))
+        if vectors[name] is not None and vectors[name].ndim != 1:
+            verdict.wrong_value(name, "mean")
+    sizes = {v.shape for v in vectors.values() if v is not None}
+    if len(sizes) > 1:
+        verdict.wrong_value(*vectors)
+    epsilon = float_of(arguments["epsilon"])
+    if isinstance(epsilon, type):
+        verdict.fault([epsilon], "epsilon")
+    elif not verdict.faults:
+        judge_numbers(verdict, vectors, epsilon)
+    return verdict
+
+
+@np.errstate(all="ignore")
+def judge_numbers(verdict, vectors, epsilon, *names):
+    """Of a BatchNorm: finite, and a variance above 0."""
+    for name, entries in vectors.items():
+        if entries is not None and not np.all(np.isfinite(entries)):
+            verdict.wrong_value(name, *names)
+    if not 0 <= epsilon < np.inf:
+        verdict.wrong_value("epsilon", *names)
+    variance = vectors["variance"]
+    if np.any(variance < 0):
+        verdict.wrong_value("variance", *names)
+    if np.any(variance + np.float64(epsilon) <= 0):
+        verdict.wrong_value("variance", "epsilon", *names)
+
+
+def threads(verdict, name, value):
+    verdict.fault({int_error(value, 1, MAX_THREADS)} - {None}, name)
+
+
+def judge(function, arguments, as_layer=False):
+    """`function(**arguments)`, or a layer built and called with them; None where absent."""
+    verdict = Verdict()
+    given = dict.fromkeys((*HEADS["separable_conv2d"], *TAILS["separable_conv2d"]))
+    given |= {"strides": 1, "padding": "valid", "data_format": "NHWC", "dilation_rate": 1}
+    for name in arguments.keys() - {*HEADS[function], *TAILS[function]}:
+        verdict.wrong_type(name)  # an unknown keyword
+    for name in {"x", "depthwise_kernel", "pointwise_kernel"}.intersection(HEADS[function]):
+        if name not in arguments:
+            verdict.wrong_type(name)
+    given |= arguments
+    layout = given["data_format"]
+    if not isinstance(layout, str):
+        verdict.wrong_type("data_format")
+    elif layout not in FORMATS:
+        verdict.wrong_value("data_format")
+    order = FORMATS.get(layout) if isinstance(layout, str) else None
+    x = array(verdict, "x", given["x"])
+    _judge_weights(verdict, function, given, order, x)
+    if as_layer:
+        given |= {name: None for name in given if name not in CALL}
+    _judge_out(verdict, given, function)
+    if given["num_threads"] is not None:
+        threads(verdict, "num_threads", given["num_threads"])
+    if verdict.shape is not None:
+        verdict.needs(verdict.shape)
+    return verdict
+
+
+def judge_input_shape(function, arguments, shape):
+    """`output_shape(shape)` and `macs(shape)` of a layer that was built from good arguments."""
+    verdict = Verdict()
+    if not isinstance(shape, (tuple, list)):
+        verdict.wrong_type("input_shape")
+        return verdict
+    errors = int_errors(shape, 0)
+    verdict.fault(errors, "input_shape")
+    if not errors:
+        given = {"strides": 1, "padding": "valid", "data_format": "NHWC", "dilation_rate": 1}
+        given |= dict.fromkeys(TAILS["separable_conv2d"]) | arguments
+        shape = tuple(map(operator.index, shape))
+        _judge_weights(verdict, function, given, FORMATS[given["data_format"]], shape)
+    return verdict
+
+
+def _judge_weights(verdict, function, given, order, x):
+    """Everything but the arguments of a call; `x` is an array, or its shape under another name."""
+    label = "input_shape" if isinstance(x, tuple) else "x"
+    shape = x if x is None or isinstance(x, tuple) else x.shape
+    size = channels = None
+    if shape is not None and (len(shape) not in (3, 4) or 0 in shape[-3:]):
+        verdict.wrong_value(label)
+    elif shape is not None and order is not None:
+        size = shape[-3:-1] if order == "NHWC" else shape[-2:]
+        channels = shape[-1] if order == "NHWC" else shape[-3]
+    if function != "pointwise_conv2d":
+        size, channels = _judge_depthwise(verdict, function, given, order, label, size, channels)
+        source = "depthwise_kernel"
+    else:
+        source = label
+    if function != "depthwise_conv2d":
+        matrix = array(verdict, "pointwise_kernel", given["pointwise_kernel"])
+        if matrix is not None and matrix.ndim == 4 and matrix.shape[:2] == (1, 1):
+            matrix = matrix[0, 0]
+        if matrix is not None and (matrix.ndim != 2 or 0 in matrix.shape):
+            matrix = verdict.wrong_value("pointwise_kernel")
+        if matrix is not None and channels is not None and matrix.shape[0] != channels:
+            verdict.wrong_value("pointwise_kernel", source)
+        channels = None if matrix is None else matrix.shape[1]
+        if matrix is not None:
+            verdict.needs(matrix.shape)
+        _judge_epilogue(verdict, given, "", channels)
+    if None not in (size, channels, shape):
+        last = (*size, channels) if order == "NHWC" else (channels, *size)
+        verdict.shape = (*shape[:-3], *last)
+
+
+def _judge_depthwise(verdict, function, given, order, label, size, channels):
+    """Size and channels behind it, or None for what is not known."""
+    kernel = array(verdict, "depthwise_kernel", given["depthwise_kernel"])
+    if kernel is not None and (kernel.ndim not in (3, 4) or 0 in kernel.shape):
+        kernel = verdict.wrong_value("depthwise_kernel")
+    strides = pair(verdict, "strides", given["strides"])
+    dilation = pair(verdict, "dilation_rate", given["dilation_rate"])
+    around = pads(verdict, given["padding"], order)
+    if kernel is not None and channels is not None and kernel.shape[2] != channels:
+        verdict.wrong_value("depthwise_kernel", label)
+    inputs = channels = extents = None
+    if kernel is not None:
+        inputs, channels = kernel.shape[2], prod(kernel.shape[2:])
+        verdict.needs(kernel.shape)
+        if dilation is not None:
+            extents = [(k - 1) * d + 1 for k, d in zip(kernel.shape[:2], dilation, strict=True)]
+            if max(extents) > MAX_EXTENT:
+                extents = verdict.wrong_value("dilation_rate", "depthwise_kernel")
+    if None in (size, extents, strides, around):
+        size = None
+    else:
+        modes = (around, around) if isinstance(around, str) else around
+        axes = zip(size, extents, strides, modes, strict=True)
+        size = [output_size(verdict, "x", *axis) for axis in axes]
+        size = None if None in size else size
+    prefix = "" if function == "depthwise_conv2d" else "depthwise_"
+    _judge_epilogue(verdict, given, prefix, channels)
+    keeps_zero = activation(verdict, "pre_activation", given["pre_activation"], inputs)
+    if keeps_zero is False and around not in (None, ((0, 0), (0, 0))):
+        verdict.wrong_value("pre_activation")
+    return size, channels
+
+
+def _judge_epilogue(verdict, given, prefix, channels):
+    vector(verdict, f"{prefix}bias", given[f"{prefix}bias"], channels)
+    batch_norm(verdict, f"{prefix}batch_norm", given[f"{prefix}batch_norm"], channels)
+    activation(verdict, f"{prefix}activation", given[f"{prefix}activation"], channels)
+
+
+def _judge_out(verdict, given, function):
+    if given["residual"] is not None and function != "depthwise_conv2d":
+        addend = array(verdict, "residual", given["residual"])
+        if addend is not None and verdict.shape not in (None, addend.shape):
+            verdict.wrong_value("residual")
+    out = given["out"]
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != F32:
+        return verdict.wrong_type("out")
+    flags = out.flags
+    if verdict.shape not in (None, out.shape):
+        verdict.wrong_value("out")
+    if not (flags.writeable and flags.aligned and flags.c_contiguous):
+        verdict.wrong_value("out")
+    for name, value in given.items():
+        if name != "out" and any(np.shares_memory(out, a) for a in inner_arrays(value)):
+            verdict.wrong_value("out")
+
+
+def inner_arrays(value):
+    """The arrays of an argument: itself, a BatchNorm's, or prelu's slopes."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, fastdw.BatchNorm):
+        return [getattr(value, name) for name in BATCH_NORM if getattr(value, name) is not None]
+    if isinstance(value, (tuple, list)):
+        return [part for part in value if isinstance(part, np.ndarray)]
+    try:
+        return [np.asarray(memoryview(value))]
+    except TypeError:
+        return []
