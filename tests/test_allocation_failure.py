@@ -1,10 +1,9 @@
 """Allocations and threads that fail: MemoryError or the right bits, nothing lost, `out` as it was.
 
-A shim, compiled here and preloaded, fails the n-th allocation that the module asks for: n is counted
-up until a call gets through.
+A shim, compiled here and preloaded, fails the n-th allocation that the module asks for: n is
+counted up until a call gets through.
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -51,7 +50,7 @@ void replace(void* from, void* to) {
   }
 }
 
-// Smaller ones stay: they are pybind11's nodes for its registry of objects, and it survives no failure there.
+// Smaller ones stay: pybind11 survives no failure of the nodes of its registry of objects.
 constexpr size_t kSmallest = 64;
 
 template <class Allocate>
@@ -100,10 +99,13 @@ void free(void* p) {
   if (p) replace(p, nullptr);
   real(p);
 }
-int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*f)(void*), void* argument) {
+using Main = void*(void*);
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, Main* f, void* argument) {
   static const auto real =
-      next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
-  if (few_threads && is_module(__builtin_return_address(0)) && threads_left.fetch_sub(1) <= 0) return EAGAIN;
+      next<int(pthread_t*, const pthread_attr_t*, Main*, void*)>("pthread_create");
+  if (few_threads && is_module(__builtin_return_address(0)) && threads_left.fetch_sub(1) <= 0) {
+    return EAGAIN;
+  }
   return real(thread, attributes, f, argument);
 }
 
@@ -140,9 +142,9 @@ def shim(tmp_path_factory):
 def preloaded(shim, function):
     """What a function of this file returns in a process with the shim, which it takes."""
     code = (
-        f"import json, sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+        f"import ctypes, json, sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
         f"import test_allocation_failure as t\n"
-        f"print(json.dumps(t.{function.__name__}(t.ctypes.CDLL({str(shim)!r}))))"
+        f"print(json.dumps(t.{function.__name__}(ctypes.CDLL({str(shim)!r}))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -215,7 +217,7 @@ def blocks(shim):
 def fail_every_allocation(shim):
     """Name: how many allocations failed, and how many blocks were lost."""
     kernel = np.ones((1, 1), np.float32)
-    crowd = [fastdw.PointwiseConv2D(kernel) for _ in range(200)]  # the registry grows now, not later
+    crowd = [fastdw.PointwiseConv2D(kernel) for _ in range(200)]  # the registry grows now
     del crowd
     report = {}
     for name, (threads, call) in calls().items():

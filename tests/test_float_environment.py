@@ -1,4 +1,4 @@
-"""The floating-point environment belongs to the caller: kept by every call, and obeyed by workers."""
+"""The floating-point environment is the caller's: no call changes it, and workers obey it."""
 
 import ctypes
 import ctypes.util
@@ -13,7 +13,7 @@ import pytest
 from support import assert_same, rng, signed
 
 MACHINE = platform.machine()
-# Where fenv_t keeps the control word: its bytes, the bits that control, and those that flush subnormals.
+# Of fenv_t: the bytes of the control word, its bits that control, those that flush subnormals.
 WORDS = {
     "x86_64": (slice(28, 32), 0xFFC0, 0x8040),  # MXCSR: rounding, exception masks, FTZ and DAZ
     "aarch64": (slice(0, 4), 0xFFFFFFFF, 1 << 24),  # FPCR: FZ

@@ -1,0 +1,186 @@
+"""Deliberate bugs, each a line of the tree and what is wrong with it: see mutants.py."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old` occurs once in `file`, and `new` is the bug."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+VEC_AVX2, VEC_AVX512 = "csrc/isa/vec_avx2.h", "csrc/isa/vec_avx512.h"
+DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
+CURVES = "csrc/kernels/activation.h"
+DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
+SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/view.cpp"
+PACK, THREADS, MODULE = "csrc/pack.cpp", "csrc/threads.cpp", "csrc/module.cpp"
+
+MUTANTS = [
+    Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
+    Mutant(
+        "no mask on a tail's load", VEC_AVX2, "_mm256_maskload_ps(p, mask(n))", "_mm256_loadu_ps(p)"
+    ),
+    Mutant("max swallows NaN", VEC_AVX2, "_mm256_max_ps(a.v, b.v)", "_mm256_max_ps(b.v, a.v)"),
+    Mutant(
+        "a fused multiplication comes apart",
+        VEC_AVX2,
+        "_mm256_fmadd_ps(a.v, b.v, c.v)",
+        "_mm256_add_ps(_mm256_mul_ps(a.v, b.v), c.v)",
+    ),
+    Mutant(
+        "sixteen lanes spread by eight",
+        VEC_AVX512,
+        "_mm512_permutexvar_ps(_mm512_castps_si512(_mm512_loadu_ps(index)), load(p, n).v)",
+        "load(p, n).v",
+    ),
+    Mutant("min swallows NaN", VEC_AVX512, "_mm512_min_ps(a.v, b.v)", "_mm512_min_ps(b.v, a.v)"),
+    Mutant(
+        "the kernel is transposed", DWCONV, "(dj * K + di) * V::lanes", "(di * K + dj) * V::lanes"
+    ),
+    Mutant("the tile's last row is not stored", DWCONV, "i < t.rows &&", "i < t.rows - 1 &&"),
+    Mutant("accumulation starts anew", DWCONV, "if (!t.accumulate) {", "if (true) {"),
+    Mutant("a row below the image counts", DWCONV, "row >= t.height", "row > t.height"),
+    Mutant(
+        "a column of the image does not count", DWCONV, "column < t.width)", "column < t.width - 1)"
+    ),
+    Mutant(
+        "one bias for all vectors of a panel",
+        PWCONV,
+        "const V bias = V::load(w + j * V::lanes, All{});",
+        "const V bias = V::load(w, All{});",
+    ),
+    Mutant("a tail of one channel is dropped", PWCONV, "left > 0)", "left > 1)"),
+    Mutant(
+        "the residual has the output's stride", PWCONV, "i * t.residual_stride", "i * t.y_stride"
+    ),
+    Mutant("ln 2 is a bit long", CURVES, "2.12194440e-4f", "2.12194440e-5f"),
+    Mutant("hard_swish of -inf", CURVES, "mul(max(V::set1(-3.0f), v), Hard", "mul(v, Hard"),
+    Mutant(
+        "prelu with a slope of zero at -inf", CURVES, "mul(finite, p.slopes)", "mul(v, p.slopes)"
+    ),
+    Mutant(
+        "the first vector's slopes for all",
+        CURVES,
+        "V::load(t.slopes + c, n)",
+        "V::load(t.slopes, n)",
+    ),
+    Mutant(
+        "an input row past the image lives", DEPTHWISE, "first + i < size)", "first + i <= size)"
+    ),
+    Mutant(
+        "the pads change places",
+        DEPTHWISE,
+        "g.stride_w - g.pad_left + taps.column * g.dilation_w;\n      const",
+        "g.stride_w - g.pad_top + taps.column * g.dilation_w;\n      const",
+    ),
+    Mutant(
+        "a part of the kernel forgets its dilation",
+        DEPTHWISE,
+        "g.stride_h - g.pad_top + taps.row * g.dilation_h;",
+        "g.stride_h - g.pad_top + taps.row;",
+    ),
+    Mutant(
+        "the clamp comes before the sum is whole",
+        DEPTHWISE,
+        "clamp = last && f.curve",
+        "clamp = f.curve",
+    ),
+    Mutant(
+        "a patch lacks the channel that a vector ends in",
+        DEPTHWISE,
+        "ceil_div(window.channel + window.channels, weights.multiplier) - first_channel",
+        "std::max<ptrdiff_t>(1, window.channels / weights.multiplier)",
+    ),
+    Mutant(
+        "slopes of the pre-activation from the first channel on",
+        DEPTHWISE,
+        "f.slopes.data() + first_channel",
+        "f.slopes.data()",
+    ),
+    Mutant(
+        "the interior reaches a column too far",
+        DEPTHWISE,
+        "t.first_column + input_columns <= x.width;",
+        "t.first_column + input_columns <= x.width + 1;",
+    ),
+    Mutant(
+        "every panel adds the first one's residual",
+        POINTWISE,
+        "residual + first * residual_stride + (panel.first - origin)",
+        "residual + first * residual_stride",
+    ),
+    Mutant(
+        "the staged path drops the residual",
+        POINTWISE,
+        "residual.data ? y : nullptr, channels",
+        "nullptr, channels",
+    ),
+    Mutant(
+        "slopes of the first panel for all",
+        POINTWISE,
+        "f.slopes.data() + panel.first",
+        "f.slopes.data()",
+    ),
+    Mutant(
+        "a residual's rows count as one",
+        POINTWISE,
+        "(!r || in_line(b.rows, b.columns, residual.row_stride, residual.column_stride))",
+        "true",
+    ),
+    Mutant(
+        "the last block is as wide as the others",
+        SEPARABLE,
+        "std::min(columns, out.width - b.column)",
+        "columns",
+    ),
+    Mutant(
+        "the copy's last strip is dropped", VIEW, "j0 < columns; j0 +=", "j0 + 1 < columns; j0 +="
+    ),
+    Mutant(
+        "the wrong index of a multiplier",
+        PACK,
+        "last / multiplier - c0 / multiplier",
+        "(last - c0) / multiplier",
+    ),
+    Mutant(
+        "the last bias of a vector is forgotten",
+        PACK,
+        "bias + c0 + live, w)",
+        "bias + c0 + live - 1, w)",
+    ),
+    Mutant(
+        "the large panels are one too many", PACK, "small + (i < large)", "small + (i <= large)"
+    ),
+    Mutant(
+        "unpacking transposes",
+        PACK,
+        "std::copy(w, w + live, kernel + (di * kernel_w + dj) * count + c0)",
+        "std::copy(w, w + live, kernel + (dj * kernel_h + di) * count + c0)",
+    ),
+    Mutant(
+        "the caller does not wait for the workers",
+        THREADS,
+        "if (!spin_until(may_spin(), [&] { return running_",
+        "if (!spin_until(may_spin(), [&] { return true || running_",
+    ),
+    Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
+    Mutant("scratch does not grow", THREADS, "if (size < floats || !buffer)", "if (!buffer)"),
+    Mutant("two callers share the pool's job", THREADS, "if (!caller) return false;", ""),
+    Mutant(
+        "a later group of images reads the first",
+        MODULE,
+        "v.data += first * v.image_stride;",
+        "v.data += 0;",
+    ),
+    Mutant("an interrupt is not looked for", MODULE, "PyErr_CheckSignals() != 0", "false"),
+    Mutant(
+        "folding forgets the mean",
+        "python/fastdw/_batch_norm.py",
+        " - self.mean.astype(np.float64)",
+        "",
+    ),
+]

@@ -1,0 +1,122 @@
+"""The tests are tested: every deliberate bug of _bugs.py must make one of them fail.
+
+    python tests/long/mutants.py [name ...]
+
+Each bug is put alone into a private copy of the tree, which is built anew and tested until the
+first failure, quick tests first. Prints which test catches what; ends with 1 where a bug survives,
+and where the tree has changed so that a bug finds its place no more. Needs CMake, ninja, pybind11
+and what the tests need. Optimisation is turned down: the same bits in less time.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from _bugs import MUTANTS
+
+ROOT = pathlib.Path(__file__).parents[2]
+TIMEOUT = 1200
+# Tests that find most bugs in seconds.
+FIRST = [
+    "test_bits.py",
+    "test_kernels_depthwise.py",
+    "test_kernels_pointwise.py",
+    "test_activations.py",
+    "test_threads.py",
+    "test_layouts.py",
+    "test_operators.py",
+    "test_layers.py",
+]
+
+
+def sh(*command, **options):
+    return subprocess.run(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
+
+
+class Copy:
+    """A private copy of the tree, its build, and its tests."""
+
+    def __init__(self, folder):
+        self.tree, self.build = folder / "tree", folder / "build"
+        ignored = shutil.ignore_patterns(".*", "build", "long")
+        shutil.copytree(ROOT, self.tree, ignore=ignored)
+        cmake = self.tree / "CMakeLists.txt"
+        cmake.write_text(cmake.read_text().replace('"-O3;', '"-O1;'))
+        version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+        pybind11 = sh(sys.executable, "-m", "pybind11", "--cmakedir").stdout.strip()
+        done = sh(
+            "cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", f"-Dpybind11_DIR={pybind11}",
+            f"-DPython_EXECUTABLE={sys.executable}", f"-DSKBUILD_PROJECT_VERSION={version}",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+
+    def compile(self):
+        done = sh("ninja", "-C", self.build)
+        for module in self.build.glob("_core*.so"):
+            shutil.copy(module, self.tree / "python/fastdw")
+        return done
+
+    def tests(self):
+        """The test that fails first, or None; and what was printed."""
+        tests = self.tree / "tests"
+        files = [tests / name for name in FIRST]
+        files += sorted(path for path in tests.glob("test_*.py") if path not in files)
+        command = [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", *files]
+        path = f"{self.tree / 'python'}{os.pathsep}{self.tree / 'bench'}"
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = sh(*command, cwd=self.tree, env=environment, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return "none ends: a hang", ""
+        if done.returncode == 0:
+            return None, done.stdout
+        # A crash leaves no summary: then it is the last test that was begun.
+        named = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
+        begun = re.findall(r"^(\S+::\S+.*?)(?: (?:PASSED|SKIPPED).*)?$", done.stdout, re.M)
+        return (named or [f"crash in {begun[-1]}" if begun else f"crash ({done.returncode})"])[
+            0
+        ], done.stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name", help="which bugs; the default is all")
+    names = parser.parse_args().names
+    chosen = [m for m in MUTANTS if not names or m.name in names]
+    lost = [m for m in chosen if (ROOT / m.file).read_text().count(m.old) != 1]
+    for mutant in lost:
+        print(f"no place in {mutant.file}: {mutant.name}")
+
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(pathlib.Path(folder))
+        built = copy.compile()
+        assert built.returncode == 0, built.stdout
+        failed, text = copy.tests() if not names else (None, "")
+        assert failed is None, f"without a bug: {text[-3000:]}"
+        for mutant in (m for m in chosen if m not in lost):
+            start, path = time.monotonic(), copy.tree / mutant.file
+            sound = path.read_text()
+            path.write_text(sound.replace(mutant.old, mutant.new))
+            built = copy.compile()
+            caught = "the compiler" if built.returncode else copy.tests()[0]
+            path.write_text(sound)
+            survivors += caught is None
+            print(
+                f"{mutant.name:50} {time.monotonic() - start:5.0f} s  {caught or 'SURVIVES'}",
+                flush=True,
+            )
+    print(f"{len(chosen)} bugs, {survivors} survive, {len(lost)} without a place")
+    return 1 if survivors or lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The core under Clang's sanitizers and valgrind, without a suppression. Ends with an error at the first find.
+#   bash tests/long/sanitizers.sh suite [pytest arguments]   the tests, with AddressSanitizer and UBSan
+#   bash tests/long/sanitizers.sh fuzz [seconds]             fuzz_core.cpp, likewise
+#   bash tests/long/sanitizers.sh threads [seconds]          stress_tsan.cpp, with ThreadSanitizer
+#   bash tests/long/sanitizers.sh valgrind                   memcheck over what fuzz has gathered
+# Needs clang with its runtime libraries, cmake, ninja, pybind11, what the tests need, and valgrind.
+set -euo pipefail
+root=$(realpath "$(dirname "$0")/../..")
+work=${FASTDW_LONG_BUILD:-$root/build/long}
+python=${PYTHON:-python3}
+corpus=$work/corpus
+
+# build FOLDER TARGET FLAGS
+build() {
+  cmake -S "$root/tests/long" -B "$work/$1" -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
+    -DCMAKE_CXX_FLAGS="-O1 -g $3" -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
+    -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
+  ninja -C "$work/$1" "$2"
+}
+
+# ASan and UBSan; the hooks of libFuzzer do no harm in the tests, and save a second build.
+address="-fsanitize=address,undefined,float-cast-overflow,fuzzer-no-link -fno-sanitize-recover=all
+  -fno-sanitize=vptr,function"
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:use_sigaltstack=0
+export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+case ${1:-} in
+  suite)
+    build address core/_core "${address//$'\n'/ }"
+    site=$work/site
+    rm -rf "$site" && mkdir -p "$site"
+    cp -r "$root/python/fastdw" "$root/bench/fastdw_bench" "$site"
+    cp "$work"/address/core/_core*.so "$site/fastdw"
+    # The C++ library too, because the sanitizer looks for its functions at once.
+    LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so) $(clang -print-file-name=libstdc++.so)" \
+      PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider "$root/tests" "${@:2}"
+    ;;
+  fuzz)
+    build address fuzz_core "${address//$'\n'/ }"
+    mkdir -p "$corpus"
+    "$work/address/fuzz_core" -max_total_time="${2:-600}" -max_len=64 -print_final_stats=1 "$corpus"
+    ;;
+  threads)
+    build thread stress_tsan -fsanitize=thread
+    "$work/thread/stress_tsan" "${2:-60}"
+    ;;
+  valgrind)
+    build plain fuzz_core -fsanitize=fuzzer-no-link
+    mapfile -t inputs < <(find "$corpus" -type f | sort | head -n 400)
+    valgrind --quiet --error-exitcode=1 "$work/plain/fuzz_core" "${inputs[@]}"
+    ;;
+  *)
+    sed -n '2,7s/^# \?//p' "$0"
+    exit 2
+    ;;
+esac
