@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -46,6 +47,7 @@ struct Job {
   const void* context;
   std::ptrdiff_t tasks, scratch_floats;
   std::atomic<std::ptrdiff_t> next{0};
+  std::fenv_t environment{};  // the caller's: rounding and subnormals are the same on every thread
 
   // A thread without scratch leaves the tasks to the others; the caller has its own before it starts.
   void drain() noexcept {
@@ -64,6 +66,7 @@ class Pool {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
     if (!caller) return false;
     start_workers(threads - 1);
+    std::fegetenv(&job.environment);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
@@ -126,6 +129,7 @@ class Pool {
       running_.fetch_add(1, std::memory_order_relaxed);
       Job& job = *job_;
       lock.unlock();
+      std::fesetenv(&job.environment);
       job.drain();
       if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         lock.lock();  // the caller is either before its wait, and sees zero, or inside it

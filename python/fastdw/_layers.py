@@ -211,10 +211,9 @@ def _restore(*state: Any) -> Layer:
         msg = f"this layer was pickled by a newer fastdw (format {state[0]} > {_PICKLE_VERSION})"
         raise ValueError(msg)
     try:
-        layers = {cls.__name__: cls for cls in Layer.__subclasses__()}
         version, name, arguments, num_parameters = state
         check.integer("version", version, _PICKLE_VERSION)
-        layer = layers[name](**arguments)
+        layer = _rebuild(name, arguments)
         entries = sum(map(prod, layer._kernels.values()))
         layer._set(
             _num_parameters=check.integer(
@@ -224,4 +223,25 @@ def _restore(*state: Any) -> Layer:
     except (KeyError, TypeError, ValueError) as error:
         msg = f"this pickled layer is damaged: {error}"
         raise ValueError(msg) from error
+    return layer
+
+
+def _rebuild(name: object, arguments: object) -> Layer:
+    """The layer of a class, from exactly the arguments that its pickle holds."""
+    layers = {cls.__name__: cls for cls in Layer.__subclasses__()}
+    if not isinstance(name, str) or name not in layers:
+        msg = f"the class must be one of {', '.join(layers)}, got {came(name)}"
+        raise ValueError(msg)
+    if not isinstance(arguments, dict):
+        msg = f"the arguments must be a dict, got {came(arguments)}"
+        raise TypeError(msg)
+    for key, value in arguments.items():
+        # A stride of 0 would make a few bytes look like many gigabytes.
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+            msg = f"{key} must be C-contiguous"
+            raise ValueError(msg)
+    layer = layers[name](**arguments)
+    if arguments.keys() != layer._weights().keys() | layer._settings.keys():
+        msg = f"arguments are missing or too many: {sorted(arguments)}"
+        raise ValueError(msg)
     return layer
