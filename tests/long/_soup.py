@@ -5,6 +5,7 @@ import decimal
 import enum
 import fractions
 import inspect
+from math import prod
 
 import _contract
 import fastdw
@@ -214,20 +215,20 @@ def good_batch_norm(channels):
     return fastdw.BatchNorm(*vectors, epsilon)
 
 
-def odd_out(draw, arguments, good):
-    """An array of another kind, or one that lies in the memory of an input."""
-    inputs = [a for v in arguments.values() for a in _contract.inner_arrays(v) if a.dtype == F32]
-    if draw.random() < 0.5 or not inputs:
-        return odd_array(draw, good)
-    target = draw.choice(inputs)
-    if draw.random() < 0.3:
-        return target
-    if not target.flags.c_contiguous:
-        return target
-    # Where the sizes allow it, an array of the right shape over a part of the input.
-    start = draw.randint(0, target.size)
-    part = target.reshape(-1)[start : start + good.size]
-    return part.reshape(good.shape) if part.size == good.size else part
+def side_by_side(draw, arguments, shape):
+    """An input, and an array for a result of the shape that lies behind it or over a part of it."""
+    names = [n for n, v in arguments.items() if isinstance(v, (np.ndarray, fastdw.BatchNorm))]
+    name = draw.choice(names)
+    value = arguments[name]
+    array = value if isinstance(value, np.ndarray) else value.mean
+    memory = np.ones(array.size + prod(shape), F32)
+    copy = memory[: array.size].reshape(array.shape)
+    copy[...] = array
+    start = draw.choice((array.size, max(0, array.size - 1), draw.randint(0, array.size)))
+    out = memory[start : start + prod(shape)].reshape(shape)
+    if isinstance(value, fastdw.BatchNorm):
+        copy = fastdw.BatchNorm(value.gamma, value.beta, copy, value.variance, value.epsilon)
+    return {name: copy, "out": out}
 
 
 def good_call(draw, g, function):
@@ -282,7 +283,7 @@ def replace(draw, arguments, fitting, name, depths, shape):
     if name.endswith("batch_norm"):
         return odd_batch_norm(draw, channels)
     if name == "out":
-        return odd_out(draw, arguments, np.ones(shape, F32))
+        good = np.ones(shape, F32)
     if name in ("residual", "bias", "depthwise_bias") and not isinstance(good, np.ndarray):
         good = np.ones(shape if name == "residual" else channels, F32)
     return odd_array(draw, good) if isinstance(good, np.ndarray) else odd_scalar(draw)

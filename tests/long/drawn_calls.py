@@ -106,6 +106,8 @@ def operator_case(draw):
         arguments["residual"] = signed(g, good.shape)
     if draw.random() < 0.5:
         arguments["out"] = np.full(good.shape, np.nan, np.float32)
+    if draw.random() < 0.2:
+        arguments |= _soup.side_by_side(draw, arguments, good.shape)
     names = [*_contract.HEADS[function], *_contract.TAILS[function]]
     fitting = dict(arguments)
     for _ in range(draw.choice((0, 1, 1, 1, 1, 2, 2, 3))):
