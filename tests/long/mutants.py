@@ -68,7 +68,8 @@ class Copy:
         """The test that fails first, or None; and what was printed."""
         tests = self.tree / "tests"
         files = [tests / name for name in FIRST]
-        files += sorted(path for path in tests.glob("test_*.py") if path not in files)
+        rest = sorted(path for path in tests.glob("test_*.py") if path not in files)
+        files += sorted(rest, key=lambda path: path.name.startswith("test_bench"))
         command = [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", *files]
         path = f"{self.tree / 'python'}{os.pathsep}{self.tree / 'bench'}"
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
