@@ -47,7 +47,7 @@ def start(program, *arguments, warnings="error", **environment):
     )
 
 
-def finish(process, code=0, seconds=60):
+def finish(process, code=0, seconds=120):
     """What the process printed; it must end in time, with the code, and with no complaint."""
     with process:
         try:
@@ -58,7 +58,7 @@ def finish(process, code=0, seconds=60):
     return printed
 
 
-def run(program, *arguments, code=0, seconds=60, **options):
+def run(program, *arguments, code=0, seconds=120, **options):
     return finish(start(program, *arguments, **options), code, seconds)
 
 
@@ -175,7 +175,7 @@ if __name__ == "__main__":
 def test_multiprocessing(tmp_path, method):
     program = tmp_path / "program.py"
     program.write_text(PRELUDE + PROCESSES)
-    subprocess.run([sys.executable, program, method], env=ENVIRONMENT, check=True, timeout=60)
+    subprocess.run([sys.executable, program, method], env=ENVIRONMENT, check=True, timeout=120)
 
 
 SERVER = """
@@ -390,7 +390,7 @@ def test_quotas_of_nested_cgroups(tmp_path, own, quotas, limited):
         pytest.skip("this process may not mount")
     done = subprocess.run(
         [*private, sys.executable, "-c", "import sys;" + AVAILABLE, tmp_path],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     cpus = _core.available_cpus(str(tmp_path / "nothing"))
     assert int(done.stdout) == (1 if limited else cpus)
@@ -405,6 +405,6 @@ def test_taskset_bounds_the_threads():
     )
     done = subprocess.run(
         ["taskset", "-c", str(cpu), sys.executable, "-c", code],
-        env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60,
+        env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert json.loads(done.stdout) == [1, 1]
