@@ -208,7 +208,10 @@ def converted(batch_norm: object, convert: Callable[[object], BatchNorm]) -> Bat
 def _restore(*state: Any) -> Layer:
     """Build a layer from its pickle, packed for this CPU."""
     if state and type(state[0]) is int and state[0] > _PICKLE_VERSION:
-        msg = f"this layer was pickled by a newer fastdw (format {came(state[0])} > {_PICKLE_VERSION})"
+        msg = (
+            f"this layer was pickled by a newer fastdw (format {came(state[0])}; "
+            f"this one reads {_PICKLE_VERSION})"
+        )
         raise ValueError(msg)
     try:
         version, name, arguments, num_parameters = state
