@@ -31,6 +31,8 @@ FIRST = [
     "test_threads.py",
     "test_layouts.py",
     "test_operators.py",
+    "test_batches.py",
+    "test_large.py",
     "test_layers.py",
 ]
 
