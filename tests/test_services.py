@@ -257,11 +257,18 @@ def test_daemon_threads_do_not_disturb_the_end(how):
         list(runs.map(end, [how] * 3, range(3)))
 
 
-# A batch of many groups of images; the poller interrupts when the first image is being filled.
+# A batch whose every image is a group; the poller interrupts when the first is being filled.
 INTERRUPT = """
 check()
-matrix, image = signed(2048, 256), signed(1, 64, 64, 2048)
-batch = np.broadcast_to(image, (400, 64, 64, 2048))
+taps, wide_taps, matrix = signed(3, 3, 2048), signed(63, 63, 256), signed(2048, 256)
+image, call = {
+    "depthwise": (signed(64, 64, 256), lambda x, y: fastdw.depthwise_conv2d(
+        x, wide_taps, padding="same", out=y)),
+    "pointwise": (signed(64, 64, 2048), lambda x, y: fastdw.pointwise_conv2d(x, matrix, out=y)),
+    "separable": (signed(64, 64, 2048), lambda x, y: fastdw.separable_conv2d(
+        x, taps, matrix, padding="same", out=y)),
+}[sys.argv[1]]
+batch = np.broadcast_to(image, (400, *image.shape))
 out, sent = np.zeros((400, 64, 64, 256), np.float32), []
 
 def interrupt():
@@ -272,7 +279,7 @@ def interrupt():
 
 threading.Thread(target=interrupt).start()
 try:
-    fastdw.pointwise_conv2d(batch, matrix, out=out)
+    call(batch, out)
 except KeyboardInterrupt:
     print(time.monotonic() - sent[0])
 assert not out[-1].any()
@@ -280,8 +287,9 @@ check()
 """
 
 
-def test_an_interrupt_ends_a_long_batch():
-    assert float(run(INTERRUPT)) >= 0
+@pytest.mark.parametrize("operator", ["depthwise", "pointwise", "separable"])
+def test_an_interrupt_ends_a_long_batch(operator):
+    assert float(run(INTERRUPT, operator)) >= 0
 
 
 SIGNALS = """

@@ -28,6 +28,7 @@ import signal
 import statistics
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import fastdw
@@ -169,15 +170,18 @@ def fork(soup):
     """Let a child compute; it must end in time."""
     child = os.fork()
     if child == 0:
-        signal.alarm(60)
+        signal.alarm(600)  # ends a child that hangs
         code = 1
         try:
             for _ in range(10):
                 soup.call()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code == 0, f"a child ended with {code}"
 
 
 def rounds(minutes):
