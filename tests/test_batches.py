@@ -1,4 +1,4 @@
-"""Batches of so much work that the core takes them group by group, to look for interrupts between."""
+"""Batches of so much work that the core takes them in groups, to look for interrupts between."""
 
 import fastdw
 import numpy as np

@@ -67,7 +67,7 @@ def test_plot(tmp_path, capsys):
 
 def test_plot_in_no_known_format(tmp_path):
     pytest.importorskip("matplotlib")
-    with pytest.raises(SystemExit, match="--plot: .*nonsense"):
+    with pytest.raises(SystemExit, match=r"--plot: .*nonsense"):
         demo.main(["--plot", str(tmp_path / "maps.nonsense")])
 
 
