@@ -58,6 +58,10 @@ def call(target, verdict, values, run):
     else:
         counts[f"{target}: accepted"] += 1
         assert not verdict.faults, f"accepted, but wanted one of {verdict.faults}"
+        written = result if isinstance(result, np.ndarray) else np.empty(0)
+        for array, content in before:
+            if not np.may_share_memory(array, written):
+                assert array.tobytes() == content, "a call has written into an input"
         return result
     # NumPy has a MemoryError of its own.
     kind = MemoryError if isinstance(error, MemoryError) else type(error)

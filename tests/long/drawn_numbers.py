@@ -314,9 +314,10 @@ def draw_case(draw):
     kind = KINDS[name]
     sizes = draw_sizes(draw, kind.operators)
     arguments = kind.data(draw, rng(draw.getrandbits(64)), sizes) | sizes.window
-    module = reference if kind.check is equal else support
-    suffix = "" if module is reference else "_conv2d"
-    wanted = getattr(module, sizes.operator.removesuffix(suffix))(**arguments)
+    if kind.check is equal:
+        wanted = getattr(reference, sizes.operator)(**arguments)
+    else:
+        wanted = getattr(support, sizes.operator.removesuffix("_conv2d"))(**arguments)
     arguments = {
         key: fastdw.BatchNorm(*value) if key.endswith("batch_norm") else value
         for key, value in arguments.items()
@@ -325,9 +326,7 @@ def draw_case(draw):
     if draw.random() < 0.25:
         arguments["x"] = cropped(arguments["x"])
     generic = draw.random() < 0.25
-    results = {
-        isa: run(isa, sizes.operator, arguments, sizes.out, generic) for isa in ISAS
-    }  # fmt: skip
+    results = {isa: run(isa, sizes.operator, arguments, sizes.out, generic) for isa in ISAS}
     cases[name] += 1
     for isa, got in results.items():
         share = kind.check(got, wanted, sizes)
