@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,9 @@ from support import assert_same, rng, signed
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("FASTDW_", "OMP_"))}
-ENVIRONMENT["PYTHONPATH"] = str(Path(__file__).parent)
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 PRELUDE = """
 import os, signal, sys, threading, time
@@ -62,16 +65,17 @@ def run(program, *arguments, code=0, seconds=120, **options):
     return finish(start(program, *arguments, **options), code, seconds)
 
 
-def share_one_layer(threads, calls):
-    """Numbers of wrong results of each of the threads that call one layer at the same time."""
+def share_layers(threads, calls):
+    """Numbers of wrong results of each of the threads that call two layers at the same time."""
     g = rng(1)
-    layer = fastdw.SeparableConv2D(
-        signed(g, (3, 3, 24)), signed(g, (24, 40)), padding="same", activation="relu6"
-    )
+    weights = signed(g, (3, 3, 24)), signed(g, (24, 40))
+    last = fastdw.SeparableConv2D(*weights, padding="same", activation="relu6")
+    first = fastdw.SeparableConv2D(*weights, padding="same", data_format="NCHW")
     # From calls that keep the GIL to calls that are worth all the threads they ask for.
-    shapes = [(1, 1, 24), (5, 4, 24), (3, 7, 7, 24), (23, 40, 24), (2, 31, 30, 24), (1, 64, 24)]
-    images = [signed(g, shape) for shape in shapes]
-    wanted = [layer(x, num_threads=1) for x in images]
+    shapes = [(1, 1, 24), (5, 4, 24), (3, 7, 7, 24), (23, 40, 24), (2, 31, 30, 24), (64, 65, 24)]
+    images = [(last, signed(g, shape)) for shape in shapes]
+    images += [(first, np.moveaxis(x, -1, -3).copy()) for _, x in images]
+    wanted = [layer(x, num_threads=1) for layer, x in images]
     together = threading.Barrier(threads)
 
     def caller(seed):
@@ -79,17 +83,16 @@ def share_one_layer(threads, calls):
         together.wait()
         for _ in range(calls):
             i = choose.randrange(len(images))
-            wrong += not np.array_equal(
-                layer(images[i], num_threads=choose.randint(1, 4)), wanted[i]
-            )
+            layer, x = images[i]
+            wrong += not np.array_equal(layer(x, num_threads=choose.randint(1, 4)), wanted[i])
         return wrong
 
     with ThreadPoolExecutor(threads) as callers:
         return list(callers.map(caller, range(threads)))
 
 
-def test_many_threads_share_one_layer():
-    assert share_one_layer(96, 60) == [0] * 96
+def test_many_threads_share_layers():
+    assert share_layers(96, 60) == [0] * 96
 
 
 def test_calls_from_an_event_loop():
@@ -137,6 +140,26 @@ for pid in children:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_under_load():
     run(FORKS, 200, warnings="ignore::DeprecationWarning")
+
+
+IMPORTS = """
+import contextlib, pickle
+before = {*sys.modules}
+for given in (x, x.view(np.memmap), memoryview(x)):
+    layer(given, out=np.empty_like(wanted))
+with contextlib.suppress(TypeError):
+    layer([x], out=[wanted])
+with contextlib.suppress(ValueError):
+    layer(x, out=x)
+pickle.loads(pickle.dumps(layer))(x, residual=wanted)
+fastdw.show_config(mode="dict")
+print(*sorted({*sys.modules} - before))
+"""
+
+
+def test_no_call_imports_anything():
+    """A child forked while another thread imports a module waits for that import for ever."""
+    assert run(IMPORTS).split() == []
 
 
 SPAWNS = """
@@ -328,6 +351,11 @@ def test_one_thread_starts_none_and_forks_without_a_warning():
     # From Python 3.12 on, a fork of a process with several threads is a DeprecationWarning.
     one = {"FASTDW_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     run(ONE_THREAD, **one)
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="has only a GIL")
+def test_a_free_threaded_python_stays_free():
+    assert run("print(sys._is_gil_enabled())") == "False\n"
 
 
 INTERPRETERS = """

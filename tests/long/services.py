@@ -40,8 +40,8 @@ def application(environ, start_response):
 
 
 def share():
-    """96 threads call one layer 2000 times each."""
-    wrong = test_services.share_one_layer(96, 2000)
+    """96 threads call two layers 2000 times each."""
+    wrong = test_services.share_layers(96, 2000)
     assert wrong == [0] * 96
 
 

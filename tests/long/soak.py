@@ -33,6 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import fastdw
 import numpy as np
+import numpy.testing  # now: a child forked during an import would wait for it forever
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import support
