@@ -8,6 +8,7 @@ from __future__ import annotations
 import numbers
 import operator
 import reprlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,11 +101,18 @@ def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOA
     return array
 
 
+def _masked(value: object) -> bool:
+    # Asking np.ma would import it, and a child forked meanwhile would wait for that import for
+    # ever. No array is masked before somebody has imported it.
+    ma = sys.modules.get("numpy.ma")
+    return ma is not None and isinstance(value, getattr(ma, "MaskedArray", ()))
+
+
 def _view(name: str, value: object) -> AnyArray:
     if isinstance(value, np.matrix):
         msg = f"{name} must not be a np.matrix, which has always two axes; pass an ndarray"
         raise ValueError(msg)
-    if isinstance(value, np.ma.MaskedArray):
+    if _masked(value):
         msg = f"{name} must not be a MaskedArray; fill it first, with .filled(value)"
         raise TypeError(msg)
     if isinstance(value, np.ndarray):
@@ -200,7 +208,7 @@ def residual(value: object, shape: tuple[int, ...]) -> Float32:
 
 def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
     """`value` as a plain ndarray that the core may fill."""
-    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+    if not isinstance(value, np.ndarray) or _masked(value):
         msg = f"out must be a NumPy array, got {came(value)}"
         raise TypeError(msg)
     if value.dtype != FLOAT32:
