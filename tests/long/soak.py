@@ -15,6 +15,7 @@ less than 1 MiB an hour), and threads, descriptors and blocks did not grow.
 """
 
 import argparse
+import array
 import collections
 import contextlib
 import ctypes
@@ -252,11 +253,12 @@ def main():
     parser.add_argument("--calls", type=int, help="new shapes instead, that many")
     options = parser.parse_args()
     keep_no_free_memory()
-    samples = []
+    numbers = array.array("d")  # no object for each: Python's memory blocks are counted too
     for taken in new_shapes(options.calls) if options.calls else rounds(options.minutes):
-        samples.append(taken)
-        if len(samples) % 10 == 0:
+        numbers.extend(taken)
+        if len(numbers) % (10 * len(taken)) == 0:
             print(taken, flush=True)
+    samples = [Sample(*row) for row in np.reshape(numbers, (-1, len(Sample._fields)))]
     whole = samples[-1].seconds
     warm_up = whole / 5 if options.warm_up is None else 60 * options.warm_up
     return int(report(samples, warm_up))
