@@ -152,9 +152,11 @@ class Pool {
 // perhaps a locked mutex, so it leaves the old pool alone.
 std::atomic<Pool*> pool{nullptr};
 
+// Registered while the library is loaded: later, a fork could find another thread half-way through it.
+const int fork_handler_error = pthread_atfork(nullptr, nullptr, [] { pool.store(nullptr); });
+
 Pool* get_pool() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { pool.store(nullptr); });
-  if (registered != 0) return nullptr;
+  if (fork_handler_error != 0) return nullptr;
   Pool* current = pool.load(std::memory_order_acquire);
   if (current) return current;
   Pool* fresh = new (std::nothrow) Pool;
