@@ -154,7 +154,7 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
 }
 
 Geometry make_geometry(const std::array<ptrdiff_t, 6>& g) {
-  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 32 >> (sizeof(ptrdiff_t) == 4 ? 2 : 0);
+  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << (sizeof(ptrdiff_t) == 4 ? 30 : 32);
   for (int i = 0; i < 6; ++i) {
     if (g[static_cast<size_t>(i)] < (i < 4 ? 1 : 0) || g[static_cast<size_t>(i)] > kLargest)
       refuse("geometry");
