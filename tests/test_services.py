@@ -22,6 +22,8 @@ import pytest
 import service
 from support import assert_same, rng, signed
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("FASTDW_", "OMP_"))}
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
