@@ -26,15 +26,16 @@ struct DwTile {
   ptrdiff_t channels;  // output channels
   ptrdiff_t tiles;
   float lo, hi;
+  ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
   // Border tiles only, which come one at a time. In a specialised tile bit i of a mask tells whether input
   // row (column) i of the tile lies in the image.
   int rows, columns;  // live outputs
   uint32_t live_input_rows, live_input_columns;
+  ptrdiff_t first_row, first_column;  // image coordinates of x
+  ptrdiff_t height, width;            // of the image
   // The generic tile only, which has one output row.
   bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
-  ptrdiff_t first_row, first_column;                             // image coordinates of x
-  ptrdiff_t height, width;                                       // of the image
   ptrdiff_t multiplier, first_channel;                           // first_channel: of the output, for x
 };
 
@@ -47,25 +48,50 @@ struct DwKernel {
   DwTileFn interior;   // every output live, every input in the image
   DwTileFn border;
   DwTileFn multiplied;  // generic only: channel multiplier above 1, borders or not
+  // Or, in place of interior and border: 1, 2 or 4 rows (at most `rows`) by any number of columns, borders or
+  // not. Groups of pixels, if asked for, are filled column by column.
+  DwTileFn band;
+  ptrdiff_t band_rows(ptrdiff_t left) const {
+    ptrdiff_t band = rows;
+    while (band > left) band /= 2;
+    return band;
+  }
+};
+
+// From a pixel of a tile to the next, the second and the fourth after it. Pixel i, in binary i = …cba, stands
+// at a·one + b·two + …c·four: pixels in line, or a column of two or four beside the next.
+struct PixelStrides {
+  ptrdiff_t one, two, four;
 };
 
 // A pointwise tile: `pixels` × one panel of output channels.
 //
 // A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each.
 struct PwTile {
-  const float* x;
-  ptrdiff_t x_stride;  // from pixel to pixel
+  const float* x;      // the channels of each pixel side by side, or groups (KernelSet::group_pixels)
+  ptrdiff_t x_stride;  // from pixel to pixel, or from group to group
   ptrdiff_t input_channels;
   const float* panel;
   float* y;
-  ptrdiff_t y_stride;
+  PixelStrides y_stride;
   ptrdiff_t channels;     // live output channels of the panel
   const float* residual;  // or null
-  ptrdiff_t residual_stride;
+  PixelStrides residual_stride;
   float lo, hi;
 };
 
 using PwTileFn = void (*)(const PwTile&);
+
+// Groups of pixels × channels: [ channel 0 of each pixel | channel 1 | … ], group after group, each of
+// group_floats(). The last group may be short of pixels; what then stands in their place is left open.
+struct PackTile {
+  const float* x;
+  ptrdiff_t x_stride;  // from pixel to pixel
+  ptrdiff_t pixels, channels;
+  float* y;
+};
+
+using PackFn = void (*)(const PackTile&);
 
 // An activation over pixels × channels, in place.
 struct CurveTile {
@@ -100,9 +126,16 @@ struct KernelSet {
   int panel_vectors, max_panel_vectors;  // preferred, largest
   int tile_pixels[kMaxPanelVectors];     // most pixels of a tile, by vectors of its panel less one
   PwTileFn pointwise[kMaxPanelVectors][kMaxTilePixels];
+  int group_pixels;  // 1, or 4: pointwise tiles read groups of four pixels
+  PackFn pack;       // where they do
   CurveFn curves[static_cast<int>(Curve::kCount)];
   FmaLoopFn fma_loop;
   int fma_chains;
+
+  // Channels are padded to whole vectors.
+  ptrdiff_t group_floats(ptrdiff_t channels) const {
+    return (channels + lanes - 1) / lanes * lanes * group_pixels;
+  }
 };
 
 }  // namespace fastdw

@@ -7,7 +7,7 @@ namespace fastdw {
 namespace avx2 {
 namespace {
 
-struct Tuning {
+struct Tuning : Bodies<Vec> {
   // 2×4 outputs: 8 accumulators, a column of inputs (4 rows of a 3×3, 6 of a 5×5) and a weight.
   template <int K, int S>
   static constexpr TileSize depthwise() {

@@ -46,14 +46,10 @@ struct Depthwise {
     stem.append("_");
     return tile_name(stem.text, size.rows, size.columns);
   }();
-  static constexpr DwKernel kernel = {name.text,
-                                      K,
-                                      S,
-                                      size.rows,
-                                      size.columns,
-                                      dwconv_tile<Vec, K, S, size.rows, size.columns, false>,
-                                      dwconv_tile<Vec, K, S, size.rows, size.columns, true>,
-                                      nullptr};
+  static constexpr DepthwiseBodies bodies =
+      Tuning::template depthwise_bodies<K, S, size.rows, size.columns>();
+  static constexpr DwKernel kernel = {
+      name.text, K, S, size.rows, size.columns, bodies.interior, bodies.border, nullptr, bodies.band};
 };
 
 constexpr int kGeneric = Tuning::generic_columns;
@@ -64,12 +60,12 @@ constexpr DwKernel kDepthwise[] = {
 #include "../kernels.inc"
 #undef FASTDW_DEPTHWISE
     {kGenericName.text, 0, 0, 1, kGeneric, dwconv_generic<Vec, kGeneric, false, false>,
-     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, true, true>},
+     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, true, true>, nullptr},
 };
 
 template <int NV, int... I>
 constexpr void fill_pointwise(KernelSet& set, std::integer_sequence<int, I...>) {
-  ((set.pointwise[NV - 1][I] = pwconv_tile<Vec, I + 1, NV>), ...);
+  ((set.pointwise[NV - 1][I] = Tuning::template pointwise<I + 1, NV>), ...);
   set.tile_pixels[NV - 1] = static_cast<int>(sizeof...(I));
 }
 
@@ -88,6 +84,8 @@ constexpr KernelSet make_kernel_set() {
   constexpr int max_vectors = static_cast<int>(sizeof Tuning::tile_pixels / sizeof *Tuning::tile_pixels);
   set.max_panel_vectors = max_vectors;
   fill_panels(set, std::make_integer_sequence<int, max_vectors>{});
+  set.group_pixels = Tuning::group_pixels;
+  set.pack = Tuning::pack;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
 #include "../curves.inc"

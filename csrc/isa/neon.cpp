@@ -1,5 +1,7 @@
 // Data sheet of NEON on AArch64: 32 registers of 4 floats.
 #define FASTDW_SET neon
+#include "neon_dwconv.h"
+#include "neon_pwconv.h"
 #include "tuning.h"
 #include "vec_neon.h"
 
@@ -7,16 +9,29 @@ namespace fastdw {
 namespace neon {
 namespace {
 
-struct Tuning {
-  // 2×4 outputs of a 3×3: 8 accumulators, 4 inputs, 9 weights.
+struct Tuning : Bodies<Vec> {
+  // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs. 2×4 of a 5×5 or 7×7: 8
+  // accumulators, a column of inputs, a weight.
   template <int K, int S>
   static constexpr TileSize depthwise() {
-    return {2, 4};
+    return K == 3 ? TileSize{4, 1} : TileSize{2, 4};
+  }
+  template <int K, int S, int TH, int TW>
+  static constexpr DepthwiseBodies depthwise_bodies() {
+    if constexpr (K == 3) {
+      return {nullptr, nullptr, dwconv_band<K, S>};
+    } else {
+      return Bodies<Vec>::depthwise_bodies<K, S, TH, TW>();
+    }
   }
   static constexpr int generic_columns = 8;
-  // 6×4: 24 accumulators, 4 weights, one broadcast.
-  static constexpr int panel_vectors = 4;
-  static constexpr int tile_pixels[] = {12, 8, 8, 6};
+  // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
+  static constexpr int panel_vectors = 3;
+  static constexpr int tile_pixels[] = {8, 12, 8};
+  static constexpr int group_pixels = kGroup;
+  template <int MR, int NV>
+  static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>();
+  static constexpr PackFn pack = pack_groups;
 };
 
 }  // namespace

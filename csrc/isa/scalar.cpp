@@ -7,7 +7,7 @@ namespace fastdw {
 namespace scalar {
 namespace {
 
-struct Tuning {
+struct Tuning : Bodies<Vec> {
   template <int K, int S>
   static constexpr TileSize depthwise() {
     return {1, 4};

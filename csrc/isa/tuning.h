@@ -12,5 +12,22 @@ struct TileSize {
   int rows, columns;
 };
 
+struct DepthwiseBodies {
+  DwTileFn interior, border, band;
+};
+
+// The bodies that every data sheet starts from.
+template <class V>
+struct Bodies {
+  template <int K, int S, int TH, int TW>
+  static constexpr DepthwiseBodies depthwise_bodies() {
+    return {dwconv_tile<V, K, S, TH, TW, false>, dwconv_tile<V, K, S, TH, TW, true>, nullptr};
+  }
+  template <int MR, int NV>
+  static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;
+  static constexpr int group_pixels = 1;
+  static constexpr PackFn pack = nullptr;
+};
+
 }  // namespace
 }  // namespace fastdw

@@ -48,6 +48,20 @@ FASTDW_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+// a times lane I of b, plus c.
+template <int I>
+FASTDW_INLINE Vec fma_lane(Vec a, Vec b, Vec c) {
+  return {vfmaq_laneq_f32(c.v, a.v, b.v, I)};
+}
+// Four vectors as the columns of a 4×4 matrix, stored row by row.
+FASTDW_INLINE void store_transposed(float* p, Vec a, Vec b, Vec c, Vec d) {
+  float32x4x4_t m;
+  m.val[0] = a.v;
+  m.val[1] = b.v;
+  m.val[2] = c.v;
+  m.val[3] = d.v;
+  vst4q_f32(p, m);
+}
 // A NaN in either operand stays (x86 promises it for the second alone).
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }

@@ -31,8 +31,8 @@ void pwconv_tile(const PwTile& t) {
   const V lo = V::set1(t.lo), hi = V::set1(t.hi);
   const auto finish = [&](auto i, auto j, auto n) FASTDW_INLINE_LAMBDA {
     V v = acc[i][j];
-    if (t.residual) v = add(v, V::load(t.residual + i * t.residual_stride + j * V::lanes, n));
-    min(hi, max(lo, v)).store(t.y + i * t.y_stride + j * V::lanes, n);
+    if (t.residual) v = add(v, V::load(t.residual + i * t.residual_stride.one + j * V::lanes, n));
+    min(hi, max(lo, v)).store(t.y + i * t.y_stride.one + j * V::lanes, n);
   };
   unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
     const ptrdiff_t left = t.channels - j * V::lanes;

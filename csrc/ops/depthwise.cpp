@@ -71,10 +71,15 @@ void DepthwiseOp::window(ptrdiff_t image, const Window& window, float* y, ptrdif
   const Taps all{0, weights.kernel_h, 0, weights.kernel_w};
   if (in_place()) {
     tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride}, window, all, y, y_row_stride,
-          y_column_stride);
+          y_column_stride, 0);
   } else {
     patched_window(image, window, all, y, y_row_stride, y_column_stride, patch);
   }
+}
+
+void DepthwiseOp::groups(ptrdiff_t image, const Window& window, float* y) const {
+  tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride}, window,
+        {0, weights.kernel_h, 0, weights.kernel_w}, y, 0, 0, weights.set.group_floats(window.channels));
 }
 
 void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Taps& taps, float* y,
@@ -129,11 +134,11 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
   }
   const float* origin =
       patch - rows.first * columns.count * channels - columns.first * channels - first_channel;
-  tiles({origin, columns.count * channels, channels}, window, taps, y, y_row_stride, y_column_stride);
+  tiles({origin, columns.count * channels, channels}, window, taps, y, y_row_stride, y_column_stride, 0);
 }
 
 void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& taps, float* y,
-                        ptrdiff_t y_row_stride, ptrdiff_t y_column_stride) const {
+                        ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, ptrdiff_t y_group_stride) const {
   const DepthwiseWeights& w = weights;
   const Geometry& g = geometry;
   const bool whole = taps.rows == w.kernel_h && taps.columns == w.kernel_w;
@@ -152,6 +157,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
   t.block_stride = w.block_stride();
   t.y_row_stride = y_row_stride;
   t.y_column_stride = y_column_stride;
+  t.y_group_stride = y_group_stride;
   t.channels = window.channels;
   t.accumulate = first_tap != 0;
   t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
@@ -170,6 +176,28 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
   const ptrdiff_t extent_w = (taps.columns - 1) * g.dilation_w + 1;
   // A specialised tile knows one input channel an output channel, and finds it at x.
   const float* origin = source.origin + (specialised ? window.channel : 0);
+  const auto apply_curve = [&](ptrdiff_t columns) {
+    if (!last || clamp) return;
+    const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
+    for (int row = 0; row < t.rows; ++row) {
+      w.set.curves[static_cast<int>(f.curve)](
+          {t.y + row * y_row_stride, y_column_stride, columns, t.channels, f.a, f.b, slopes});
+    }
+  };
+  if (k.band) {
+    t.columns = static_cast<int>(window.columns);
+    t.first_column = window.column * g.stride_w - g.pad_left;
+    for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
+      t.rows = static_cast<int>(k.band_rows(window.rows - i));
+      t.first_row = (window.row + i) * g.stride_h - g.pad_top;
+      t.live_input_rows = live_mask(t.first_row, (t.rows - 1) * g.stride_h + extent_h, x.height);
+      t.x = origin + t.first_row * t.row_stride + t.first_column * t.column_stride;
+      t.y = y + i * y_row_stride;
+      k.band(t);
+      apply_curve(t.columns);
+    }
+    return;
+  }
   for (ptrdiff_t i = 0; i < window.rows; i += k.rows) {
     t.rows = static_cast<int>(std::min<ptrdiff_t>(k.rows, window.rows - i));
     t.first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
@@ -199,13 +227,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
         }
         k.border(t);
       }
-      if (last && !clamp) {
-        const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
-        for (int row = 0; row < t.rows; ++row) {
-          w.set.curves[static_cast<int>(f.curve)](
-              {t.y + row * y_row_stride, y_column_stride, t.tiles * t.columns, t.channels, f.a, f.b, slopes});
-        }
-      }
+      apply_curve(t.tiles * t.columns);
     }
   }
 }

@@ -23,6 +23,12 @@ struct DepthwiseOp {
   void window(ptrdiff_t image, const Window& window, float* y, ptrdiff_t y_row_stride,
               ptrdiff_t y_column_stride, float* patch) const;
 
+  // Computes a window of 1, 2 or 4 rows into groups of pixels (KernelSet::group_pixels), column by column.
+  bool writes_groups() const {
+    return kernel.band && weights.set.pack && in_place() && weights.activation.curve == Curve::kClamp;
+  }
+  void groups(ptrdiff_t image, const Window& window, float* y) const;
+
   // What window() wants of scratch: none where x is read in place.
   ptrdiff_t patch_floats() const;
 
@@ -39,7 +45,7 @@ struct DepthwiseOp {
   void patched_window(ptrdiff_t image, const Window& window, const Taps& taps, float* y,
                       ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, float* patch) const;
   void tiles(const Source& source, const Window& window, const Taps& taps, float* y, ptrdiff_t y_row_stride,
-             ptrdiff_t y_column_stride) const;
+             ptrdiff_t y_column_stride, ptrdiff_t y_group_stride) const;
 };
 
 // Throws std::bad_alloc, before it writes.

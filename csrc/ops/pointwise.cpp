@@ -5,20 +5,42 @@
 #include "../threads.h"
 
 namespace fastdw {
+
+// Pixels in the order in which tiles take them: `count` times column by column of `rows` (1, 2 or 4), one
+// image row after the other unless count is 1.
+struct PointwiseOp::Spans {
+  ptrdiff_t count, rows, columns;
+  const float* a;
+  ptrdiff_t a_span_stride, a_stride;  // from span to span; from pixel to pixel, or from group to group
+};
+
 namespace {
 
-// `pixels` in line against the panels: every panel's weights are read once while the pixels stay in cache.
-void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_panel, ptrdiff_t pixels,
-              const float* a, ptrdiff_t a_stride, float* y, ptrdiff_t y_stride, const float* residual,
-              ptrdiff_t residual_stride) {
+// Pixels in the order in which tiles take them: column by column of `rows` (1, 2 or 4).
+struct Span {
+  ptrdiff_t rows, columns;
+
+  PixelStrides strides(const Layout& l) const {
+    if (rows == 1) return {l.column_stride, 2 * l.column_stride, 4 * l.column_stride};
+    if (rows == 2) return {l.row_stride, l.column_stride, 2 * l.column_stride};
+    return {l.row_stride, 2 * l.row_stride, l.column_stride};
+  }
+};
+
+// A span against the panels: every panel's weights are read once while the pixels stay in cache.
+void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_panel, const Span& span,
+              const float* a, ptrdiff_t a_stride, float* y, const Layout& y_layout, const float* residual,
+              const Layout& residual_layout) {
   const Activation& f = w.activation;
   const bool clamp = f.curve == Curve::kClamp;
-  const ptrdiff_t origin = w.panel(first_panel).first;
+  const ptrdiff_t origin = w.panel(first_panel).first, pixels = span.rows * span.columns;
+  const ptrdiff_t group = w.set.group_pixels, groups = ceil_div(pixels, group);
+  const ptrdiff_t group_columns = group / span.rows;
   PwTile t{};
   t.x_stride = a_stride;
   t.input_channels = w.inputs;
-  t.y_stride = y_stride;
-  t.residual_stride = residual_stride;
+  t.y_stride = span.strides(y_layout);
+  t.residual_stride = span.strides(residual_layout);
   t.lo = clamp ? f.a : -__builtin_inff();
   t.hi = clamp ? f.b : __builtin_inff();
   for (ptrdiff_t p = first_panel; p < last_panel; ++p) {
@@ -27,42 +49,77 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
     t.panel = panel.weights;
     t.channels = panel.channels;
     // As few tiles as can be, of sizes that differ by one at most: 28 pixels are 4 × 7, not 4 × 6 + 4.
-    const ptrdiff_t tiles = ceil_div(pixels, w.set.tile_pixels[panel.vectors - 1]);
-    for (ptrdiff_t i = 0; i < tiles; ++i) {
-      const ptrdiff_t first = pixels * i / tiles, count = pixels * (i + 1) / tiles - first;
+    const ptrdiff_t tiles = ceil_div(groups, w.set.tile_pixels[panel.vectors - 1] / group);
+    for (ptrdiff_t i = 0, first = 0, next; i < tiles; ++i, first = next) {
+      next = groups * (i + 1) / tiles;
+      const ptrdiff_t count = std::min(pixels, next * group) - first * group, column = first * group_columns;
       t.x = a + first * a_stride;
-      t.y = y + first * y_stride + (panel.first - origin);
-      t.residual = residual ? residual + first * residual_stride + (panel.first - origin) : nullptr;
+      t.y = y + column * y_layout.column_stride + (panel.first - origin);
+      t.residual =
+          residual ? residual + column * residual_layout.column_stride + (panel.first - origin) : nullptr;
       tile[count - 1](t);
       if (!clamp) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
-        w.set.curves[static_cast<int>(f.curve)]({t.y, y_stride, count, panel.channels, f.a, f.b, slopes});
+        for (ptrdiff_t row = 0; row < span.rows; ++row) {
+          w.set.curves[static_cast<int>(f.curve)]({t.y + row * y_layout.row_stride, y_layout.column_stride,
+                                                   count / span.rows, panel.channels, f.a, f.b, slopes});
+        }
       }
     }
   }
 }
 
-bool in_line(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t row_stride, ptrdiff_t column_stride) {
-  return rows == 1 || row_stride == columns * column_stride;
+bool in_line(ptrdiff_t rows, ptrdiff_t columns, const Layout& l) {
+  return rows == 1 || l.row_stride == columns * l.column_stride;
 }
 
 }  // namespace
 
-void PointwiseOp::block(const PixelBlock& b, const float* a, ptrdiff_t a_row_stride,
-                        ptrdiff_t a_column_stride, float* staging) const {
-  const bool a_in_line = in_line(b.rows, b.columns, a_row_stride, a_column_stride);
+ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns) const {
+  const KernelSet& set = weights.set;
+  const ptrdiff_t packed =
+      set.pack ? rows * ceil_div(columns, set.group_pixels) * set.group_floats(weights.inputs) : 0;
+  return packed + (staged() ? kStagingFloats : 0);
+}
+
+void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch) const {
+  const KernelSet& set = weights.set;
+  const bool together = in_line(b.rows, b.columns, a_layout) &&
+                        (staged() || (in_line(b.rows, b.columns, layout_of(out)) &&
+                                      (!residual.data || in_line(b.rows, b.columns, layout_of(residual)))));
+  Spans s{together ? 1 : b.rows, 1, b.columns * (together ? b.rows : 1), a, a_layout.row_stride,
+          a_layout.column_stride};
+  if (set.pack) {
+    s.a = scratch;
+    s.a_stride = set.group_floats(weights.inputs);
+    s.a_span_stride = ceil_div(s.columns, set.group_pixels) * s.a_stride;
+    for (ptrdiff_t i = 0; i < s.count; ++i) {
+      set.pack({a + i * a_layout.row_stride, a_layout.column_stride, s.columns, weights.inputs, scratch});
+      scratch += s.a_span_stride;
+    }
+  }
+  multiply_spans(b, s, scratch);
+}
+
+void PointwiseOp::grouped_block(const PixelBlock& b, const float* groups, float* scratch) const {
+  multiply_spans(b, {1, b.rows, b.columns, groups, 0, weights.set.group_floats(weights.inputs)}, scratch);
+}
+
+void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* staging) const {
+  const auto multiply_panels = [&](ptrdiff_t first, ptrdiff_t last, float* y, const Layout& y_layout,
+                                   const float* r, const Layout& r_layout) {
+    for (ptrdiff_t i = 0; i < s.count; ++i) {
+      multiply(weights, first, last, {s.rows, s.columns}, s.a + i * s.a_span_stride, s.a_stride,
+               y + i * y_layout.row_stride, y_layout, r ? r + i * r_layout.row_stride : nullptr, r_layout);
+    }
+  };
+  const auto residual_at = [&](ptrdiff_t channel) {
+    return residual.data ? residual.at(b.image, b.row, b.column, channel) : nullptr;
+  };
   if (!staged()) {
     const ptrdiff_t channel = weights.panel(b.first_panel).first;
-    float* y = out.at(b.image, b.row, b.column, channel);
-    const float* r = residual.data ? residual.at(b.image, b.row, b.column, channel) : nullptr;
-    const bool together = a_in_line && in_line(b.rows, b.columns, out.row_stride, out.column_stride) &&
-                          (!r || in_line(b.rows, b.columns, residual.row_stride, residual.column_stride));
-    const ptrdiff_t spans = together ? 1 : b.rows, pixels = b.rows * b.columns / spans;
-    for (ptrdiff_t i = 0; i < spans; ++i) {
-      multiply(weights, b.first_panel, b.last_panel, pixels, a + i * a_row_stride, a_column_stride,
-               y + i * out.row_stride, out.column_stride, r ? r + i * residual.row_stride : nullptr,
-               residual.column_stride);
-    }
+    multiply_panels(b.first_panel, b.last_panel, out.at(b.image, b.row, b.column, channel), layout_of(out),
+                    residual_at(channel), layout_of(residual));
     return;
   }
   const ptrdiff_t pixels = b.rows * b.columns;
@@ -75,16 +132,9 @@ void PointwiseOp::block(const PixelBlock& b, const float* a, ptrdiff_t a_row_str
     } while (next < b.last_panel && pixels * (channels + weights.panel(next).channels) <= kStagingFloats);
     const Layout layout{b.columns * channels, channels, 1};
     // The residual is read where the result is written, element by element, just before it.
-    if (residual.data) {
-      copy_block(residual.at(b.image, b.row, b.column, channel), layout_of(residual), staging, layout, b.rows,
-                 b.columns, channels);
-    }
-    const ptrdiff_t spans = a_in_line ? 1 : b.rows;
-    for (ptrdiff_t i = 0; i < spans; ++i) {
-      float* y = staging + i * layout.row_stride;
-      multiply(weights, p, next, pixels / spans, a + i * a_row_stride, a_column_stride, y, channels,
-               residual.data ? y : nullptr, channels);
-    }
+    const float* r = residual_at(channel);
+    if (r) copy_block(r, layout_of(residual), staging, layout, b.rows, b.columns, channels);
+    multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout);
     copy_block(staging, layout, out.at(b.image, b.row, b.column, channel), layout_of(out), b.rows, b.columns,
                channels);
     p = next;
@@ -119,7 +169,7 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
       threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
 
   const ptrdiff_t a_floats = copied ? pixels * w.inputs : 0;
-  parallel_for(threads, blocks * groups, a_floats + (staged ? kStagingFloats : 0),
+  parallel_for(threads, blocks * groups, a_floats + op.scratch_floats(1, pixels),
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, column = task / groups % columns * pixels;
                  PixelBlock b;
@@ -131,13 +181,14 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
                  b.first_panel = w.panels * group / groups;
                  b.last_panel = w.panels * (group + 1) / groups;
                  const float* a = x.at(b.image, b.row, b.column, 0);
-                 ptrdiff_t a_stride = x.column_stride;
+                 Layout layout = layout_of(x);
                  if (copied) {
-                   copy_block(a, layout_of(x), scratch, {0, w.inputs, 1}, 1, b.columns, w.inputs);
+                   const Layout copy{0, w.inputs, 1};
+                   copy_block(a, layout, scratch, copy, 1, b.columns, w.inputs);
                    a = scratch;
-                   a_stride = w.inputs;
+                   layout = copy;
                  }
-                 op.block(b, a, 0, a_stride, scratch + a_floats);
+                 op.block(b, a, layout, scratch + a_floats);
                });
 }
 

@@ -16,16 +16,24 @@ struct PointwiseOp {
   const Output out;
   const Input residual;  // data is null where there is none
 
-  // Computes a block from its inputs at a, whose channels lie side by side. `staging` holds kStagingFloats
-  // floats where staged(); then a block may have at most kStagingFloats / largest_panel() pixels.
-  void block(const PixelBlock& block, const float* a, ptrdiff_t a_row_stride, ptrdiff_t a_column_stride,
-             float* staging) const;
+  // Computes a block from its inputs at a, whose channels lie side by side. `scratch` holds scratch_floats()
+  // of the block; where staged(), a block may have at most kStagingFloats / largest_panel() pixels.
+  void block(const PixelBlock& block, const float* a, const Layout& a_layout, float* scratch) const;
+
+  // A block of 1, 2 or 4 rows from groups of pixels, column by column. Its scratch is a block's.
+  void grouped_block(const PixelBlock& block, const float* groups, float* scratch) const;
+
+  ptrdiff_t scratch_floats(ptrdiff_t rows, ptrdiff_t columns) const;
 
   // Whether out or the residual must go through a buffer.
   bool staged() const {
     return !out.channels_side_by_side() || (residual.data && !residual.channels_side_by_side());
   }
   ptrdiff_t largest_panel() const { return weights.panel(0).vectors * weights.set.lanes; }
+
+ private:
+  struct Spans;
+  void multiply_spans(const PixelBlock& block, const Spans& spans, float* staging) const;
 };
 
 // x may have any strides. Throws std::bad_alloc, before it writes.

@@ -17,7 +17,10 @@ ptrdiff_t pixel_stride(ptrdiff_t channels) { return ceil_div(channels, 16) * 16 
 
 void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op, int threads) {
   const Output& out = pointwise_op.out;
-  const ptrdiff_t channels = depthwise_op.weights.outputs(), stride = pixel_stride(channels);
+  const ptrdiff_t channels = depthwise_op.weights.outputs();
+  const KernelSet& set = pointwise_op.weights.set;
+  const bool grouped = depthwise_op.writes_groups();
+  const ptrdiff_t stride = grouped ? set.group_floats(channels) / set.group_pixels : pixel_stride(channels);
   const bool staged = pointwise_op.staged();
   const double macs = static_cast<double>(out.images) * static_cast<double>(out.height) *
                       static_cast<double>(out.width) * static_cast<double>(channels) *
@@ -33,7 +36,8 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
     rows = std::min(tile_rows, most);
     columns = ceil_div(out.width, ceil_div(out.width, std::min(out.width, most / rows)));
   }
-  rows = std::min(rows, out.height);
+  // Groups of pixels pass one band of rows at a time.
+  rows = std::min(grouped ? tile_rows : rows, out.height);
 
   const ptrdiff_t shared_pixels = out.images * out.height * out.width;
   const ptrdiff_t blocks_down = ceil_div(out.height, rows), blocks_across = ceil_div(out.width, columns);
@@ -52,9 +56,11 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
     return;
   }
 
-  const ptrdiff_t buffer = rows * columns * stride, patch = depthwise_op.patch_floats();
+  const ptrdiff_t buffer = rows * ceil_div(columns, set.group_pixels) * set.group_pixels * stride;
+  const ptrdiff_t patch = depthwise_op.patch_floats();
   parallel_for(threads, out.images * blocks_down * blocks_across,
-               buffer + patch + (staged ? kStagingFloats : 0), [&](ptrdiff_t task, float* scratch) {
+               buffer + patch + pointwise_op.scratch_floats(rows, columns),
+               [&](ptrdiff_t task, float* scratch) {
                  PixelBlock b;
                  b.column = task % blocks_across * columns;
                  b.columns = std::min(columns, out.width - b.column);
@@ -63,10 +69,19 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
                  b.image = task / blocks_across / blocks_down;
                  b.first_panel = 0;
                  b.last_panel = pointwise_op.weights.panels;
-                 const ptrdiff_t row_stride = b.columns * stride;
-                 depthwise_op.window(b.image, {b.row, b.rows, b.column, b.columns, 0, channels}, scratch,
-                                     row_stride, stride, scratch + buffer);
-                 pointwise_op.block(b, scratch, row_stride, stride, scratch + buffer + patch);
+                 float* rest = scratch + buffer;
+                 if (!grouped) {
+                   const Layout layout{b.columns * stride, stride, 1};
+                   depthwise_op.window(b.image, {b.row, b.rows, b.column, b.columns, 0, channels}, scratch,
+                                       layout.row_stride, layout.column_stride, rest);
+                   pointwise_op.block(b, scratch, layout, rest + patch);
+                   return;
+                 }
+                 for (const ptrdiff_t end = b.row + b.rows; b.row < end; b.row += b.rows) {
+                   b.rows = depthwise_op.kernel.band_rows(end - b.row);
+                   depthwise_op.groups(b.image, {b.row, b.rows, b.column, b.columns, 0, channels}, scratch);
+                   pointwise_op.grouped_block(b, scratch, rest);
+                 }
                });
 }
 

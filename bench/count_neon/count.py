@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Count the instructions of separable blocks on AArch64, on a machine that is none.
+
+NEON code cannot be timed under emulation, but its instructions can be counted. For each block the
+table gives the executed instructions, (11 runs - 1 run) / 10, and how many that makes for each
+four-lane multiply-add that the block's arithmetic fills, OH*OW*C*(k*k + F) / 4. One would be
+perfect. The last column is the same figure of ncnn 20261020.
+
+Before it counts, the program compares blocks of many shapes with a plain loop over fused
+multiply-adds, bit by bit.
+
+Needs: g++-aarch64-linux-gnu, gcc, qemu-user up to 8; for --inspect also llvm-19.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CSRC = HERE.parent.parent / "csrc"
+EMULATOR = "qemu-aarch64"
+# What CMakeLists.txt gives the wheel.
+FLAGS = ["-std=c++17", "-O3", "-DNDEBUG", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A depthwise k x k convolution, SAME, and a pointwise one, each with bias and activation."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    filters: int
+    depthwise_high: str
+    high: str
+    ncnn: float
+    kernel: int = 3
+    stride: int = 1
+
+    def arguments(self) -> list[str]:
+        sizes = (
+            self.height,
+            self.width,
+            self.channels,
+            self.kernel,
+            self.stride,
+            self.filters,
+        )
+        return [*map(str, sizes), self.depthwise_high, self.high]
+
+    def multiply_adds(self) -> float:
+        pixels = math.ceil(self.height / self.stride) * math.ceil(self.width / self.stride)
+        return pixels * self.channels * (self.kernel**2 + self.filters) / 4
+
+
+BLOCKS = (
+    Block("v1_1", 112, 112, 32, 64, "6", "6", 1.63),
+    Block("v1_7", 14, 14, 512, 512, "6", "6", 1.17),
+    Block("v1_13", 7, 7, 1024, 1024, "6", "6", 1.18),
+    Block("v2_3", 56, 56, 144, 24, "6", "inf", 1.56),
+    Block("v2_12", 14, 14, 576, 96, "6", "inf", 1.32),
+)
+
+
+def run(*command: str | Path) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def build(compiler: list[str], folder: Path) -> tuple[Path, Path, Path]:
+    """Compile the program, the data sheet by itself, and the plugin."""
+    kernels, program, plugin = folder / "neon.o", folder / "block", folder / "count_insns.so"
+    run(*compiler, *FLAGS, "-c", CSRC / "isa/neon.cpp", "-o", kernels)
+    names = ("dispatch", "pack", "platform", "threads", "isa/scalar")
+    sources = [CSRC / f"{name}.cpp" for name in names] + sorted((CSRC / "ops").glob("*.cpp"))
+    run(
+        *compiler,
+        *FLAGS,
+        "-static",
+        "-pthread",
+        f"-I{CSRC}",
+        HERE / "block.cpp",
+        *sources,
+        kernels,
+        "-o",
+        program,
+    )
+    run("gcc", "-O2", "-shared", "-fPIC", HERE / "count_insns.c", "-o", plugin)
+    return program, kernels, plugin
+
+
+def executed(program: Path, plugin: Path, block: Block, times: int) -> int:
+    arguments = [*block.arguments(), str(times)]
+    command: tuple[str | Path, ...] = (EMULATOR, "-plugin", plugin, program, "run", *arguments)
+    return int(subprocess.run(command, check=True, text=True, stderr=subprocess.PIPE).stderr)
+
+
+def count(program: Path, plugin: Path, blocks: list[Block]) -> None:
+    print(f"{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
+    figures = []
+    for block in blocks:
+        few, many = (executed(program, plugin, block, times) for times in (1, 11))
+        instructions = (many - few) / 10
+        figures.append(instructions / block.multiply_adds())
+        print(f"{block.name:8}{instructions:14.0f}{figures[-1]:10.3f}{block.ncnn:7.2f}", flush=True)
+    means = [math.exp(sum(map(math.log, f)) / len(f)) for f in (figures, [b.ncnn for b in blocks])]
+    print(f"{'geometric mean':22}{means[0]:10.3f}{means[1]:7.2f}")
+
+
+def inner_loops(kernels: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield every innermost loop with multiply-adds: its function, and its instructions."""
+    listing = run("aarch64-linux-gnu-objdump", "-dC", "--no-show-raw-insn", kernels)
+    for function in re.split(r"\n(?=[0-9a-f]+ <)", listing):
+        name = re.match(r"[0-9a-f]+ <(.*)>:\n", function)
+        if not name:
+            continue
+        lines = re.findall(r"^ +([0-9a-f]+):\t(.*)$", function, re.M)
+        places = {int(address, 16): i for i, (address, _) in enumerate(lines)}
+        loops = []
+        for end, (_, text) in enumerate(lines):
+            jump = re.match(r"(?:b\.\w+|cbnz|cbz|tbnz|tbz)\s.*?\b([0-9a-f]+) <", text)
+            start = places.get(int(jump[1], 16)) if jump else None
+            if start is not None and start <= end:
+                loops.append((start, end))
+        for start, end in loops:
+            if any(s >= start and e <= end and (s, e) != (start, end) for s, e in loops):
+                continue
+            body = [re.sub(r"\s*(//|<).*", "", text) for _, text in lines[start : end + 1]]
+            if any(text.startswith("fmla") for text in body):
+                yield name[1], body
+
+
+def throughput(body: list[str]) -> float:
+    """Return the multiply-adds a cycle that llvm-mca expects of a Neoverse N1."""
+    text = "\n".join(
+        re.sub(r"^((?:b|b\.\w+|cbn?z|tbn?z)\s.*?)[0-9a-f]+$", r"\1 0", t) for t in body
+    )
+    report = subprocess.run(
+        ["llvm-mca-19", "-mtriple=aarch64", "-mcpu=neoverse-n1", "-iterations=100"],
+        input=text,
+        check=True,
+        text=True,
+        capture_output=True,
+    ).stdout
+    cycles = int(report.split("Total Cycles:")[1].split()[0])
+    return 100 * sum(t.startswith("fmla") for t in body) / cycles
+
+
+def inspect(kernels: Path) -> None:
+    print(f"\n{'FMLA':>5}{'all':>5}{'stack':>6}{'FMLA/cycle':>11}  inner loop of")
+    for name, body in inner_loops(kernels):
+        short = re.sub(r"fastdw::(\w+::)?\(anonymous namespace\)::", "", name).split("(")[0]
+        stack = sum("[sp" in text for text in body)
+        fmla = sum(text.startswith("fmla") for text in body)
+        print(f"{fmla:5}{len(body):5}{stack:6}{throughput(body):11.2f}  {short}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("blocks", nargs="*", metavar="BLOCK", help="v1_1 ... (default: all five)")
+    parser.add_argument(
+        "--compiler", default="aarch64-linux-gnu-g++", help="C++ compiler and its target option"
+    )
+    parser.add_argument("--no-check", action="store_true", help="count without comparing first")
+    parser.add_argument(
+        "--inspect",
+        action="store_true",
+        help="also list the kernels' inner loops: multiply-adds, all instructions, accesses to "
+        "the stack (spills), and llvm-mca's estimate for a Neoverse N1",
+    )
+    options = parser.parse_args()
+    blocks = [b for b in BLOCKS if not options.blocks or b.name in options.blocks]
+    with tempfile.TemporaryDirectory() as folder:
+        program, kernels, plugin = build(options.compiler.split(), Path(folder))
+        if not options.no_check:
+            print(run(EMULATOR, program, "check"))
+        count(program, plugin, blocks)
+        if options.inspect:
+            inspect(kernels)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
