@@ -29,6 +29,7 @@ FIRST = [
     "test_kernels_pointwise.py",
     "test_activations.py",
     "test_threads.py",
+    "test_tall_windows.py",
     "test_layouts.py",
     "test_operators.py",
     "test_batches.py",
