@@ -1,6 +1,7 @@
 #include "separable.h"
 
 #include <algorithm>
+#include <new>
 
 #include "../threads.h"
 
@@ -43,16 +44,16 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const ptrdiff_t blocks_down = ceil_div(out.height, rows), blocks_across = ceil_div(out.width, columns);
   if (threads > 1 && out.images * blocks_down * blocks_across < 4 * threads &&
       shared_pixels * stride <= kSharedFloats) {
-    const FloatBuffer shared = allocate_floats(shared_pixels * stride);
+    float* shared = thread_scratch(shared_pixels * stride, Scratch::kShared);
+    if (!shared) throw std::bad_alloc();
     const ptrdiff_t row_stride = out.width * stride;
     const ptrdiff_t image_stride = out.height * row_stride;
-    const Output halfway{shared.get(), out.images, out.height, out.width, channels,
+    const Output halfway{shared,       out.images, out.height, out.width, channels,
                          image_stride, row_stride, stride,     1};
     depthwise(depthwise_op, halfway, threads);
-    pointwise(
-        pointwise_op,
-        {shared.get(), out.images, out.height, out.width, channels, image_stride, row_stride, stride, 1},
-        threads);
+    pointwise(pointwise_op,
+              {shared, out.images, out.height, out.width, channels, image_stride, row_stride, stride, 1},
+              threads);
     return;
   }
 
