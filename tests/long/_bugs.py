@@ -110,14 +110,14 @@ MUTANTS = [
     Mutant(
         "every panel adds the first one's residual",
         POINTWISE,
-        "residual + first * residual_stride + (panel.first - origin)",
-        "residual + first * residual_stride",
+        "residual + column * residual_layout.column_stride + (panel.first - origin)",
+        "residual + column * residual_layout.column_stride",
     ),
     Mutant(
         "the staged path drops the residual",
         POINTWISE,
-        "residual.data ? y : nullptr, channels",
-        "nullptr, channels",
+        "r ? staging : nullptr, layout",
+        "nullptr, layout",
     ),
     Mutant(
         "slopes of the first panel for all",
@@ -128,7 +128,7 @@ MUTANTS = [
     Mutant(
         "a residual's rows count as one",
         POINTWISE,
-        "(!r || in_line(b.rows, b.columns, residual.row_stride, residual.column_stride))",
+        "(!residual.data || in_line(b.rows, b.columns, layout_of(residual)))",
         "true",
     ),
     Mutant(
@@ -168,7 +168,12 @@ MUTANTS = [
         "if (!spin_until(may_spin(), [&] { return true || running_",
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
-    Mutant("scratch does not grow", THREADS, "if (size < floats || !buffer)", "if (!buffer)"),
+    Mutant(
+        "scratch does not grow",
+        THREADS,
+        "if (slot.size < floats || !slot.buffer)",
+        "if (!slot.buffer)",
+    ),
     Mutant("two callers share the pool's job", THREADS, "if (!caller) return false;", ""),
     Mutant(
         "a later group of images reads the first",

@@ -14,7 +14,7 @@ corpus=$work/corpus
 # build FOLDER TARGET FLAGS
 build() {
   cmake -S "$root/tests/long" -B "$work/$1" -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
-    -DCMAKE_CXX_FLAGS="-O1 -g $3" -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
+    -DCMAKE_CXX_FLAGS="-O1 -gdwarf-4 $3" -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
     -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
   ninja -C "$work/$1" "$2"
 }
