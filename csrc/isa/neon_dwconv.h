@@ -14,7 +14,7 @@ namespace {
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
-#pragma GCC optimize("no-schedule-insns", "rename-registers")
+#pragma GCC optimize("no-schedule-insns", "live-range-shrinkage")
 #endif
 
 // K×K taps at stride S, TH output rows. Registers: TH·⌈K/S⌉ sums, a column of inputs, the weights of a 3×3.
