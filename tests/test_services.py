@@ -242,7 +242,9 @@ def ask(port, x):
 def test_a_server_ended_by_sigterm(kind):
     g = rng(3)
     images = [signed(g, (height, 25, 32)) for height in range(1, 41)]
-    server = start(SERVER, kind, warnings="ignore::DeprecationWarning")
+    # The scalar set has bits of its own.
+    isa = fastdw.show_config("dict")["isas"]["active"]
+    server = start(SERVER, kind, warnings="ignore::DeprecationWarning", FASTDW_ISA=isa)
     try:
         port = int(server.stdout.readline())
         with ThreadPoolExecutor(8) as clients:
