@@ -1,18 +1,14 @@
-// The Python module: arrays to pointers, prepared weights as objects, the GIL. The only file with pybind11.
-//
-// While the GIL is released no object with a destructor of consequence lives in this file's frames: a daemon
-// thread that asks for the GIL back while the interpreter ends is unwound on the spot.
+// The Python module: arrays to pointers, prepared weights as objects.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "dispatch.h"
-#include "ops/separable.h"
 #include "platform.h"
+#include "prepared.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -20,13 +16,6 @@ namespace py = pybind11;
 namespace {
 
 using namespace fastdw;
-
-// Work under some 20 µs keeps the GIL: handing it over costs more.
-constexpr double kKeepGilMacs = 1e6;
-// Between groups of images of this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
-constexpr double kMacsBetweenSignals = 1e9;
-
-[[noreturn]] void refuse(const char* what) { throw py::value_error(what); }
 
 struct Plain {
   py::array array;
@@ -45,27 +34,6 @@ Plain plain(py::handle object, int rank, const char* what) {
     if (p.size(axis) < 1) refuse(what);
   }
   return p;
-}
-
-template <class T>
-View<T> view(py::handle object, bool writeable, const char* what) {
-  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
-  const py::array array = py::reinterpret_borrow<py::array>(object);
-  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
-  View<T> v;
-  v.data = static_cast<T*>(const_cast<void*>(array.data()));
-  ptrdiff_t* const sizes[] = {&v.images, &v.height, &v.width, &v.channels};
-  ptrdiff_t* const strides[] = {&v.image_stride, &v.row_stride, &v.column_stride, &v.channel_stride};
-  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(float) == 0;
-  for (int axis = 0; axis < 4; ++axis) {
-    *sizes[axis] = array.shape(axis);
-    // The stride of an axis of one means nothing, and may be anything.
-    const ptrdiff_t stride = array.shape(axis) == 1 ? 0 : array.strides(axis);
-    aligned = aligned && stride % ptrdiff_t{sizeof(float)} == 0;
-    *strides[axis] = stride / ptrdiff_t{sizeof(float)};
-  }
-  if (!aligned || v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
-  return v;
 }
 
 Activation make_activation(const std::string& curve, float a, float b, py::object slopes) {
@@ -153,121 +121,6 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
   return py::make_tuple(kernel, bias);
 }
 
-Geometry make_geometry(const std::array<ptrdiff_t, 6>& g) {
-  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << (sizeof(ptrdiff_t) == 4 ? 30 : 32);
-  for (int i = 0; i < 6; ++i) {
-    if (g[static_cast<size_t>(i)] < (i < 4 ? 1 : 0) || g[static_cast<size_t>(i)] > kLargest)
-      refuse("geometry");
-  }
-  return {g[0], g[1], g[2], g[3], g[4], g[5]};
-}
-
-double product(std::initializer_list<ptrdiff_t> factors) {
-  double p = 1;
-  for (const ptrdiff_t f : factors) p *= static_cast<double>(f);
-  return p;
-}
-
-// Runs f(first image, images) over all images, the GIL released where it pays.
-template <class F>
-void run(ptrdiff_t images, double macs_per_image, const F& f) {
-  const ptrdiff_t group = std::max<ptrdiff_t>(
-      1, static_cast<ptrdiff_t>(std::min(kMacsBetweenSignals / macs_per_image, static_cast<double>(images))));
-  for (ptrdiff_t first = 0; first < images; first += group) {
-    const ptrdiff_t count = std::min(group, images - first);
-    bool out_of_memory = false;
-    const auto guarded = [&] {
-      try {
-        f(first, count);
-      } catch (const std::bad_alloc&) {
-        out_of_memory = true;
-      }
-    };
-    if (macs_per_image * static_cast<double>(count) < kKeepGilMacs) {
-      guarded();
-    } else {
-      PyThreadState* state = PyEval_SaveThread();
-      guarded();
-      PyEval_RestoreThread(state);
-    }
-    if (out_of_memory) throw std::bad_alloc();
-    if (first + count < images && PyErr_CheckSignals() != 0) throw py::error_already_set();
-  }
-}
-
-template <class T>
-View<T> images_of(View<T> v, ptrdiff_t first, ptrdiff_t count) {
-  if (v.data) v.data += first * v.image_stride;
-  v.images = count;
-  return v;
-}
-
-int checked_threads(int threads) {
-  if (threads < 1) refuse("num_threads");
-  return threads;
-}
-
-void run_depthwise(const DepthwiseWeights& w, py::handle x_array, py::handle out_array,
-                   const std::array<ptrdiff_t, 6>& g, const Activation* pre, int threads) {
-  const Input x = view<const float>(x_array, false, "x");
-  const Output out = view<float>(out_array, true, "out");
-  const Geometry geometry = make_geometry(g);
-  if (x.channels != w.channels || x.images != out.images) refuse("x");
-  if (out.channels != w.outputs()) refuse("out");
-  if (pre) check_slopes(*pre, w.channels);
-  checked_threads(threads);
-  const double macs = product({out.height, out.width, out.channels, w.taps()});
-  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
-    depthwise(DepthwiseOp(w, geometry, images_of(x, first, count), pre), images_of(out, first, count),
-              threads);
-  });
-}
-
-Input residual_view(py::handle residual, const Output& out) {
-  if (residual.is_none()) return {};
-  const Input r = view<const float>(residual, false, "residual");
-  if (r.images != out.images || r.height != out.height || r.width != out.width ||
-      r.channels != out.channels) {
-    refuse("residual");
-  }
-  return r;
-}
-
-void run_pointwise(const PointwiseWeights& w, py::handle x_array, py::handle residual_array,
-                   py::handle out_array, int threads) {
-  const Input x = view<const float>(x_array, false, "x");
-  const Output out = view<float>(out_array, true, "out");
-  const Input residual = residual_view(residual_array, out);
-  if (x.channels != w.inputs || x.images != out.images) refuse("x");
-  if (out.channels != w.outputs || out.height != x.height || out.width != x.width) refuse("out");
-  checked_threads(threads);
-  const double macs = product({out.height, out.width, w.inputs, w.outputs});
-  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
-    pointwise({w, images_of(out, first, count), images_of(residual, first, count)},
-              images_of(x, first, count), threads);
-  });
-}
-
-void run_separable(const DepthwiseWeights& dw, const PointwiseWeights& pw, py::handle x_array,
-                   py::handle residual_array, py::handle out_array, const std::array<ptrdiff_t, 6>& g,
-                   const Activation* pre, int threads) {
-  const Input x = view<const float>(x_array, false, "x");
-  const Output out = view<float>(out_array, true, "out");
-  const Input residual = residual_view(residual_array, out);
-  const Geometry geometry = make_geometry(g);
-  if (x.channels != dw.channels || x.images != out.images) refuse("x");
-  if (dw.outputs() != pw.inputs || &dw.set != &pw.set) refuse("pointwise");
-  if (out.channels != pw.outputs) refuse("out");
-  if (pre) check_slopes(*pre, dw.channels);
-  checked_threads(threads);
-  const double macs = product({out.height, out.width, pw.inputs}) *
-                      (static_cast<double>(dw.taps()) + static_cast<double>(pw.outputs));
-  run(out.images, macs, [&](ptrdiff_t first, ptrdiff_t count) {
-    separable(DepthwiseOp(dw, geometry, images_of(x, first, count), pre),
-              {pw, images_of(out, first, count), images_of(residual, first, count)}, threads);
-  });
-}
-
 std::vector<std::string> kernel_names(const std::string& isa) {
   const KernelSet& set = kernel_set(isa);
   std::vector<std::string> names;
@@ -325,14 +178,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def_property_readonly("isa", [](const PointwiseWeights& w) { return w.set.isa; })
       .def("weights", &pointwise_weights);
 
+  py::class_<Prepared>(m, "Operator", py::is_final())
+      .def(py::init<py::object, py::object, py::object, bool>(), py::arg("depthwise"), py::arg("pointwise"),
+           py::arg("pre_activation") = py::none(), py::arg("channels_first") = false)
+      .def("run", &Prepared::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
+           py::arg("num_threads"))
+      .def("remember", &Prepared::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
+      .def_property_readonly("replay", &replay_function);
+
   m.attr("curves") = curve_names();
-  m.def("depthwise", &run_depthwise, py::arg("weights"), py::arg("x"), py::arg("out"), py::arg("geometry"),
-        py::arg("pre_activation"), py::arg("num_threads"));
-  m.def("pointwise", &run_pointwise, py::arg("weights"), py::arg("x"), py::arg("residual"), py::arg("out"),
-        py::arg("num_threads"));
-  m.def("separable", &run_separable, py::arg("depthwise"), py::arg("pointwise"), py::arg("x"),
-        py::arg("residual"), py::arg("out"), py::arg("geometry"), py::arg("pre_activation"),
-        py::arg("num_threads"));
+  m.def("empty", &empty_array, py::arg("shape"));
   m.def("kernels", &kernel_names, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
   m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));

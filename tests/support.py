@@ -220,6 +220,7 @@ class Arena:
 
 
 CLAMP = _core.Activation("clamp", -np.inf, np.inf)
+POINTWISE = (1, 1, 1, 1, 0, 0)  # a geometry of the core
 
 
 def run_depthwise(isa, x, kernel, bias, strides, dilation, pads, kernel_name=None, out=None):
@@ -234,7 +235,8 @@ def run_depthwise(isa, x, kernel, bias, strides, dilation, pads, kernel_name=Non
     if out is None:
         out = np.full((x.shape[0], *sizes, channels * multiplier), np.nan, np.float32)
     weights = _core.Depthwise(kernel, bias, CLAMP, isa, kernel_name)
-    _core.depthwise(weights, x, out, (*strides, *dilation, pads[0][0], pads[1][0]), None, 1)
+    geometry = (*strides, *dilation, pads[0][0], pads[1][0])
+    _core.Operator(weights, None).run(x, None, out, geometry, 1)
     return out
 
 
@@ -242,5 +244,6 @@ def run_pointwise(isa, x, kernel, bias=None, residual=None, out=None):
     """One call of the core, into an output full of NaN: x (n, h, w, cin), kernel (cin, f)."""
     if out is None:
         out = np.full((*x.shape[:3], kernel.shape[1]), np.nan, np.float32)
-    _core.pointwise(_core.Pointwise(kernel, bias, CLAMP, isa), x, residual, out, 1)
+    weights = _core.Pointwise(kernel, bias, CLAMP, isa)
+    _core.Operator(None, weights).run(x, residual, out, POINTWISE, 1)
     return out

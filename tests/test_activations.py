@@ -32,7 +32,7 @@ def through_depthwise(isa, v, activation):
     ones = np.ones((1, 1, channels, 1), np.float32)
     out = np.full((1, 1, *v.shape), np.nan, np.float32)
     weights = _core.Depthwise(ones, None, activation, isa)
-    _core.depthwise(weights, v[None, None], out, (1, 1, 1, 1, 0, 0), None, 1)
+    _core.Operator(weights, None).run(v[None, None], None, out, support.POINTWISE, 1)
     return out[0, 0]
 
 
@@ -40,7 +40,7 @@ def through_pointwise(isa, v, activation):
     # One input channel: no product with a zero of an identity matrix makes a NaN of an infinity.
     out = np.full((1, 1, v.size, 1), np.nan, np.float32)
     weights = _core.Pointwise(np.ones((1, 1), np.float32), None, activation, isa)
-    _core.pointwise(weights, v.reshape(1, 1, -1, 1), None, out, 1)
+    _core.Operator(None, weights).run(v.reshape(1, 1, -1, 1), None, out, support.POINTWISE, 1)
     return out.reshape(v.shape)
 
 
@@ -98,6 +98,6 @@ def test_curves_leave_the_bytes_around_them_alone(isa):
             x = support.signed(support.rng(channels), (1, 3, 5, channels))
             place, wall = np.full((1, 3, 5, channels + 2), np.nan, np.float32), np.float32(77)
             place[..., 0] = place[..., -1] = wall
-            _core.depthwise(weights, x, place[..., 1:-1], (1, 1, 1, 1, 0, 0), None, 1)
+            _core.Operator(weights, None).run(x, None, place[..., 1:-1], support.POINTWISE, 1)
             assert np.all(place[..., [0, -1]] == wall)
             assert not np.isnan(place).any()

@@ -22,7 +22,7 @@ ROOMS = {
         r"(immintrin|arm_neon)\.h",
         "isa/vec_",
     ),
-    "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "module.cpp"),
+    "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", ("module.cpp", "prepared.", "call.cpp")),
     "CPU and environment": (
         r"\bgetenv\b|cpuid|\bgetauxval\b|xgetbv",
         ("dispatch.cpp", "platform.cpp"),

@@ -3,12 +3,13 @@
 Nothing here explains an error to a user. `_arguments.py` has checked every argument before it
 arrives; what is wrong all the same raises ValueError with a bare message, and never crashes.
 
-Arrays are float32 and aligned. `x`, `out` and `residual` are always 4-D in the axis order
-(n, h, w, c), of whatever strides: an NCHW array comes as its transposed view. Where the channels
-of `x` lie side by side it is read in place; any other layout, and any `pre_activation`, goes
-through a patch in cache. `out` has no overlap with anything.
+Arrays are float32 and aligned. `x`, `out` and `residual` of `Operator.run` are always 4-D in the
+axis order (n, h, w, c), of whatever strides: an NCHW array comes as its transposed view. Where the
+channels of `x` lie side by side it is read in place; any other layout, and any `pre_activation`,
+goes through a patch in cache. `out` has no overlap with anything.
 """
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -71,27 +72,35 @@ On an axis of one output the stride is given as 1, on an axis of one tap the dil
 matters there, and no product can then leave 64 bits. Rows and columns past the image count as 0.
 """
 
-def depthwise(
-    weights: Depthwise,
-    x: _F32,
-    out: _F32,
-    geometry: Geometry,
-    pre_activation: Activation | None,
-    num_threads: int,
-) -> None: ...
-def pointwise(
-    weights: Pointwise, x: _F32, residual: _F32 | None, out: _F32, num_threads: int
-) -> None: ...
-def separable(
-    depthwise: Depthwise,
-    pointwise: Pointwise,
-    x: _F32,
-    residual: _F32 | None,
-    out: _F32,
-    geometry: Geometry,
-    pre_activation: Activation | None,
-    num_threads: int,
-) -> None: ...
+@final
+class Operator:
+    """What a layer computes: depthwise, pointwise, or the one after the other."""
+
+    def __init__(
+        self,
+        depthwise: Depthwise | None,
+        pointwise: Pointwise | None,
+        pre_activation: Activation | None = None,
+        channels_first: bool = False,
+    ) -> None: ...
+    def run(
+        self, x: _F32, residual: _F32 | None, out: _F32, geometry: Geometry, num_threads: int
+    ) -> None: ...
+    def remember(
+        self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], geometry: Geometry
+    ) -> None:
+        """Keep the shapes of a call that has passed every check, in the layer's own layout."""
+    @property
+    def replay(self) -> Callable[[object, object, object, object], _F32 | None]:
+        """`replay(x, residual, out, num_threads)` with the layer's own arguments.
+
+        The result, if the call is like the one remembered: arrays of just these shapes, plain,
+        C-contiguous, and apart. None, and nothing touched, for any other.
+        """
+
+def empty(shape: tuple[int, ...]) -> _F32:
+    """An array to fill; a larger one begins on a cache line."""
+
 def kernels(isa: str) -> list[str]:
     """Every entry of the instruction set's table.
 

@@ -11,7 +11,6 @@ from fastdw._geometry import window
 from fastdw._layers import Layer, converted, half
 
 if TYPE_CHECKING:
-    from fastdw._core import Geometry
     from fastdw._geometry import Window
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
 
@@ -78,6 +77,7 @@ class DepthwiseConv2D(Layer):
             _num_parameters=spread.num_parameters,
             _depthwise=_core.Depthwise(*spread.packable()),
         )
+        self._prepare(self._depthwise, None)
 
     def __call__(
         self, x: ArrayInput, out: Float32 | None = None, num_threads: int | None = None
@@ -176,13 +176,3 @@ class DepthwiseConv2D(Layer):
 
     def _weights(self) -> dict[str, Float32]:
         return dict(zip(("depthwise_kernel", "bias"), self._depthwise.weights(), strict=True))
-
-    def _compute(
-        self,
-        x: Float32,
-        residual: Float32 | None,
-        out: Float32,
-        geometry: Geometry,
-        num_threads: int,
-    ) -> None:
-        _core.depthwise(self._depthwise, x, out, geometry, None, num_threads)

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw import _arguments as check
+from fastdw import _core
 from fastdw._activations import Activation, parse_activation
-from fastdw._arguments import FLOAT32, as_array, came, dense, nhwc, readable
+from fastdw._arguments import as_array, came, dense, nhwc, readable
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
 from fastdw._geometry import Window, plan
 from fastdw._immutable import Immutable
 
 if TYPE_CHECKING:
-    from fastdw import _core
     from fastdw._core import Geometry
     from fastdw._typing import Float32
 
 _PICKLE_VERSION = 1
-_LINE_FLOATS = 16
-_ALIGNED_FLOATS = 16 * 1024  # below, finding the line would cost more than it brings
 
 
 class Half(NamedTuple):
@@ -72,7 +70,8 @@ def half(
 class Layer(Immutable):
     """What the layers share: the checks of a call in their order, sizes, pickling.
 
-    A layer is its packed weights and plain numbers; nothing else is kept.
+    A layer is its packed weights and plain numbers. All else that is kept is the shapes of the last
+    call, in `_operator`: the next one goes straight through if it is like it.
     """
 
     __slots__ = (
@@ -81,6 +80,8 @@ class Layer(Immutable):
         "_filters",
         "_kernels",
         "_num_parameters",
+        "_operator",
+        "_replay",
         "_settings",
         "_window",
     )
@@ -92,19 +93,20 @@ class Layer(Immutable):
     _kernels: dict[str, tuple[int, ...]]  # shapes, by the names of the constructor
     _settings: dict[str, Any]  # the other arguments that are no weights, for repr and pickle
     _num_parameters: int
+    _operator: _core.Operator
+    _replay: Callable[[object, object, object, object], Float32 | None]
+
+    def _prepare(
+        self,
+        depthwise: _core.Depthwise | None,
+        pointwise: _core.Pointwise | None,
+        pre_activation: _core.Activation | None = None,
+    ) -> None:
+        operator = _core.Operator(depthwise, pointwise, pre_activation, self._data_format == "NCHW")
+        self._set(_operator=operator, _replay=operator.replay)
 
     def _weights(self) -> dict[str, Float32]:
         """Unpacked kernels and biases, by the names of the constructor."""
-        raise NotImplementedError
-
-    def _compute(
-        self,
-        x: Float32,
-        residual: Float32 | None,
-        out: Float32,
-        geometry: Geometry,
-        num_threads: int,
-    ) -> None:
         raise NotImplementedError
 
     def _plan(self, label: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], Geometry]:
@@ -114,24 +116,29 @@ class Layer(Immutable):
         )
 
     def _call(self, x: object, residual: object, out: Any, num_threads: object) -> Float32:
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, residual, out, threads)
+        if result is not None:  # it was like the last call, so every check below holds
+            return result
         # Every check comes before the first write to `out`.
         image = as_array("x", x)
         shape, geometry = self._plan("x.shape", image.shape)
         addend = None if residual is None else check.residual(residual, shape)
-        count = get_num_threads() if num_threads is None else check.num_threads(num_threads)
+        count = check.num_threads(threads)
         if out is None:
-            result = filled = _new(shape)
+            result = filled = _core.empty(shape)
         else:
             result, filled = out, check.out(out, shape, x=image, residual=addend)
         if filled.size:
             first = self._data_format == "NCHW"
-            self._compute(
+            self._operator.run(
                 readable(nhwc(image, first)),
                 None if addend is None else readable(nhwc(addend, first)),
                 nhwc(filled, first),
                 geometry,
                 count,
             )
+            self._operator.remember(image.shape, shape, geometry)
         return result
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -198,19 +205,6 @@ class Layer(Immutable):
         arguments = self._weights() | self._settings
         state = (_PICKLE_VERSION, type(self).__name__, arguments, self._num_parameters)
         return _restore, state
-
-
-def _new(shape: tuple[int, ...]) -> Float32:
-    """An array to fill; a larger one begins on a cache line.
-
-    Vectors that lie across two lines cost the next layer up to a third of its depthwise half.
-    """
-    size = prod(shape)
-    if size < _ALIGNED_FLOATS:
-        return np.empty(shape, FLOAT32)
-    memory = np.empty(size + _LINE_FLOATS, FLOAT32)
-    first = -memory.ctypes.data // memory.itemsize % _LINE_FLOATS
-    return memory[first : first + size].reshape(shape)
 
 
 def converted(batch_norm: object, convert: Callable[[object], BatchNorm]) -> BatchNorm | None:

@@ -10,7 +10,6 @@ from fastdw._batch_norm import BatchNorm
 from fastdw._layers import Layer, converted, half
 
 if TYPE_CHECKING:
-    from fastdw._core import Geometry
     from fastdw._typing import ActivationInput, ArrayInput, Float32
 
 
@@ -70,6 +69,7 @@ class PointwiseConv2D(Layer):
             _num_parameters=mix.num_parameters,
             _pointwise=_core.Pointwise(*mix.packable()),
         )
+        self._prepare(None, self._pointwise)
 
     def __call__(
         self,
@@ -163,13 +163,3 @@ class PointwiseConv2D(Layer):
 
     def _weights(self) -> dict[str, Float32]:
         return dict(zip(("pointwise_kernel", "bias"), self._pointwise.weights(), strict=True))
-
-    def _compute(
-        self,
-        x: Float32,
-        residual: Float32 | None,
-        out: Float32,
-        geometry: Geometry,
-        num_threads: int,
-    ) -> None:
-        _core.pointwise(self._pointwise, x, residual, out, num_threads)

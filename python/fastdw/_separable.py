@@ -12,7 +12,6 @@ from fastdw._geometry import window
 from fastdw._layers import Layer, converted, half
 
 if TYPE_CHECKING:
-    from fastdw._core import Geometry
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
 
 
@@ -51,11 +50,10 @@ class SeparableConv2D(Layer):
     ``keras.layers.SeparableConv2D``.
     """
 
-    __slots__ = ("_depthwise", "_pointwise", "_pre_activation")
+    __slots__ = ("_depthwise", "_pointwise")
 
     _depthwise: _core.Depthwise
     _pointwise: _core.Pointwise
-    _pre_activation: _core.Activation | None
 
     def __init__(
         self,
@@ -118,7 +116,9 @@ class SeparableConv2D(Layer):
             _num_parameters=spread.num_parameters + mix.num_parameters,
             _depthwise=_core.Depthwise(*spread.packable()),
             _pointwise=_core.Pointwise(*mix.packable()),
-            _pre_activation=None if before.argument is None else before.core,
+        )
+        self._prepare(
+            self._depthwise, self._pointwise, None if before.argument is None else before.core
         )
 
     def __call__(
@@ -247,22 +247,3 @@ class SeparableConv2D(Layer):
             "depthwise_bias": depthwise_bias,
             "bias": bias,
         }
-
-    def _compute(
-        self,
-        x: Float32,
-        residual: Float32 | None,
-        out: Float32,
-        geometry: Geometry,
-        num_threads: int,
-    ) -> None:
-        _core.separable(
-            self._depthwise,
-            self._pointwise,
-            x,
-            residual,
-            out,
-            geometry,
-            self._pre_activation,
-            num_threads,
-        )
