@@ -66,6 +66,7 @@ FASTDW_INLINE void store_transposed(float* p, Vec a, Vec b, Vec c, Vec d) {
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
+FASTDW_INLINE Vec minus_abs(Vec a) { return {vnegq_f32(vabsq_f32(a.v))}; }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, a.v)}; }
 // a < b ? x : y, lane by lane; a NaN is less than nothing.
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {

@@ -67,6 +67,7 @@ FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 FASTDW_INLINE Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
 FASTDW_INLINE Vec abs(Vec a) { return floats(bits(a) & 0x7fffffffu); }
+FASTDW_INLINE Vec minus_abs(Vec a) { return floats(bits(a) | 0x80000000u); }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return floats(bits(abs(a)) | (bits(sign) & 0x80000000u)); }
 // a < b ? x : y, lane by lane; a NaN is less than nothing.
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }

@@ -28,20 +28,33 @@ void pwconv_tile(const PwTile& t) {
       unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = fma(xv, wv[j], acc[i][j]); });
     });
   }
+  // Locals: after a store through a pointer the compiler would read the tile's fields anew.
+  float* const y = t.y;
+  const ptrdiff_t y_stride = t.y_stride.one, channels = t.channels;
   const V lo = V::set1(t.lo), hi = V::set1(t.hi);
-  const auto finish = [&](auto i, auto j, auto n) FASTDW_INLINE_LAMBDA {
-    V v = acc[i][j];
-    if (t.residual) v = add(v, V::load(t.residual + i * t.residual_stride.one + j * V::lanes, n));
-    min(hi, max(lo, v)).store(t.y + i * t.y_stride.one + j * V::lanes, n);
+  const auto finish = [&](auto value) FASTDW_INLINE_LAMBDA {
+    unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
+      const ptrdiff_t left = channels - j * V::lanes;
+      const auto column = [&](auto n) FASTDW_INLINE_LAMBDA {
+        unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+          min(hi, max(lo, value(i, j, n))).store(y + i * y_stride + j * V::lanes, n);
+        });
+      };
+      if (left >= V::lanes) {
+        column(All{});
+      } else if (left > 0) {
+        column(static_cast<int>(left));
+      }
+    });
   };
-  unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
-    const ptrdiff_t left = t.channels - j * V::lanes;
-    if (left >= V::lanes) {
-      unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { finish(i, j, All{}); });
-    } else if (left > 0) {
-      unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { finish(i, j, static_cast<int>(left)); });
-    }
-  });
+  if (const float* const residual = t.residual) {
+    const ptrdiff_t residual_stride = t.residual_stride.one;
+    finish([&](auto i, auto j, auto n) FASTDW_INLINE_LAMBDA {
+      return add(acc[i][j], V::load(residual + i * residual_stride + j * V::lanes, n));
+    });
+  } else {
+    finish([&](auto i, auto j, auto) FASTDW_INLINE_LAMBDA { return acc[i][j]; });
+  }
 }
 
 }  // namespace
