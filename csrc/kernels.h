@@ -66,7 +66,9 @@ struct PixelStrides {
 
 // A pointwise tile: `pixels` × one panel of output channels.
 //
-// A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each.
+// A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each. In a
+// halved panel, whose last vector has at most lanes/2 channels, these stand in it twice, for two pixels at
+// once.
 struct PwTile {
   const float* x;      // the channels of each pixel side by side, or groups (KernelSet::group_pixels)
   ptrdiff_t x_stride;  // from pixel to pixel, or from group to group
@@ -110,6 +112,11 @@ using FmaLoopFn = void (*)(ptrdiff_t iterations, float* y);
 constexpr int kMaxPanelVectors = 4;
 constexpr int kMaxTilePixels = 16;
 
+struct PwKernels {
+  int pixels;                      // most of a tile
+  PwTileFn tiles[kMaxTilePixels];  // by pixels less one
+};
+
 enum class Curve {
   kClamp,
 #define FASTDW_CURVE(name, Struct) k##Struct,
@@ -123,11 +130,11 @@ struct KernelSet {
   int lanes;
   const DwKernel* depthwise;  // the generic one last
   int depthwise_count;
-  int panel_vectors, max_panel_vectors;  // preferred, largest
-  int tile_pixels[kMaxPanelVectors];     // most pixels of a tile, by vectors of its panel less one
-  PwTileFn pointwise[kMaxPanelVectors][kMaxTilePixels];
-  int group_pixels;  // 1, or 4: pointwise tiles read groups of four pixels
-  PackFn pack;       // where they do
+  int panel_vectors, max_panel_vectors;   // preferred, largest
+  PwKernels pointwise[kMaxPanelVectors];  // by vectors of the panel less one
+  PwKernels halved[kMaxPanelVectors];     // for halved panels; empty in a set that has none
+  int group_pixels;                       // 1, or 4: pointwise tiles read groups of four pixels
+  PackFn pack;                            // where they do
   CurveFn curves[static_cast<int>(Curve::kCount)];
   FmaLoopFn fma_loop;
   int fma_chains;

@@ -126,9 +126,13 @@ std::vector<std::string> kernel_names(const std::string& isa) {
   std::vector<std::string> names;
   for (int i = 0; i < set.depthwise_count; ++i) names.emplace_back(set.depthwise[i].name);
   for (int vectors = 1; vectors <= set.max_panel_vectors; ++vectors) {
-    for (int pixels = 1; pixels <= set.tile_pixels[vectors - 1]; ++pixels) {
-      names.push_back("pwconv_" + std::to_string(pixels) + "x" + std::to_string(vectors));
-    }
+    const auto tiles = [&](const PwKernels& kernels, const std::string& size) {
+      for (int pixels = 1; pixels <= kernels.pixels; ++pixels) {
+        names.push_back("pwconv_" + std::to_string(pixels) + "x" + size);
+      }
+    };
+    tiles(set.halved[vectors - 1], std::to_string(vectors - 1) + ".5");
+    tiles(set.pointwise[vectors - 1], std::to_string(vectors));
   }
   return names;
 }

@@ -101,6 +101,7 @@ PointwiseWeights::PointwiseWeights(const KernelSet& set, const float* kernel, co
       const float* row = k < 0 ? bias : kernel + k * outputs;
       if (row) std::copy(row + p.first, row + p.first + p.channels, w);
       std::fill(row ? w + p.channels : w, w + width, 0.0f);
+      if (p.halved) std::copy(w + width - set.lanes, w + width - set.lanes / 2, w + width - set.lanes / 2);
     }
   }
 }
@@ -120,8 +121,12 @@ PointwiseWeights::Panel PointwiseWeights::panel(ptrdiff_t i) const {
   const ptrdiff_t first_vector = i * small + std::min(i, large);
   const ptrdiff_t first = first_vector * set.lanes;
   const int count = static_cast<int>(small + (i < large));
-  return {first, std::min(outputs - first, ptrdiff_t{count} * set.lanes), count,
-          packed.get() + first * (1 + inputs)};
+  const ptrdiff_t channels = std::min(outputs - first, ptrdiff_t{count} * set.lanes);
+  const PwKernels& halves = set.halved[count - 1];
+  const bool halved = halves.pixels > 0 && 2 * (channels - (count - 1) * set.lanes) <= set.lanes;
+  return {
+      first, channels, count, packed.get() + first * (1 + inputs), halved ? halves : set.pointwise[count - 1],
+      halved};
 }
 
 ptrdiff_t PointwiseWeights::nbytes() const {

@@ -69,6 +69,8 @@ class PointwiseWeights {
     ptrdiff_t first, channels;  // output channels
     int vectors;
     const float* weights;
+    const PwKernels& kernels;
+    bool halved;
   };
   // The vectors of output channels, dealt out as evenly as the panels' sizes allow.
   Panel panel(ptrdiff_t i) const;

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.emulated
 def tile(pwconv):
     """(pixels, output channels) of a kernel's full tile."""
     isa, name = pwconv
-    pixels, vectors = map(int, re.fullmatch(r"pwconv_(\d+)x(\d+)", name).groups())
-    return pixels, vectors * _core.lanes(isa)
+    pixels, vectors = re.fullmatch(r"pwconv_(\d+)x(\d+(?:\.5)?)", name).groups()
+    return int(pixels), int(float(vectors) * _core.lanes(isa))
 
 
 def outputs(pwconv):

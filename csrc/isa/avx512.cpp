@@ -1,7 +1,7 @@
 // Data sheet of AVX-512: 32 registers of 16 floats, one or two FMAs of latency 4 a cycle.
 #define FASTDW_SET avx512
+#include "avx512_pwconv.h"
 #include "tuning.h"
-#include "vec_avx512.h"
 
 namespace fastdw {
 namespace avx512 {
@@ -19,6 +19,10 @@ struct Tuning : Bodies<Vec> {
   // 6×4, 8×3, 12×2: 24 accumulators, the panel's weights, one broadcast.
   static constexpr int panel_vectors = 4;
   static constexpr int tile_pixels[] = {14, 12, 8, 6};
+  template <int MR, int NV>
+  static constexpr PwTileFn halved = pwconv_halved_tile<MR, NV>;
+  // 16×1½: 24 accumulators; 10×2½: 25.
+  static constexpr int halved_pixels[] = {16, 16, 10, 6};
 };
 
 }  // namespace

@@ -64,14 +64,19 @@ constexpr DwKernel kDepthwise[] = {
 };
 
 template <int NV, int... I>
-constexpr void fill_pointwise(KernelSet& set, std::integer_sequence<int, I...>) {
-  ((set.pointwise[NV - 1][I] = Tuning::template pointwise<I + 1, NV>), ...);
-  set.tile_pixels[NV - 1] = static_cast<int>(sizeof...(I));
+constexpr PwKernels tiles(std::integer_sequence<int, I...>) {
+  return {static_cast<int>(sizeof...(I)), {Tuning::template pointwise<I + 1, NV>...}};
+}
+
+template <int NV, int... I>
+constexpr PwKernels halved_tiles(std::integer_sequence<int, I...>) {
+  return {static_cast<int>(sizeof...(I)), {Tuning::template halved<I + 1, NV>...}};
 }
 
 template <int... I>
-constexpr void fill_panels(KernelSet& set, std::integer_sequence<int, I...>) {
-  (fill_pointwise<I + 1>(set, std::make_integer_sequence<int, Tuning::tile_pixels[I]>{}), ...);
+constexpr void fill_pointwise(KernelSet& set, std::integer_sequence<int, I...>) {
+  ((set.pointwise[I] = tiles<I + 1>(std::make_integer_sequence<int, Tuning::tile_pixels[I]>{})), ...);
+  ((set.halved[I] = halved_tiles<I + 1>(std::make_integer_sequence<int, Tuning::halved_pixels[I]>{})), ...);
 }
 
 constexpr KernelSet make_kernel_set() {
@@ -83,7 +88,7 @@ constexpr KernelSet make_kernel_set() {
   set.panel_vectors = Tuning::panel_vectors;
   constexpr int max_vectors = static_cast<int>(sizeof Tuning::tile_pixels / sizeof *Tuning::tile_pixels);
   set.max_panel_vectors = max_vectors;
-  fill_panels(set, std::make_integer_sequence<int, max_vectors>{});
+  fill_pointwise(set, std::make_integer_sequence<int, max_vectors>{});
   set.group_pixels = Tuning::group_pixels;
   set.pack = Tuning::pack;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;

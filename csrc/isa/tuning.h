@@ -25,6 +25,10 @@ struct Bodies {
   }
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;
+  // Tiles of halved panels, and the most pixels of one: for a set whose vectors are long enough to waste.
+  template <int MR, int NV>
+  static constexpr PwTileFn halved = nullptr;
+  static constexpr int halved_pixels[kMaxPanelVectors] = {};
   static constexpr int group_pixels = 1;
   static constexpr PackFn pack = nullptr;
 };

@@ -46,6 +46,9 @@ FASTDW_INLINE Vec copysign(Vec a, Vec sign) {
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
 }
+// The lower half of a and the upper half of b; the upper half of a in the lower.
+FASTDW_INLINE Vec halves(Vec a, Vec b) { return {_mm512_mask_blend_ps(0xff00, a.v, b.v)}; }
+FASTDW_INLINE Vec upper_half(Vec a) { return {_mm512_shuffle_f32x4(a.v, a.v, 0x0e)}; }
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 FASTDW_INLINE Vec shift_left_23(Vec a) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};

@@ -45,11 +45,10 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
   t.hi = clamp ? f.b : __builtin_inff();
   for (ptrdiff_t p = first_panel; p < last_panel; ++p) {
     const PointwiseWeights::Panel panel = w.panel(p);
-    const PwTileFn* tile = w.set.pointwise[panel.vectors - 1];
     t.panel = panel.weights;
     t.channels = panel.channels;
     // As few tiles as can be, of sizes that differ by one at most: 28 pixels are 4 × 7, not 4 × 6 + 4.
-    const ptrdiff_t tiles = ceil_div(groups, w.set.tile_pixels[panel.vectors - 1] / group);
+    const ptrdiff_t tiles = ceil_div(groups, panel.kernels.pixels / group);
     for (ptrdiff_t i = 0, first = 0, next; i < tiles; ++i, first = next) {
       next = groups * (i + 1) / tiles;
       const ptrdiff_t count = std::min(pixels, next * group) - first * group, column = first * group_columns;
@@ -57,7 +56,7 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
       t.y = y + column * y_layout.column_stride + (panel.first - origin);
       t.residual =
           residual ? residual + column * residual_layout.column_stride + (panel.first - origin) : nullptr;
-      tile[count - 1](t);
+      panel.kernels.tiles[count - 1](t);
       if (!clamp) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
         for (ptrdiff_t row = 0; row < span.rows; ++row) {
