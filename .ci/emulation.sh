@@ -1,4 +1,4 @@
-# For .ci/run: wheels for other architectures, and the tests on CPUs that this machine has not.
+# Next to checks.sh: wheels for other architectures, and the tests on CPUs that this machine has not.
 
 # sysroot ARCHITECTURE: Debian's Python, NumPy and pytest for another architecture, only unpacked
 # (in $cache), so that the packages of this machine stay as they are.
@@ -36,7 +36,8 @@ cross_wheel() {
 
 # emulated ISA PYTHON...: the tests marked for it; no other instruction set may be active.
 emulated() {
-  CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 timeout 900 "${@:2}" -m pytest --emulated
+  FASTDW_TEST_PYTHON=$(printf '%q ' "${@:2}") CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 \
+    timeout 900 "${@:2}" -m pytest --emulated
 }
 
 # emulated_x86 CPU ISA

@@ -1,9 +1,11 @@
 """The process around the library: its environment, imports, exit, and cgroups.
 
-All but the last tests start interpreters of their own, so they run on the CPU as it is.
+All but the last tests start interpreters of their own: on the CPU as it is, or by the command in
+FASTDW_TEST_PYTHON, an emulator's for one.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -11,12 +13,13 @@ import pytest
 from fastdw import _core
 
 ISAS = _core.config()["isas"]
+INTERPRETER = shlex.split(os.environ.get("FASTDW_TEST_PYTHON", "")) or [sys.executable]
 
 
 def python(code, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("FASTDW_", "OMP_"))}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [*INTERPRETER, "-W", "error", "-c", code],
         env=clean | environment,
         capture_output=True,
         text=True,
@@ -49,7 +52,16 @@ def test_the_best_isa_is_the_default():
 
 @pytest.mark.parametrize(
     "name",
-    ["sse9", "avx", "avx2,scalar", *(n for n in ("avx512", "neon") if n not in ISAS["supported"])],
+    [
+        "sse9",
+        "avx",
+        "avx2,scalar",
+        *(
+            pytest.param(name, marks=pytest.mark.emulated)
+            for name in ("avx512", "avx2", "neon")
+            if name not in ISAS["supported"]
+        ),
+    ],
 )
 def test_isa_that_is_not_there(name):
     done = python(ACTIVE, FASTDW_ISA=name)

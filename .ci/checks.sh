@@ -1,0 +1,75 @@
+# For .ci/run and tests/long/cpus.sh: the table of checks, and the environments in which they run.
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cache=${XDG_CACHE_HOME:-~/.cache}/fastdw-ci
+python=/usr/bin/python3.11
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_ROOT_USER_ACTION=ignore
+export CI_REPORT=$work/report PYTHONPATH=$PWD/.ci PYTEST_ADDOPTS="-q -p ci_report -p no:cacheprovider"
+unset FASTDW_ISA FASTDW_NUM_THREADS OMP_NUM_THREADS
+unset OPENBLAS_CORETYPE # chosen for the real CPU, it would crash NumPy on an emulated one
+
+row() {
+  printf '%-34s %-8s %7s %7s %8s\n' "$@"
+}
+
+# check NAME COMMAND...: pytest leaves a report for its row, any other command counts as one test.
+check() {
+  local name=$1 isa=- passed=1 failed=0 status start=$SECONDS
+  shift
+  printf '\n=== %s\n' "$name"
+  rm -f "$CI_REPORT"
+  (
+    set -e
+    "$@"
+  )
+  status=$?
+  if [[ -f $CI_REPORT ]]; then
+    read -r isa passed failed <"$CI_REPORT"
+  elif ((status)); then
+    passed=0
+  fi
+  if ((status && !failed)); then
+    failed=1
+  fi
+  row "$name" "$isa" "$passed" "$failed" "$((SECONDS - start)) s" >>"$work/table"
+}
+
+apt_get() {
+  for _ in 1 2 3; do
+    if DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null; then
+      return
+    fi
+    sleep 5
+  done
+  return 1
+}
+
+install_packages() {
+  local packages=(clang cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf git
+    python3.11-dev python3.11-venv qemu-user)
+  if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
+    apt_get update || true
+    apt_get install -y --no-install-recommends "${packages[@]}"
+  fi
+}
+
+# environment NAME REQUIREMENT...: a fresh virtual environment.
+environment() {
+  "$python" -m venv "$work/$1"
+  "$work/$1/bin/pip" install "${@:2}"
+}
+
+build() {
+  "$work/tools/bin/python" -m build -Ccmake.define.FASTDW_WERROR=ON "$@"
+}
+
+# summary: the table; fails if a check did.
+summary() {
+  echo
+  row "check" "isa" "passed" "failed" "time"
+  cat "$work/table"
+  awk '{ passed += $(NF - 3); failed += $(NF - 2) }
+    END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$work/table"
+}
