@@ -19,9 +19,10 @@ struct DepthwiseBodies {
 // The bodies that every data sheet starts from.
 template <class V>
 struct Bodies {
-  template <int K, int S, int TH, int TW>
+  template <int K, int S, int TH, int TW, bool kPrefetch = false>
   static constexpr DepthwiseBodies depthwise_bodies() {
-    return {dwconv_tile<V, K, S, TH, TW, false>, dwconv_tile<V, K, S, TH, TW, true>, nullptr};
+    return {dwconv_tile<V, K, S, TH, TW, kPrefetch, false>, dwconv_tile<V, K, S, TH, TW, kPrefetch, true>,
+            nullptr};
   }
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;

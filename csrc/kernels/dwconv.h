@@ -10,11 +10,12 @@ namespace fastdw {
 namespace {
 
 // K×K taps at stride S, TH×TW outputs. Registers: TH·TW accumulators and one column of (TH−1)·S+K inputs;
-// the weights come from L1, each used TH times a load.
-template <class V, int K, int S, int TH, int TW, bool kBorder>
+// the weights come from L1, each used TH times a load. kPrefetch asks for the next line of every input.
+template <class V, int K, int S, int TH, int TW, bool kPrefetch, bool kBorder>
 void dwconv_tile(const DwTile& t) {
   constexpr int kInputRows = (TH - 1) * S + K;
   constexpr int kInputColumns = (TW - 1) * S + K;
+  constexpr int kLine = 64 / sizeof(float);
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
     const float* const first_x = t.x + tile * TW * S * t.column_stride;
     float* const first_y = t.y + tile * TW * t.y_column_stride;
@@ -32,7 +33,9 @@ void dwconv_tile(const DwTile& t) {
           if (kBorder && !(t.live_input_rows >> row & 1)) {
             x[row] = V::set1(0.0f);
           } else {
-            x[row] = V::load(first_x + row * t.row_stride + column * t.column_stride + c, n);
+            const float* const input = first_x + row * t.row_stride + column * t.column_stride + c;
+            if constexpr (kPrefetch) __builtin_prefetch(input + kLine);
+            x[row] = V::load(input, n);
           }
         });
         unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {

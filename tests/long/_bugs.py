@@ -17,7 +17,8 @@ DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
 CURVES = "csrc/kernels/activation.h"
 DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
 SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/view.cpp"
-PACK, THREADS, MODULE = "csrc/pack.cpp", "csrc/threads.cpp", "csrc/module.cpp"
+PACK, THREADS, CALL = "csrc/pack.cpp", "csrc/threads.cpp", "csrc/call.cpp"
+PREPARED, HALVED = "csrc/prepared.cpp", "csrc/isa/avx512_pwconv.h"
 
 MUTANTS = [
     Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
@@ -54,9 +55,7 @@ MUTANTS = [
         "const V bias = V::load(w, All{});",
     ),
     Mutant("a tail of one channel is dropped", PWCONV, "left > 0)", "left > 1)"),
-    Mutant(
-        "the residual has the output's stride", PWCONV, "i * t.residual_stride", "i * t.y_stride"
-    ),
+    Mutant("the residual has the output's stride", PWCONV, "i * residual_stride", "i * y_stride"),
     Mutant("ln 2 is a bit long", CURVES, "2.12194440e-4f", "2.12194440e-5f"),
     Mutant("hard_swish of -inf", CURVES, "mul(max(V::set1(-3.0f), v), Hard", "mul(v, Hard"),
     Mutant(
