@@ -176,15 +176,36 @@ MUTANTS = [
     Mutant("two callers share the pool's job", THREADS, "if (!caller) return false;", ""),
     Mutant(
         "a later group of images reads the first",
-        MODULE,
+        CALL,
         "v.data += first * v.image_stride;",
         "v.data += 0;",
     ),
-    Mutant("an interrupt is not looked for", MODULE, "PyErr_CheckSignals() != 0", "false"),
+    Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
     Mutant(
         "folding forgets the mean",
         "python/fastdw/_batch_norm.py",
         " - self.mean.astype(np.float64)",
         "",
+    ),
+    Mutant(
+        "a call like the last one may overlap",
+        PREPARED,
+        "return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);",
+        "return a != b || a_floats != b_floats;",
+    ),
+    Mutant(
+        "a call like the last one may be strided",
+        PREPARED,
+        " || (array->flags & flags) != flags",
+        "",
+    ),
+    Mutant(
+        "the odd pixel of a pair has the even one's",
+        HALVED,
+        "upper_half(both) : both",
+        "both : both",
+    ),
+    Mutant(
+        "half a vector stands there once", PACK, "if (p.halved) std::copy", "if (false) std::copy"
     ),
 ]
