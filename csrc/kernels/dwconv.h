@@ -16,6 +16,9 @@ void dwconv_tile(const DwTile& t) {
   constexpr int kInputRows = (TH - 1) * S + K;
   constexpr int kInputColumns = (TW - 1) * S + K;
   constexpr int kLine = 64 / sizeof(float);
+  [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
+  [[maybe_unused]] const int rows = t.rows, columns = t.columns;
+  [[maybe_unused]] const uint32_t live_rows = t.live_input_rows, live_columns = t.live_input_columns;
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
     const float* const first_x = t.x + tile * TW * S * t.column_stride;
     float* const first_y = t.y + tile * TW * t.y_column_stride;
@@ -27,13 +30,21 @@ void dwconv_tile(const DwTile& t) {
         unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = bias; });
       });
       unroll<kInputColumns>([&](auto column) FASTDW_INLINE_LAMBDA {
-        if (kBorder && !(t.live_input_columns >> column & 1)) return;
+        if (kBorder && !(live_columns >> column & 1)) return;
         V x[kInputRows];
+        [[maybe_unused]] const float* walk = first_x + column * t.column_stride + c;
         unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA {
-          if (kBorder && !(t.live_input_rows >> row & 1)) {
+          const float* input = first_x + row * t.row_stride + column * t.column_stride + c;
+          if constexpr (kBorder) {
+            // Walking down, opaque to the compiler, which else works out every address anew behind every
+            // branch: 165 → 120 cycles for a tile of 3×3 at stride 2. The interior is slower so, 74 → 80.
+            input = walk;
+            walk += row_stride;
+            __asm__("" : "+r"(walk));
+          }
+          if (kBorder && __builtin_expect(!(live_rows >> row & 1), 0)) {
             x[row] = V::set1(0.0f);
           } else {
-            const float* const input = first_x + row * t.row_stride + column * t.column_stride + c;
             if constexpr (kPrefetch) __builtin_prefetch(input + kLine);
             x[row] = V::load(input, n);
           }
@@ -54,7 +65,7 @@ void dwconv_tile(const DwTile& t) {
       const V lo = V::set1(t.lo), hi = V::set1(t.hi);
       unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
         unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
-          if (kBorder && !(i < t.rows && j < t.columns)) return;
+          if (kBorder && !(i < rows && j < columns)) return;
           min(hi, max(lo, acc[i][j])).store(first_y + i * t.y_row_stride + j * t.y_column_stride + c, n);
         });
       });
