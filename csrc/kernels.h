@@ -95,6 +95,17 @@ struct PackTile {
 
 using PackFn = void (*)(const PackTile&);
 
+// A matrix turned over: to[j·to_stride + i] = from[i·from_stride + j].
+struct TransposeTile {
+  const float* from;
+  ptrdiff_t from_stride;
+  float* to;
+  ptrdiff_t to_stride;
+  ptrdiff_t rows, columns;  // of `from`
+};
+
+using TransposeFn = void (*)(const TransposeTile&);
+
 // An activation over pixels × channels, in place.
 struct CurveTile {
   float* y;
@@ -135,6 +146,7 @@ struct KernelSet {
   PwKernels halved[kMaxPanelVectors];     // for halved panels; empty in a set that has none
   int group_pixels;                       // 1, or 4: pointwise tiles read groups of four pixels
   PackFn pack;                            // where they do
+  TransposeFn transpose;
   CurveFn curves[static_cast<int>(Curve::kCount)];
   FmaLoopFn fma_loop;
   int fma_chains;

@@ -4,6 +4,7 @@
 #include "../kernels/dwconv.h"
 #include "../kernels/peak.h"
 #include "../kernels/pwconv.h"
+#include "../kernels/transpose.h"
 
 namespace fastdw {
 namespace {

@@ -51,6 +51,13 @@ FASTDW_INLINE Vec copysign(Vec a, Vec sign) {
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};
 }
+// The lower halves of a and b, lane by lane in turn; the upper halves.
+FASTDW_INLINE Vec zip_low(Vec a, Vec b) {
+  return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x20)};
+}
+FASTDW_INLINE Vec zip_high(Vec a, Vec b) {
+  return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x31)};
+}
 FASTDW_INLINE Vec shift_left_23(Vec a) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 23))};
 }

@@ -49,6 +49,15 @@ FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 // The lower half of a and the upper half of b; the upper half of a in the lower.
 FASTDW_INLINE Vec halves(Vec a, Vec b) { return {_mm512_mask_blend_ps(0xff00, a.v, b.v)}; }
 FASTDW_INLINE Vec upper_half(Vec a) { return {_mm512_shuffle_f32x4(a.v, a.v, 0x0e)}; }
+// The lower halves of a and b, lane by lane in turn; the upper halves.
+FASTDW_INLINE Vec zip_low(Vec a, Vec b) {
+  const __m512i i = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return {_mm512_permutex2var_ps(a.v, i, b.v)};
+}
+FASTDW_INLINE Vec zip_high(Vec a, Vec b) {
+  const __m512i i = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return {_mm512_permutex2var_ps(a.v, i, b.v)};
+}
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 FASTDW_INLINE Vec shift_left_23(Vec a) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};

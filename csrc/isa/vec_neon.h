@@ -72,6 +72,9 @@ FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return {vbslq_f32(vdupq_n_u32(0x80
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return {vbslq_f32(vcltq_f32(a.v, b.v), x.v, y.v)};
 }
+// The lower halves of a and b, lane by lane in turn; the upper halves.
+FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {vzip1q_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {vzip2q_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec shift_left_23(Vec a) {
   return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))};
 }

@@ -71,6 +71,9 @@ FASTDW_INLINE Vec minus_abs(Vec a) { return floats(bits(a) | 0x80000000u); }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return floats(bits(abs(a)) | (bits(sign) & 0x80000000u)); }
 // a < b ? x : y, lane by lane; a NaN is less than nothing.
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
+// The lower halves of a and b, lane by lane in turn; the upper halves.
+FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {Floats{a.v[0], b.v[0], a.v[1], b.v[1]}}; }
+FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {Floats{a.v[2], b.v[2], a.v[3], b.v[3]}}; }
 FASTDW_INLINE Vec shift_left_23(Vec a) { return floats(bits(a) << 23); }
 
 }  // namespace

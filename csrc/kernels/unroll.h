@@ -21,6 +21,8 @@ FASTDW_INLINE void unroll(const F& f) {
 
 // The count of a full vector, where a tail has an int.
 struct All {};
+constexpr bool is_live(int, All) { return true; }
+constexpr bool is_live(int i, int count) { return i < count; }
 
 // Calls step(channel, All) for every whole vector, then step(channel, int) for what is left.
 template <class V, class Step>

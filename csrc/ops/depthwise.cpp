@@ -124,7 +124,7 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
     return;
   }
 
-  copy_block(x.at(image, rows.first, columns.first, first_channel), layout_of(x), patch,
+  copy_block(weights.set, x.at(image, rows.first, columns.first, first_channel), layout_of(x), patch,
              {columns.count * channels, channels, 1}, rows.count, columns.count, channels);
   if (pre_activation) {
     const Activation& f = *pre_activation;
@@ -272,7 +272,8 @@ void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
                  float* staging = scratch + patch;
                  const Layout layout{w.columns * w.channels, w.channels, 1};
                  op.window(image, w, staging, layout.row_stride, layout.column_stride, scratch);
-                 copy_block(staging, layout, y, layout_of(out), w.rows, w.columns, w.channels);
+                 copy_block(op.weights.set, staging, layout, y, layout_of(out), w.rows, w.columns,
+                            w.channels);
                });
 }
 

@@ -132,10 +132,10 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
     const Layout layout{b.columns * channels, channels, 1};
     // The residual is read where the result is written, element by element, just before it.
     const float* r = residual_at(channel);
-    if (r) copy_block(r, layout_of(residual), staging, layout, b.rows, b.columns, channels);
+    if (r) copy_block(weights.set, r, layout_of(residual), staging, layout, b.rows, b.columns, channels);
     multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout);
-    copy_block(staging, layout, out.at(b.image, b.row, b.column, channel), layout_of(out), b.rows, b.columns,
-               channels);
+    copy_block(weights.set, staging, layout, out.at(b.image, b.row, b.column, channel), layout_of(out),
+               b.rows, b.columns, channels);
     p = next;
   }
 }
@@ -183,7 +183,7 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
                  Layout layout = layout_of(x);
                  if (copied) {
                    const Layout copy{0, w.inputs, 1};
-                   copy_block(a, layout, scratch, copy, 1, b.columns, w.inputs);
+                   copy_block(w.set, a, layout, scratch, copy, 1, b.columns, w.inputs);
                    a = scratch;
                    layout = copy;
                  }

@@ -5,28 +5,26 @@
 
 namespace fastdw {
 
-void copy_block(const float* from, const Layout& from_layout, float* to, const Layout& to_layout,
+void copy_block(const KernelSet& set, const float* from, const Layout& f, float* to, const Layout& t,
                 ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels) {
-  // Strips of 16 columns: one cache line of a plane at a time, while the other side's lines stay in L1.
-  constexpr ptrdiff_t kStrip = 16;
-  const bool side_by_side = from_layout.channel_stride == 1 && to_layout.channel_stride == 1;
-  for (ptrdiff_t i = 0; i < rows; ++i) {
-    const float* source = from + i * from_layout.row_stride;
-    float* target = to + i * to_layout.row_stride;
-    if (side_by_side) {
+  if (f.row_stride == columns * f.column_stride && t.row_stride == columns * t.column_stride) {
+    columns *= rows;
+    rows = 1;
+  }
+  for (ptrdiff_t i = 0; i < rows; ++i, from += f.row_stride, to += t.row_stride) {
+    if (f.channel_stride == 1 && t.channel_stride == 1) {
       for (ptrdiff_t j = 0; j < columns; ++j) {
-        std::memcpy(target + j * to_layout.column_stride, source + j * from_layout.column_stride,
+        std::memcpy(to + j * t.column_stride, from + j * f.column_stride,
                     static_cast<size_t>(channels) * sizeof(float));
       }
-      continue;
-    }
-    for (ptrdiff_t j0 = 0; j0 < columns; j0 += kStrip) {
-      const ptrdiff_t j1 = std::min(columns, j0 + kStrip);
-      for (ptrdiff_t c = 0; c < channels; ++c) {
-        const float* s = source + c * from_layout.channel_stride;
-        float* t = target + c * to_layout.channel_stride;
-        for (ptrdiff_t j = j0; j < j1; ++j) {
-          t[j * to_layout.column_stride] = s[j * from_layout.column_stride];
+    } else if (f.column_stride == 1 && t.channel_stride == 1) {
+      set.transpose({from, f.channel_stride, to, t.column_stride, channels, columns});
+    } else if (f.channel_stride == 1 && t.column_stride == 1) {
+      set.transpose({from, f.column_stride, to, t.channel_stride, columns, channels});
+    } else {
+      for (ptrdiff_t j = 0; j < columns; ++j) {
+        for (ptrdiff_t c = 0; c < channels; ++c) {
+          to[j * t.column_stride + c * t.channel_stride] = from[j * f.column_stride + c * f.channel_stride];
         }
       }
     }

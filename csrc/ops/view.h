@@ -27,8 +27,8 @@ using Output = View<float>;
 struct Layout {
   ptrdiff_t row_stride, column_stride, channel_stride;
 };
-void copy_block(const float* from, const Layout& from_layout, float* to, const Layout& to_layout,
-                ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels);
+void copy_block(const KernelSet& set, const float* from, const Layout& from_layout, float* to,
+                const Layout& to_layout, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels);
 
 template <class T>
 Layout layout_of(const View<T>& view) {
