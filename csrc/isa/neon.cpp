@@ -30,7 +30,7 @@ struct Tuning : Bodies<Vec> {
   static constexpr int tile_pixels[] = {8, 12, 8};
   static constexpr int group_pixels = kGroup;
   template <int MR, int NV>
-  static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>();
+  static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>;
   static constexpr PackFn pack = pack_groups;
 };
 

@@ -2,7 +2,7 @@
 // an input of four pixels, and nothing is broadcast.
 //
 // Counted with bench/count_neon, instructions for each multiply-add of a whole block: 14×14×512 → 512
-// has 1.16 instead of the common body's 1.73, 7×7×1024 → 1024 1.17 instead of 1.68.
+// has 1.13 instead of the common body's 1.73, 7×7×1024 → 1024 1.14 instead of 1.68.
 #pragma once
 #include "../kernels.h"
 #include "vec_neon.h"
@@ -30,120 +30,117 @@ __attribute__((noinline)) void finish_tile(const PwTile& t, const float* sums, i
   }
 }
 
-// MR pixels × NV vectors of output channels. Registers: MR·NV accumulators; inputs and weights of two input
-// channels come in pairs that one instruction loads.
+// Left to itself GCC loads so far ahead that registers spill: 422 instructions for 16 input channels of the
+// 8×3 tile instead of 672, 384 of them multiply-adds.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("no-schedule-insns", "rename-registers")
+#endif
+
+// p, as a pointer that the compiler knows nothing about, so that it neither shares an index register among
+// pixels nor carries a load over.
+template <class T>
+FASTDW_INLINE T* opaque(T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
+// And nothing before `loaded` is there.
+FASTDW_INLINE const float* opaque(const float* p, Vec loaded) {
+  asm("" : "+r"(p) : "w"(loaded.v));
+  return p;
+}
+
 template <int MR, int NV>
-FASTDW_INLINE void pwconv_body(const PwTile& t) {
+FASTDW_INLINE void store_tile(const Vec (&acc)[MR][NV], float* first, PixelStrides stride) {
+  float* y[MR];
+  y[0] = opaque(first);
+  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+    if constexpr (i % 2 == 1) {
+      y[i] = opaque(y[i - 1] + stride.one);
+    } else if constexpr (i % 4 == 2) {
+      y[i] = opaque(y[i - 2] + stride.two);
+    } else if constexpr (i > 0) {
+      y[i] = opaque(y[i - 4] + stride.four);
+    }
+    unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j].store(y[i] + j * Vec::lanes, All{}); });
+  });
+}
+
+// MR pixels × NV vectors of output channels. Registers: MR·NV accumulators, the weights of an input channel,
+// and inputs in pairs of channels that one instruction loads.
+template <int MR, int NV>
+void pwconv_grouped(const PwTile& t) {
   constexpr int kGroups = (MR + kGroup - 1) / kGroup;
-  constexpr int kUnroll = 16;
+  constexpr int kUnroll = MR % kGroup == 0 ? 16 : 4;  // input channels; few in the tiles at an edge
+  constexpr int kWeights = NV * Vec::lanes;
+  const ptrdiff_t input_channels = t.input_channels;
   Vec acc[MR][NV];
   const float* w = t.panel;
-  unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
-    const Vec bias = Vec::load(w + j * Vec::lanes, All{});
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][j] = bias; });
+  // Loaded for each pixel, by pairs: 16 instructions in the 8×3 tile, where copies take 24.
+  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+    unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = Vec::load(w + j * Vec::lanes, All{}); });
+    w = opaque(w, acc[i][NV - 1]);
   });
-  w += NV * Vec::lanes;
+  w += kWeights;
   const float* x[kGroups];
   unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = t.x + g * t.x_stride; });
 
   // `channels` input channels, one or two.
   const auto step = [&](auto first, auto channels) FASTDW_INLINE_LAMBDA {
     constexpr int kChannels = decltype(channels)::value, kFirst = decltype(first)::value;
-    constexpr int kVectors = kChannels * NV;
-    Vec xv[kGroups][kChannels], wv[kVectors];
+    Vec xv[kGroups][kChannels];
     unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA {
       unroll<kChannels>(
           [&](auto k) FASTDW_INLINE_LAMBDA { xv[g][k] = Vec::load(x[g] + (kFirst + k) * kGroup, All{}); });
     });
-    unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
-      constexpr int j = decltype(v)::value % NV, k = decltype(v)::value / NV;
-      if constexpr (decltype(v)::value % 2 == 0) {
-        constexpr int kPair = decltype(v)::value + 1 < kVectors ? 2 : 1;
-        unroll<kPair>([&](auto p) FASTDW_INLINE_LAMBDA {
-          wv[v + p] = Vec::load(w + (kFirst * NV + v + p) * Vec::lanes, All{});
+    unroll<kChannels>([&](auto k) FASTDW_INLINE_LAMBDA {
+      Vec wv[NV];
+      Vec::load_line(w, wv);
+      w = opaque(w + kWeights);
+      unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
+        unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+          acc[i][j] = fma_lane<i % kGroup>(wv[j], xv[i / kGroup][k], acc[i][j]);
         });
-      }
-      unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-        acc[i][j] = fma_lane<i % kGroup>(wv[v], xv[i / kGroup][k], acc[i][j]);
       });
     });
   };
   const auto advance = [&](int channels) FASTDW_INLINE_LAMBDA {
-    w += channels * NV * Vec::lanes;
-    unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] += channels * kGroup; });
+    unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = opaque(x[g] + channels * kGroup); });
   };
   using One = std::integral_constant<int, 1>;
   using Two = std::integral_constant<int, 2>;
-  ptrdiff_t left = t.input_channels;
-  for (; left >= kUnroll; left -= kUnroll) {
+  for (ptrdiff_t left = input_channels / kUnroll; left > 0; --left) {
     unroll<kUnroll / 2>([&](auto i) FASTDW_INLINE_LAMBDA {
       step(std::integral_constant<int, 2 * decltype(i)::value>{}, Two{});
     });
     advance(kUnroll);
   }
-  for (; left >= 2; left -= 2) {
+  for (ptrdiff_t left = input_channels % kUnroll / 2; left > 0; --left) {
     step(std::integral_constant<int, 0>{}, Two{});
     advance(2);
   }
-  if (left) step(std::integral_constant<int, 0>{}, One{});
+  if (input_channels % 2) step(std::integral_constant<int, 0>{}, One{});
 
-  if (t.residual || t.channels < NV * Vec::lanes) {
-    float sums[MR * NV * Vec::lanes];
+  if (t.residual || t.channels < kWeights) {
+    float sums[MR * kWeights];
     unroll<MR * NV>([&](auto i)
                         FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV].store(sums + i * Vec::lanes, All{}); });
-    finish_tile(t, sums, MR, NV * Vec::lanes);
+    finish_tile(t, sums, MR, kWeights);
     return;
   }
-  // Loaded only now: over the loop there are no registers for the bounds.
-  const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
-  const PixelStrides stride = t.y_stride;
-  float* y[MR];
-  y[0] = t.y;
-  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-    if constexpr (i % 2 == 1) {
-      y[i] = y[i - 1] + stride.one;
-    } else if constexpr (i % 4 == 2) {
-      y[i] = y[i - 2] + stride.two;
-    } else if constexpr (i > 0) {
-      y[i] = y[i - 4] + stride.four;
-    }
-    unroll<NV>([&](auto j)
-                   FASTDW_INLINE_LAMBDA { min(hi, max(lo, acc[i][j])).store(y[i] + j * Vec::lanes, All{}); });
-  });
-}
-
-// Left to itself GCC loads so far ahead that registers spill, and lets sums wander from register to register.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC optimize("no-schedule-insns", "no-schedule-fusion", "rename-registers")
-#endif
-
-template <int MR, int NV>
-void pwconv_part(const PwTile& t) {
-  pwconv_body<MR, NV>(t);
-}
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-schedule-insns", "ira-algorithm=priority")
-#endif
-
-template <int MR, int NV>
-void pwconv_whole(const PwTile& t) {
-  pwconv_body<MR, NV>(t);
+  if (t.lo != -__builtin_inff() || t.hi != __builtin_inff()) {
+    // The bounds come now: over the loop there are no registers for them.
+    const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
+    unroll<MR * NV>(
+        [&](auto i) FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV] = min(hi, max(lo, acc[i / NV][i % NV])); });
+  }
+  store_tile<MR, NV>(acc, t.y, t.y_stride);
 }
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif
-
-template <int MR, int NV>
-constexpr PwTileFn pwconv_grouped() {
-  if constexpr (MR == 8 && NV == 3) {
-    return pwconv_whole<MR, NV>;
-  } else {
-    return pwconv_part<MR, NV>;
-  }
-}
 
 void pack_groups(const PackTile& t) {
   float* y = t.y;
@@ -151,11 +148,11 @@ void pack_groups(const PackTile& t) {
     const float* x[kGroup];
     for (int p = 0; p < kGroup; ++p) x[p] = t.x + (i + p < t.pixels ? i + p : i) * t.x_stride;
     for_vectors<Vec>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      store_transposed(y, Vec::load(x[0] + c, n), Vec::load(x[1] + c, n), Vec::load(x[2] + c, n),
-                       Vec::load(x[3] + c, n));
-      y += kGroup * Vec::lanes;
+      y = store_transposed(y, kGroup * Vec::lanes, Vec::load(x[0] + c, n), Vec::load(x[1] + c, n),
+                           Vec::load(x[2] + c, n), Vec::load(x[3] + c, n));
     });
   }
+  transposed_stored();
 }
 
 }  // namespace
