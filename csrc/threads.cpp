@@ -169,24 +169,20 @@ Pool* get_pool() {
 
 }  // namespace
 
-float* thread_scratch(std::ptrdiff_t floats, Scratch use) noexcept {
-  struct Slot {
-    FloatBuffer buffer;
-    std::ptrdiff_t size = 0;
-  };
-  thread_local Slot slots[2];
-  Slot& slot = slots[static_cast<int>(use)];
-  if (slot.size < floats || !slot.buffer) {
-    slot.buffer.reset();
-    slot.size = 0;
+float* thread_scratch(std::ptrdiff_t floats) noexcept {
+  thread_local FloatBuffer buffer;
+  thread_local std::ptrdiff_t size = 0;
+  if (size < floats || !buffer) {
+    buffer.reset();
+    size = 0;
     try {
-      slot.buffer = allocate_floats(floats);
+      buffer = allocate_floats(floats);
     } catch (const std::bad_alloc&) {
       return nullptr;
     }
-    slot.size = floats;
+    size = floats;
   }
-  return slot.buffer.get();
+  return buffer.get();
 }
 
 void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,

@@ -8,12 +8,9 @@
 
 namespace fastdw {
 
-// What a thread keeps a buffer for: the tasks that it runs, or what the threads of its own call share.
-enum class Scratch { kTask, kShared };
-
 // A buffer of at least `floats` on a 64-byte border that the calling thread keeps; null where memory is
 // short.
-float* thread_scratch(std::ptrdiff_t floats, Scratch use = Scratch::kTask) noexcept;
+float* thread_scratch(std::ptrdiff_t floats) noexcept;
 
 using Task = void (*)(const void* context, std::ptrdiff_t task, float* scratch);
 

@@ -166,12 +166,24 @@ MUTANTS = [
         "if (!spin_until(may_spin(), [&] { return running_",
         "if (!spin_until(may_spin(), [&] { return true || running_",
     ),
+    Mutant(
+        "workers keep an environment of their own",
+        THREADS,
+        "std::fesetenv(&job.environment);",
+        "",
+    ),
+    Mutant(
+        "workers get no environment of the caller's",
+        THREADS,
+        "std::fegetenv(&job.environment);",
+        "std::fegetenv(&job.environment);\n    std::feholdexcept(&job.environment);",
+    ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
         "scratch does not grow",
         THREADS,
-        "if (slot.size < floats || !slot.buffer)",
-        "if (!slot.buffer)",
+        "if (size < floats || !buffer)",
+        "if (!buffer)",
     ),
     Mutant("two callers share the pool's job", THREADS, "if (!caller) return false;", ""),
     Mutant(
