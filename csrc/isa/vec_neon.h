@@ -82,7 +82,8 @@ FASTDW_INLINE float* store_transposed(float* p, std::ptrdiff_t step, Vec a, Vec 
                : "r"(step * sizeof(float)), "w"(column0), "w"(column1), "w"(column2), "w"(column3));
   return p;
 #else
-  vst4q_f32(p, float32x4x4_t{{a.v, b.v, c.v, d.v}});
+  const float32x4x4_t columns = {{a.v, b.v, c.v, d.v}};
+  vst4q_f32(p, columns);
   return p + step;
 #endif
 }
