@@ -31,7 +31,7 @@ case ${1:-} in
     site=$work/site
     rm -rf "$site" && mkdir -p "$site"
     cp -r "$root/python/fastdw" "$root/bench/fastdw_bench" "$site"
-    cp "$work"/address/_core*.so "$site/fastdw"
+    cp "$work"/address/core/_core*.so "$site/fastdw"
     # The C++ library too, because the sanitizer looks for its functions at once.
     LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so) $(clang -print-file-name=libstdc++.so)" \
       PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider "$root/tests" "${@:2}"
