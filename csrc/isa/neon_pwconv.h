@@ -37,17 +37,19 @@ __attribute__((noinline)) void finish_tile(const PwTile& t, const float* sums, i
 #pragma GCC optimize("no-schedule-insns", "rename-registers")
 #endif
 
-// p, as a pointer that the compiler knows nothing about, so that it neither shares an index register among
-// pixels nor carries a load over.
+// p, as a pointer that GCC knows nothing about, so that it neither shares an index register among pixels nor
+// carries a load over. With `loaded`: not before that is there. Clang has no need of it.
 template <class T>
 FASTDW_INLINE T* opaque(T* p) {
+#if defined(__GNUC__) && !defined(__clang__)
   asm("" : "+r"(p));
+#endif
   return p;
 }
-
-// And nothing before `loaded` is there.
-FASTDW_INLINE const float* opaque(const float* p, Vec loaded) {
+FASTDW_INLINE const float* opaque(const float* p, [[maybe_unused]] Vec loaded) {
+#if defined(__GNUC__) && !defined(__clang__)
   asm("" : "+r"(p) : "w"(loaded.v));
+#endif
   return p;
 }
 

@@ -24,18 +24,21 @@ struct Vec {
   }
   // All bits, or none.
   static FASTDW_INLINE Vec mask(bool all) { return {vreinterpretq_f32_u32(vdupq_n_u32(all ? ~0u : 0u))}; }
-  // N neighbouring vectors, two or three by one instruction that can step p as well.
+  // N neighbouring vectors, two or three by one instruction that can step p as well. (Clang spills then.)
   template <int N>
   static FASTDW_INLINE void load_line(const float* p, Vec (&v)[N]) {
+#if defined(__GNUC__) && !defined(__clang__)
     if constexpr (N == 2) {
       const float32x4x2_t line = vld1q_f32_x2(p);
       unroll<N>([&](auto i) FASTDW_INLINE_LAMBDA { v[i] = {line.val[i]}; });
+      return;
     } else if constexpr (N == 3) {
       const float32x4x3_t line = vld1q_f32_x3(p);
       unroll<N>([&](auto i) FASTDW_INLINE_LAMBDA { v[i] = {line.val[i]}; });
-    } else {
-      unroll<N>([&](auto i) FASTDW_INLINE_LAMBDA { v[i] = load(p + i * lanes, All{}); });
+      return;
     }
+#endif
+    unroll<N>([&](auto i) FASTDW_INLINE_LAMBDA { v[i] = load(p + i * lanes, All{}); });
   }
   FASTDW_INLINE void store(float* p, All) const { vst1q_f32(p, v); }
   FASTDW_INLINE void store(float* p, int n) const {
