@@ -86,14 +86,14 @@ def test_limits_are_measured(tmp_path):
 
 def test_instruction_sets_take_turns(isa, tmp_path, monkeypatch):
     packed = []
-    prepare = own._layer
+    prepare = own.build
 
     def spy(*arguments):
         layer = prepare(*arguments)
         packed.append(layer._depthwise.isa)
         return layer
 
-    monkeypatch.setattr(own, "_layer", spy)
+    monkeypatch.setattr(own, "build", spy)
     _, result = saved(tmp_path / "a.json", *TINY, *QUICK, "--isa", isa)
     assert packed == [isa, isa]
     assert document.engines(result) == [f"fastdw {isa}"]

@@ -152,10 +152,14 @@ def test_halves_make_the_whole():
         first.half("pointwise")
 
 
-@pytest.mark.parametrize("layer", presets.preset("corners"), ids=lambda layer: layer.name)
+@pytest.mark.parametrize(
+    "layer",
+    [layer for name in ("corners", "corners28") for layer in presets.preset(name)],
+    ids=lambda layer: layer.name,
+)
 def test_shapes_are_those_of_fastdw(layer):
     block = blocks.make_block(layer, batch=2)
-    prepared = own._layer(block, "NHWC")
+    prepared = own.build(block)
     assert prepared.output_shape(block.x.shape) == block.output_shape
     assert prepared.macs(block.x.shape) == 2 * layer.macs
     assert prepared.num_parameters == layer.num_weights

@@ -10,7 +10,7 @@ from typing import Any
 
 import fastdw
 
-from . import compare, machine, peers, presets, report, text
+from . import compare, goals, machine, peers, presets, report, text
 from . import document as doc
 from .document import Document
 from .layers import OPS, Layer, parse_layer
@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=_tour)
     commands = parser.add_subparsers(title="commands", metavar="")
     _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
+
+    _add_goals(
+        commands.add_parser("goals", help="judge the goals of the project", description=_GOALS)
+    )
 
     info = commands.add_parser("info", help="show the machine and the kernels in use")
     info.add_argument("--format", choices=("text", "json"), default="text")
@@ -105,17 +109,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--threads", type=_positives, default=(1,), metavar="N[,N]")
     how.add_argument("--cpus", metavar="0,2-3", help="run on these only")
-    how.add_argument("--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}")
+    _add_timing(how)
     how.add_argument(
         "--isa",
         type=_isas,
         default=(),
         metavar="ISA[,ISA]",
         help="instruction sets of fastdw to measure in turn (default: the active one)",
-    )
-    how.add_argument("--repetitions", type=_positive, default=30, help="rounds (default: 30)")
-    how.add_argument(
-        "--min-time", type=float, default=0.01, help="seconds of a batch (default: 0.01)"
     )
     how.add_argument("--cold-cache", action="store_true", help="empty the caches before each call")
     how.add_argument(
@@ -127,6 +127,41 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where to")
     where.add_argument("--format", choices=text.FORMATS, default="table")
     where.add_argument("--output", type=Path, help="also write a file: .json, .md or .csv")
+
+
+_GOALS = (
+    "Measure every goal of the project's speed on the layers of blocks32 and some more, on one "
+    "thread and on two, and say which are met. A goal that is missed is no failure."
+)
+
+
+def _add_goals(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_goals)
+    _add_timing(parser)
+    parser.add_argument("--format", choices=("table", "markdown"), default="table")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
+
+
+def _add_timing(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}"
+    )
+    parser.add_argument("--repetitions", type=_positive, default=30, help="rounds (default: 30)")
+    parser.add_argument(
+        "--min-time", type=float, default=0.01, help="seconds of a batch (default: 0.01)"
+    )
+
+
+def _goals(options: argparse.Namespace) -> int:
+    engines = peers.select(options.peers)
+    settings = goals.settings(engines, options.repetitions, options.min_time)
+    document = goals.measure(settings, _progress)
+    _progress("")
+    if options.output:
+        options.output.write_text(doc.dumps(document) + "\n")
+    print(_rendered(document, options.format))
+    print(f"\n{_laid_out(goals.table(document), options.format)}\n\n{goals.NOTE}")
+    return _status(document)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -257,10 +292,13 @@ def _rendered(document: Document, style: str) -> str:
         return doc.dumps(document)
     if style == "csv":
         return text.as_csv(document).rstrip("\n")
-    table = text.results(document)
-    body = text.markdown(table) if style == "markdown" else text.aligned(table)
+    body = _laid_out(text.results(document), style)
     paragraphs = ["\n".join(text.header(document)), body, "\n".join(text.summary(document))]
     return "\n\n".join(paragraphs)
+
+
+def _laid_out(table: text.Table, style: str) -> str:
+    return text.markdown(table) if style == "markdown" else text.aligned(table)
 
 
 def _progress(line: str) -> None:

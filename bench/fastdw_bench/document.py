@@ -14,6 +14,9 @@
                         or {problem}
     disturbance         {others, stolen}, in cores
     warnings            sentences
+    probes              of `goals` only: what is measured besides the rows (probes.measure)
+    goals               of `goals` only: [{goal, measured, wanted, met}] in words; `met` is null
+                        where nothing was measured or no figure is wanted
 
 `layer` is in the notation of `layers`, `macs` and `bytes` are for the batch, `seconds` is the
 median of `samples`, `low` and `high` are its quartiles, `error` is the deviation from the reference

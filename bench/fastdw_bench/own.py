@@ -25,18 +25,18 @@ def prepare(
     `isa` None is the active instruction set.
     """
     with contextlib.nullcontext() if isa is None else _packed_for(isa):
-        layer = _layer(block, data_format)
+        layer = build(block, data_format)
     planar = data_format == "NCHW"
-    x = _on_a_line(block.x.transpose(0, 3, 1, 2) if planar else block.x)
+    x = on_a_line(block.x.transpose(0, 3, 1, 2) if planar else block.x)
     n, height, width, channels = block.output_shape
     shape = (n, channels, height, width) if planar else block.output_shape
-    out = _on_a_line(np.zeros(shape, np.float32))
+    out = on_a_line(np.zeros(shape, np.float32))
     result = out.transpose(0, 2, 3, 1) if planar else out
     run = functools.partial(layer, x, out=out, num_threads=threads)
     return Prepared(run, lambda: result, data_format)
 
 
-def _on_a_line(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def on_a_line(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """A contiguous copy that begins on a cache line, as the tensors of all engines do."""
     line = 16
     memory = np.empty(array.size + line, np.float32)
@@ -46,7 +46,8 @@ def _on_a_line(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return aligned
 
 
-def _layer(block: Block, data_format: str) -> Any:
+def build(block: Block, data_format: str = "NHWC") -> Any:
+    """The prepared layer of a block, for the active instruction set."""
     layer = block.layer
     windows: dict[str, Any] = {
         "strides": layer.strides,

@@ -89,6 +89,25 @@ _CORNERS = """
     matrix_vector=1x1x1280,f1000,linear
 """
 
+# Depthwise layers on one plane, to be held against the plainest of them, which stands first.
+_CORNERS28 = """
+    plain=28x28x64,k3
+    dilation_2=28x28x64,k3,d2
+    multiplier_2=28x28x64,k3,m2
+    multiplier_4=28x28x64,k3,m4
+    kernel_7x7=28x28x64,k7
+    kernel_4x4=28x28x64,k4
+    kernel_3x1=28x28x64,k3x1
+    channels_11=28x28x11,k3
+    channels_22=28x28x22,k3
+    channels_44=28x28x44,k3
+    channels_50=28x28x50,k3
+    channels_100=28x28x100,k3
+    channels_184=28x28x184,k3
+    stride_1x2=28x28x64,k3,s1x2
+    uneven_pads=28x28x64,k3,s2,psame_lower
+"""
+
 
 class _Inverted(NamedTuple):
     """An inverted bottleneck: widen to `hidden` channels, filter each, mix down to `filters`."""
@@ -316,7 +335,7 @@ _NETWORKS: dict[str, tuple[Callable[[float, int], Iterator[Layer]], int]] = {
     "xception": (_xception, 299),
     "nasnet_mobile": (_nasnet_mobile, 224),
 }
-_TABLES = {"blocks32": _BLOCKS32, "cifar": _CIFAR, "corners": _CORNERS}
+_TABLES = {"blocks32": _BLOCKS32, "cifar": _CIFAR, "corners": _CORNERS, "corners28": _CORNERS28}
 
 PRESETS = (*_TABLES, *_NETWORKS)
 

@@ -94,7 +94,7 @@ def problems(document: Document) -> list[str]:
     """Failures of fastdw itself."""
     return [
         f"{row['name']}, {engine}: {result['problem']}"
-        for row in document["rows"]
+        for row in [*document["rows"], *document.get("probes", {}).get("corners", [])]
         for engine, result in row["results"].items()
         if doc.is_own(engine) and "problem" in result
     ]
