@@ -49,7 +49,8 @@ struct Depthwise {
   static constexpr DepthwiseBodies bodies =
       Tuning::template depthwise_bodies<K, S, size.rows, size.columns>();
   static constexpr DwKernel kernel = {
-      name.text, K, S, size.rows, size.columns, bodies.interior, bodies.border, nullptr, bodies.band};
+      name.text,     K,       S,       size.rows,  size.columns, bodies.interior,
+      bodies.border, nullptr, nullptr, bodies.band};
 };
 
 constexpr int kGeneric = Tuning::generic_columns;
@@ -60,7 +61,8 @@ constexpr DwKernel kDepthwise[] = {
 #include "../kernels.inc"
 #undef FASTDW_DEPTHWISE
     {kGenericName.text, 0, 0, 1, kGeneric, dwconv_generic<Vec, kGeneric, false, false>,
-     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, true, true>, nullptr},
+     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, false, true>,
+     dwconv_generic<Vec, kGeneric, true, true>, nullptr},
 };
 
 template <int NV, int... I>

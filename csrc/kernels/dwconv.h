@@ -103,8 +103,8 @@ void dwconv_generic(const DwTile& t) {
           acc[j] = V::set1(0.0f);
         }
       });
-      const float* w = weights;
       for (ptrdiff_t dj = 0; dj < t.kernel_w; ++dj) {
+        const float* w = weights + (dj * t.kernel_h + t.live_row) * V::lanes;
         [[maybe_unused]] uint32_t live = 0;
         if constexpr (kBorder) {
           for (int j = 0; j < t.columns; ++j) {
@@ -113,11 +113,7 @@ void dwconv_generic(const DwTile& t) {
           }
         }
         const float* column = x + dj * t.dilation_w * t.column_stride;
-        for (ptrdiff_t di = 0; di < t.kernel_h; ++di, w += V::lanes) {
-          if constexpr (kBorder) {
-            const ptrdiff_t row = t.first_row + di * t.dilation_h;
-            if (row < 0 || row >= t.height) continue;
-          }
+        for (ptrdiff_t di = t.live_row; di < t.live_end; ++di, w += V::lanes) {
           const V wv = V::load(w, All{});
           const float* tap = column + di * t.dilation_h * t.row_stride;
           unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {

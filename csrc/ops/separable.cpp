@@ -16,6 +16,9 @@ constexpr ptrdiff_t kLeastPixels = 12;
 // Pixels whose depthwise results lie a power of two apart share few cache sets: a line more avoids that.
 ptrdiff_t pixel_stride(ptrdiff_t channels) { return ceil_div(channels, 16) * 16 + 16; }
 
+// A block of fewer pixels would read the weights for too little; then it may take all of the scratch.
+constexpr ptrdiff_t kFewPixels = 16;
+
 // Groups of panels: with heavy weights each thread reads its own part of them, and the depthwise half is done
 // once a group. That costs less than to hand it from core to core (7×7×1024 → 1024, two threads: 1.95 times
 // one thread, not 1.77), as long as it is a small part of the whole.
@@ -40,7 +43,9 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   threads = useful_threads(threads, macs);
 
   // A block: whole rows of depthwise tiles, as many as the buffer holds; where one is too wide, a part of it.
-  ptrdiff_t most = std::max<ptrdiff_t>(1, kDepthwiseFloats / stride);
+  const ptrdiff_t room =
+      depthwise_op.patch_floats() == 0 && !pointwise_op.staged() ? kScratchFloats : kDepthwiseFloats;
+  ptrdiff_t most = std::max({ptrdiff_t{1}, kDepthwiseFloats / stride, std::min(kFewPixels, room / stride)});
   if (pointwise_op.staged()) most = std::min(most, kStagingFloats / pointwise_op.largest_panel());
   const ptrdiff_t tile_rows = std::min<ptrdiff_t>(depthwise_op.kernel.rows, out.height);
   ptrdiff_t rows = most / out.width / tile_rows * tile_rows, columns = out.width;
