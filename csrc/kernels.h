@@ -31,9 +31,10 @@ struct DwTile {
   // row (column) i of the tile lies in the image.
   int rows, columns;  // live outputs
   uint32_t live_input_rows, live_input_columns;
-  ptrdiff_t first_row, first_column;  // image coordinates of x
-  ptrdiff_t height, width;            // of the image
-  // The generic tile only, which has one output row.
+  ptrdiff_t first_column, width;  // image coordinate of x, and of the image's end
+  // The generic tile only, which has one output row. Border or not: the kernel's rows from live_row to
+  // live_end − 1 lie in the image.
+  ptrdiff_t live_row, live_end;
   bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
   ptrdiff_t multiplier, first_channel;                           // first_channel: of the output, for x
@@ -47,7 +48,7 @@ struct DwKernel {
   int rows, columns;   // outputs of a tile
   DwTileFn interior;   // every output live, every input in the image
   DwTileFn border;
-  DwTileFn multiplied;  // generic only: channel multiplier above 1, borders or not
+  DwTileFn multiplied, multiplied_border;  // generic only: channel multiplier above 1
   // Or, in place of interior and border: 1, 2 or 4 rows (at most `rows`) by any number of columns, borders or
   // not. Groups of pixels, if asked for, are filled column by column.
   DwTileFn band;
@@ -64,7 +65,8 @@ struct PixelStrides {
   ptrdiff_t one, two, four;
 };
 
-// A pointwise tile: `pixels` × one panel of output channels.
+// A pointwise tile: `pixels` × one panel of output channels. Where x is in groups, `tiles` of them, of whole
+// groups, one after the other.
 //
 // A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each. In a
 // halved panel, whose last vector has at most lanes/2 channels, these stand in it twice, for two pixels at
@@ -76,6 +78,7 @@ struct PwTile {
   const float* panel;
   float* y;
   PixelStrides y_stride;
+  ptrdiff_t tiles;
   ptrdiff_t channels;     // live output channels of the panel
   const float* residual;  // or null
   PixelStrides residual_stride;
