@@ -42,9 +42,14 @@ MUTANTS = [
     Mutant(
         "the kernel is transposed", DWCONV, "(dj * K + di) * V::lanes", "(di * K + dj) * V::lanes"
     ),
-    Mutant("the tile's last row is not stored", DWCONV, "i < t.rows &&", "i < t.rows - 1 &&"),
+    Mutant("the tile's last row is not stored", DWCONV, "i < rows &&", "i < rows - 1 &&"),
     Mutant("accumulation starts anew", DWCONV, "if (!t.accumulate) {", "if (true) {"),
-    Mutant("a row below the image counts", DWCONV, "row >= t.height", "row > t.height"),
+    Mutant(
+        "a row below the image counts",
+        DEPTHWISE,
+        "ceil_div(x.height - first_row,",
+        "ceil_div(x.height + 1 - first_row,",
+    ),
     Mutant(
         "a column of the image does not count", DWCONV, "column < t.width)", "column < t.width - 1)"
     ),
@@ -103,8 +108,8 @@ MUTANTS = [
     Mutant(
         "the interior reaches a column too far",
         DEPTHWISE,
-        "t.first_column + input_columns <= x.width;",
-        "t.first_column + input_columns <= x.width + 1;",
+        "&& last_column >= 0;",
+        "&& last_column >= -1;",
     ),
     Mutant(
         "every panel adds the first one's residual",
@@ -137,7 +142,10 @@ MUTANTS = [
         "columns",
     ),
     Mutant(
-        "the copy's last strip is dropped", VIEW, "j0 < columns; j0 +=", "j0 + 1 < columns; j0 +="
+        "a plane's last pixels are not turned over",
+        "csrc/kernels/transpose.h",
+        "if (is_live(j, columns))",
+        "if (is_live(j + 1, columns))",
     ),
     Mutant(
         "the wrong index of a multiplier",
@@ -173,10 +181,12 @@ MUTANTS = [
         "",
     ),
     Mutant(
-        "workers get no environment of the caller's",
+        "workers have the environment of the first caller",
         THREADS,
         "std::fegetenv(&job.environment);",
-        "std::fegetenv(&job.environment);\n    std::feholdexcept(&job.environment);",
+        "static std::fenv_t first;\n"
+        "    [[maybe_unused]] static const int once = std::fegetenv(&first);\n"
+        "    job.environment = first;",
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
