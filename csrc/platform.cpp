@@ -79,4 +79,31 @@ int available_cpus(const std::string& cgroup_root) {
   return quota < cpus ? std::max(1, static_cast<int>(quota)) : cpus;
 }
 
+#if defined(__linux__)
+
+int current_cpu() noexcept { return sched_getcpu(); }
+
+bool keep_off(pthread_t thread, int cpu) noexcept {
+  cpu_set_t set;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || pthread_getaffinity_np(thread, sizeof set, &set) != 0) return false;
+  if (!CPU_ISSET(cpu, &set) || CPU_COUNT(&set) == 1) return false;
+  CPU_CLR(cpu, &set);
+  return pthread_setaffinity_np(thread, sizeof set, &set) == 0;
+}
+
+void allow(pthread_t thread, int cpu) noexcept {
+  cpu_set_t set;
+  if (pthread_getaffinity_np(thread, sizeof set, &set) != 0) return;
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(thread, sizeof set, &set);
+}
+
+#else
+
+int current_cpu() noexcept { return -1; }
+bool keep_off(pthread_t, int) noexcept { return false; }
+void allow(pthread_t, int) noexcept {}
+
+#endif
+
 }  // namespace fastdw

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -160,3 +162,20 @@ def test_refused_numbers_of_threads(process_default, function, value, error):
 def test_accepted_numbers_of_threads(process_default, value):
     fastdw.set_num_threads(value)
     assert fastdw.get_num_threads() == value
+
+
+def test_workers_may_run_wherever_the_process_may():
+    """Also after they were kept off their caller's CPU for a moment."""
+    code = """
+        import os, time, numpy as np, fastdw
+        layer = fastdw.PointwiseConv2D(np.ones((64, 64), np.float32))
+        x = np.ones((1, 64, 64, 64), np.float32)
+        for _ in range(30):
+            layer(x, num_threads=4)
+            time.sleep(0.001)  # longer than workers spin
+        time.sleep(0.1)
+        masks = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
+        assert len(masks) >= 4, masks
+        assert all(mask == os.sched_getaffinity(0) for mask in masks), masks
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)

@@ -7,6 +7,7 @@ ratio of two engines inside one measurement, not the time in another one.
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ Call = Callable[[], object]
 Samples = dict[str, list[float]]
 
 # Thread pools spin for a while after their work; the next engine should not share the cores.
-_SETTLE = 0.005
+# OpenMP of some engines does so for 20 ms.
+_SETTLE = 0.025
 
 
 class ColdCache:
@@ -85,7 +87,10 @@ def interleaved(
     }
     samples: Samples = {name: [] for name in calls}
     names = list(calls)
+    order = random.Random(0)
     for _ in range(repetitions):
+        # Whoever follows a heavy engine meets a warmer core, or its threads still spinning.
+        order.shuffle(names)
         for name in names:
             if settle:
                 time.sleep(_SETTLE)
@@ -94,8 +99,6 @@ def interleaved(
             else:
                 calls[name]()
             samples[name].append(seconds_per_call(calls[name], counts[name]))
-        # Whoever follows a heavy engine meets a warmer core: take turns.
-        names = names[1:] + names[:1]
     return samples
 
 
