@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ FIRST = [
     "test_kernels_pointwise.py",
     "test_activations.py",
     "test_threads.py",
+    "test_float_environment.py",
+    "test_replay.py",
     "test_tall_windows.py",
     "test_layouts.py",
     "test_operators.py",
@@ -94,6 +97,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="name", help="which bugs; the default is all")
     names = parser.parse_args().names
+    # A shell's background job ignores interrupts, and so would its tests, some of which need them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [m for m in MUTANTS if not names or m.name in names]
     lost = [m for m in chosen if (ROOT / m.file).read_text().count(m.old) != 1]
     for mutant in lost:
