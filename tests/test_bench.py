@@ -119,6 +119,8 @@ def test_a_wrong_result_fails_the_run(tmp_path, monkeypatch, capsys):
 def test_an_interrupt_leaves_the_rows_that_are_done(tmp_path, monkeypatch, capsys):
     calls = itertools.count()
     make_block = blocks.make_block
+    # A job in the background begins without.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(*arguments):
         if next(calls) == 1:
@@ -126,7 +128,10 @@ def test_an_interrupt_leaves_the_rows_that_are_done(tmp_path, monkeypatch, capsy
         return make_block(*arguments)
 
     monkeypatch.setattr(run, "make_block", interrupted)
-    status, result = saved(tmp_path / "a.json", *TINY, *QUICK)
+    try:
+        status, result = saved(tmp_path / "a.json", *TINY, *QUICK)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert status == 130
     assert not result["complete"]
     assert [row["name"] for row in result["rows"]] == ["t1"]

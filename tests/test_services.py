@@ -281,6 +281,7 @@ def test_daemon_threads_do_not_disturb_the_end(how):
 
 # A batch whose every image is a group; the poller interrupts when the first is being filled.
 INTERRUPT = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background begin without
 check()
 taps, wide_taps, matrix = signed(3, 3, 2048), signed(63, 63, 256), signed(2048, 256)
 image, call = {

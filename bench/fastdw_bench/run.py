@@ -198,7 +198,7 @@ def _watch_drift(document: Document, threads: int, settings: Settings) -> None:
     # The best of both is the limit: other programs can only hide it.
     document["limits"] += after
     highest = max(1e9 * x["gflops"] for x in after)
-    if abs(highest / before - 1) > _DRIFT:
+    if before and abs(highest / before - 1) > _DRIFT:
         document["warnings"].append(
             f"the limit of {_plural(threads, 'thread')} drifted from {before / 1e9:.1f} to "
             f"{highest / 1e9:.1f} GFLOP/s during the run"
