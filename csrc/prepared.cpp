@@ -55,6 +55,10 @@ View<T> contiguous(T* data, const Shape& shape, bool channels_first) {
 Shape make_shape(const std::vector<ptrdiff_t>& sizes) {
   Shape shape;
   if (sizes.size() > shape.sizes.size()) refuse("shape");
+  ptrdiff_t bytes = sizeof(float);
+  for (const ptrdiff_t size : sizes) {
+    if (__builtin_mul_overflow(bytes, size, &bytes)) throw std::bad_alloc();
+  }
   shape.rank = static_cast<int>(sizes.size());
   std::copy(sizes.begin(), sizes.end(), shape.sizes.begin());
   return shape;
