@@ -21,7 +21,9 @@ _REPETITIONS = 20
 def arithmetic(isa: str, threads: int, min_time: float) -> dict[str, Any]:
     """FLOP/s of a loop that does nothing but multiply-adds, on `threads` threads at once."""
     work = [functools.partial(_core.fma_loop, isa)] * threads
-    return {"threads": threads, "isa": isa, "gflops": round(_rate(work, min_time) / 1e9, 2)}
+    # Significant digits: a try that was too short to measure is little, but never nothing.
+    gflops = float(f"{_rate(work, min_time) / 1e9:.5g}")
+    return {"threads": threads, "isa": isa, "gflops": gflops}
 
 
 def bandwidth(num_bytes: int, threads: int, min_time: float) -> dict[str, Any]:
