@@ -202,7 +202,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
     const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
     t.live_input_rows = specialised ? live_mask(first_row, input_rows, x.height) : 0;
-    t.live_row = ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h);
+    t.live_row = std::min(taps.rows, ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h));
     t.live_end = std::clamp(ceil_div(x.height - first_row, g.dilation_h), t.live_row, taps.rows);
     const bool rows_inside =
         !specialised || (t.rows == k.rows && first_row >= 0 && first_row + input_rows <= x.height);
