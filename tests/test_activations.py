@@ -70,9 +70,10 @@ def test_within_four_ulp(isa, curve):
     assert np.all(np.isnan(got[~number]))
 
 
-def test_prelu_has_one_slope_a_channel(isa):
+@pytest.mark.parametrize("scale", [1, 0])  # a slope of zero times -inf is 0
+def test_prelu_has_one_slope_a_channel(isa, scale):
     v = floats()
-    slopes = support.signed(support.rng(1), 64)
+    slopes = support.signed(support.rng(1), 64) * np.float32(scale)
     got = through_depthwise(isa, v, _core.Activation("prelu", slopes=slopes))
     support.assert_within(got, wanted(v, ("prelu", slopes)))
 

@@ -22,7 +22,7 @@ import time
 from _bugs import MUTANTS
 
 ROOT = pathlib.Path(__file__).parents[2]
-TIMEOUT = 1200
+TIMEOUT = 600
 # Tests that find most bugs in seconds.
 FIRST = [
     "test_bits.py",
