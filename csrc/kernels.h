@@ -27,13 +27,14 @@ struct DwTile {
   ptrdiff_t tiles;
   float lo, hi;
   ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
-  // Border tiles only, which come one at a time. In a specialised tile bit i of a mask tells whether input
-  // row (column) i of the tile lies in the image.
-  int rows, columns;  // live outputs
+  // Border tiles, which come one at a time, and bands: bit i of a mask tells whether input row (column) i of
+  // the tile lies in the image.
+  int rows;  // live outputs, as `columns`
+  ptrdiff_t columns;
   uint32_t live_input_rows, live_input_columns;
   ptrdiff_t first_column, width;  // image coordinate of x, and of the image's end
-  // The generic tile only, which has one output row. Border or not: the kernel's rows from live_row to
-  // live_end − 1 lie in the image.
+  // The generic band only, which has one output row: the kernel's rows from live_row to live_end − 1 lie in
+  // the image.
   ptrdiff_t live_row, live_end;
   bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
@@ -48,10 +49,10 @@ struct DwKernel {
   int rows, columns;   // outputs of a tile
   DwTileFn interior;   // every output live, every input in the image
   DwTileFn border;
-  DwTileFn multiplied, multiplied_border;  // generic only: channel multiplier above 1
-  // Or, in place of interior and border: 1, 2 or 4 rows (at most `rows`) by any number of columns, borders or
-  // not. Groups of pixels, if asked for, are filled column by column.
+  // Or, in place of these: 1, 2 or 4 rows (at most `rows`) by any number of columns, borders or not. Groups
+  // of pixels, if asked for, are filled column by column.
   DwTileFn band;
+  DwTileFn multiplied;  // the generic band with a channel multiplier above 1
   ptrdiff_t band_rows(ptrdiff_t left) const {
     ptrdiff_t band = rows;
     while (band > left) band /= 2;

@@ -13,7 +13,6 @@ struct Tuning : Bodies<Vec> {
   static constexpr TileSize depthwise() {
     return {2, 4};
   }
-  static constexpr int generic_columns = 8;
   // 6×2 and 4×3: 12 accumulators, the panel's 2 or 3 weights, one broadcast.
   static constexpr int panel_vectors = 2;
   static constexpr int tile_pixels[] = {12, 6, 4};

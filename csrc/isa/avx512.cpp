@@ -21,7 +21,6 @@ struct Tuning : Bodies<Vec> {
   static constexpr DepthwiseBodies depthwise_bodies() {
     return Bodies<Vec>::depthwise_bodies<K, S, TH, TW, S == 2>();
   }
-  static constexpr int generic_columns = 8;
   // 6×4, 8×3, 12×2: 24 accumulators, the panel's weights, one broadcast.
   static constexpr int panel_vectors = 4;
   static constexpr int tile_pixels[] = {14, 12, 8, 6};

@@ -8,7 +8,7 @@ namespace {
 #define FASTDW_STRING_(x) #x
 #define FASTDW_STRING(x) FASTDW_STRING_(x)
 
-// "dwconv_3x3_s1_2x4", "dwconv_generic_1x8", written without the library's string functions.
+// "dwconv_3x3_s1_2x4", written without the library's string functions.
 struct Name {
   char text[32] = {};
   constexpr void append(const char* s) {
@@ -49,20 +49,14 @@ struct Depthwise {
   static constexpr DepthwiseBodies bodies =
       Tuning::template depthwise_bodies<K, S, size.rows, size.columns>();
   static constexpr DwKernel kernel = {
-      name.text,     K,       S,       size.rows,  size.columns, bodies.interior,
-      bodies.border, nullptr, nullptr, bodies.band};
+      name.text, K, S, size.rows, size.columns, bodies.interior, bodies.border, bodies.band, nullptr};
 };
-
-constexpr int kGeneric = Tuning::generic_columns;
-constexpr Name kGenericName = tile_name("dwconv_generic_", 1, kGeneric);
 
 constexpr DwKernel kDepthwise[] = {
 #define FASTDW_DEPTHWISE(K, S) Depthwise<K, S>::kernel,
 #include "../kernels.inc"
 #undef FASTDW_DEPTHWISE
-    {kGenericName.text, 0, 0, 1, kGeneric, dwconv_generic<Vec, kGeneric, false, false>,
-     dwconv_generic<Vec, kGeneric, true, false>, dwconv_generic<Vec, kGeneric, false, true>,
-     dwconv_generic<Vec, kGeneric, true, true>, nullptr},
+    {"dwconv_generic", 0, 0, 1, 0, nullptr, nullptr, dwconv_generic<Vec, false>, dwconv_generic<Vec, true>},
 };
 
 template <int NV, int... I>

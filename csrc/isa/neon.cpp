@@ -24,7 +24,6 @@ struct Tuning : Bodies<Vec> {
       return Bodies<Vec>::depthwise_bodies<K, S, TH, TW>();
     }
   }
-  static constexpr int generic_columns = 8;
   // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
   static constexpr int panel_vectors = 3;
   static constexpr int tile_pixels[] = {8, 12, 8};

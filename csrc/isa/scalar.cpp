@@ -12,7 +12,6 @@ struct Tuning : Bodies<Vec> {
   static constexpr TileSize depthwise() {
     return {1, 4};
   }
-  static constexpr int generic_columns = 4;
   static constexpr int panel_vectors = 2;
   static constexpr int tile_pixels[] = {6, 4};
 };

@@ -2,6 +2,7 @@
 #pragma once
 #include "../kernels/activation.h"
 #include "../kernels/dwconv.h"
+#include "../kernels/dwconv_generic.h"
 #include "../kernels/peak.h"
 #include "../kernels/pwconv.h"
 #include "../kernels/transpose.h"

@@ -17,7 +17,8 @@ void dwconv_tile(const DwTile& t) {
   constexpr int kInputColumns = (TW - 1) * S + K;
   constexpr int kLine = 64 / sizeof(float);
   [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
-  [[maybe_unused]] const int rows = t.rows, columns = t.columns;
+  [[maybe_unused]] const int rows = t.rows;
+  [[maybe_unused]] const ptrdiff_t columns = t.columns;
   [[maybe_unused]] const uint32_t live_rows = t.live_input_rows, live_columns = t.live_input_columns;
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
     const float* const first_x = t.x + tile * TW * S * t.column_stride;
@@ -68,68 +69,6 @@ void dwconv_tile(const DwTile& t) {
           if (kBorder && !(i < rows && j < columns)) return;
           min(hi, max(lo, acc[i][j])).store(first_y + i * t.y_row_stride + j * t.y_column_stride + c, n);
         });
-      });
-      weights += t.block_stride;
-    });
-  }
-}
-
-// Any kernel, stride, dilation and multiplier: taps outside, TW neighbouring outputs of one row in registers,
-// so a weight is loaded once a tap and dilation costs nothing.
-template <class V, int TW, bool kBorder, bool kMultiplied>
-void dwconv_generic(const DwTile& t) {
-  const ptrdiff_t pixel = t.stride * t.column_stride;
-  for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
-    const float* const first_x = t.x + tile * TW * pixel;
-    float* const first_y = t.y + tile * TW * t.y_column_stride;
-    const float* weights = t.weights;
-    for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      // A multiplier spreads few input channels over the lanes: a load of just those and one permutation.
-      const float* index = weights + t.bias_offset - V::lanes;
-      [[maybe_unused]] int spread = 0;
-      ptrdiff_t input_channel = t.first_channel + c;
-      if constexpr (kMultiplied) {
-        input_channel = (t.first_channel + c) / t.multiplier;
-        spread = V::last_index(index, n) + 1;
-      }
-      const float* x = first_x + input_channel;
-      V acc[TW];
-      unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
-        if (!t.accumulate) {
-          acc[j] = V::load(weights + t.bias_offset, All{});
-        } else if (!kBorder || j < t.columns) {
-          acc[j] = V::load(first_y + j * t.y_column_stride + c, n);
-        } else {
-          acc[j] = V::set1(0.0f);
-        }
-      });
-      for (ptrdiff_t dj = 0; dj < t.kernel_w; ++dj) {
-        const float* w = weights + (dj * t.kernel_h + t.live_row) * V::lanes;
-        [[maybe_unused]] uint32_t live = 0;
-        if constexpr (kBorder) {
-          for (int j = 0; j < t.columns; ++j) {
-            const ptrdiff_t column = t.first_column + j * t.stride + dj * t.dilation_w;
-            live |= static_cast<uint32_t>(column >= 0 && column < t.width) << j;
-          }
-        }
-        const float* column = x + dj * t.dilation_w * t.column_stride;
-        for (ptrdiff_t di = t.live_row; di < t.live_end; ++di, w += V::lanes) {
-          const V wv = V::load(w, All{});
-          const float* tap = column + di * t.dilation_h * t.row_stride;
-          unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
-            if (kBorder && !(live >> j & 1)) return;
-            if constexpr (kMultiplied) {
-              acc[j] = fma(V::spread(tap + j * pixel, spread, index), wv, acc[j]);
-            } else {
-              acc[j] = fma(V::load(tap + j * pixel, n), wv, acc[j]);
-            }
-          });
-        }
-      }
-      const V lo = V::set1(t.lo), hi = V::set1(t.hi);
-      unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
-        if (kBorder && !(j < t.columns)) return;
-        min(hi, max(lo, acc[j])).store(first_y + j * t.y_column_stride + c, n);
       });
       weights += t.block_stride;
     });

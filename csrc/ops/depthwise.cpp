@@ -183,50 +183,39 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
           {t.y + row * y_row_stride, y_column_stride, columns, t.channels, f.a, f.b, slopes});
     }
   };
-  if (k.band) {
-    t.columns = static_cast<int>(window.columns);
-    t.first_column = window.column * g.stride_w - g.pad_left;
-    for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
-      t.rows = static_cast<int>(k.band_rows(window.rows - i));
-      const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top;
-      t.live_input_rows = live_mask(first_row, (t.rows - 1) * g.stride_h + extent_h, x.height);
-      t.x = origin + first_row * t.row_stride + t.first_column * t.column_stride;
-      t.y = y + i * y_row_stride;
-      k.band(t);
-      apply_curve(t.columns);
-    }
-    return;
-  }
-  for (ptrdiff_t i = 0; i < window.rows; i += k.rows) {
-    t.rows = static_cast<int>(std::min<ptrdiff_t>(k.rows, window.rows - i));
+  const DwTileFn band = w.multiplier > 1 ? k.multiplied : k.band;
+  for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
+    t.rows =
+        static_cast<int>(band ? k.band_rows(window.rows - i) : std::min<ptrdiff_t>(k.rows, window.rows - i));
     const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
-    t.live_input_rows = specialised ? live_mask(first_row, input_rows, x.height) : 0;
-    t.live_row = std::min(taps.rows, ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h));
-    t.live_end = std::clamp(ceil_div(x.height - first_row, g.dilation_h), t.live_row, taps.rows);
-    const bool rows_inside =
-        !specialised || (t.rows == k.rows && first_row >= 0 && first_row + input_rows <= x.height);
-    for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * k.columns) {
-      t.columns = static_cast<int>(std::min<ptrdiff_t>(k.columns, window.columns - j));
+    if (specialised) {
+      t.live_input_rows = live_mask(first_row, input_rows, x.height);
+    } else {
+      t.live_row = std::min(taps.rows, ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h));
+      t.live_end = std::clamp(ceil_div(x.height - first_row, g.dilation_h), t.live_row, taps.rows);
+    }
+    const bool rows_inside = t.rows == k.rows && first_row >= 0 && first_row + input_rows <= x.height;
+    for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * t.columns) {
+      t.tiles = 1;
+      t.columns = band ? window.columns : std::min<ptrdiff_t>(k.columns, window.columns - j);
       t.first_column = (window.column + j) * g.stride_w - g.pad_left + taps.column * g.dilation_w;
-      const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
-      const ptrdiff_t last_column = x.width - input_columns - t.first_column;
-      const bool inside = rows_inside && t.columns == k.columns && t.first_column >= 0 && last_column >= 0;
-      // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
-      t.tiles =
-          inside ? 1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w))
-                 : 1;
       t.x = origin + first_row * t.row_stride + t.first_column * t.column_stride;
       t.y = y + i * y_row_stride + j * y_column_stride;
-      if (w.multiplier > 1) {
-        (inside ? k.multiplied : k.multiplied_border)(t);
-      } else if (inside) {
-        k.interior(t);
+      if (band) {
+        band(t);
       } else {
-        if (specialised) {
+        const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
+        const ptrdiff_t last_column = x.width - input_columns - t.first_column;
+        if (rows_inside && t.columns == k.columns && t.first_column >= 0 && last_column >= 0) {
+          // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
+          t.tiles =
+              1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w));
+          k.interior(t);
+        } else {
           t.live_input_columns = live_mask(t.first_column, input_columns, x.width);
+          k.border(t);
         }
-        k.border(t);
       }
       apply_curve(t.tiles * t.columns);
     }
