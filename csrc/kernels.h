@@ -38,21 +38,27 @@ struct DwTile {
   ptrdiff_t live_row, live_end;
   bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
-  ptrdiff_t multiplier, first_channel;                           // first_channel: of the output, for x
+  // Multiplied bodies only, whose x has every input channel: the first output channel.
+  ptrdiff_t multiplier, first_channel;
 };
 
 using DwTileFn = void (*)(const DwTile&);
+
+struct DwBodies {
+  DwTileFn interior;  // every output live, every input in the image
+  DwTileFn border;
+  // Or, in place of these: 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, borders or not.
+  // Groups of pixels, if asked for, are filled column by column.
+  DwTileFn band;
+  bool exist() const { return interior || band; }
+};
 
 struct DwKernel {
   const char* name;
   int kernel, stride;  // 0, 0: any
   int rows, columns;   // outputs of a tile
-  DwTileFn interior;   // every output live, every input in the image
-  DwTileFn border;
-  // Or, in place of these: 1, 2 or 4 rows (at most `rows`) by any number of columns, borders or not. Groups
-  // of pixels, if asked for, are filled column by column.
-  DwTileFn band;
-  DwTileFn multiplied;  // the generic band with a channel multiplier above 1
+  DwBodies plain;
+  DwBodies multiplied;  // with a channel multiplier above 1
   ptrdiff_t band_rows(ptrdiff_t left) const {
     ptrdiff_t band = rows;
     while (band > left) band /= 2;

@@ -46,17 +46,26 @@ struct Depthwise {
     stem.append("_");
     return tile_name(stem.text, size.rows, size.columns);
   }();
-  static constexpr DepthwiseBodies bodies =
-      Tuning::template depthwise_bodies<K, S, size.rows, size.columns>();
-  static constexpr DwKernel kernel = {
-      name.text, K, S, size.rows, size.columns, bodies.interior, bodies.border, bodies.band, nullptr};
+  static constexpr DwKernel kernel = {name.text,
+                                      K,
+                                      S,
+                                      size.rows,
+                                      size.columns,
+                                      Tuning::template depthwise_bodies<K, S, size.rows, size.columns>(),
+                                      Tuning::template multiplied_bodies<K, S, size.rows, size.columns>()};
 };
 
 constexpr DwKernel kDepthwise[] = {
 #define FASTDW_DEPTHWISE(K, S) Depthwise<K, S>::kernel,
 #include "../kernels.inc"
 #undef FASTDW_DEPTHWISE
-    {"dwconv_generic", 0, 0, 1, 0, nullptr, nullptr, dwconv_generic<Vec, false>, dwconv_generic<Vec, true>},
+    {"dwconv_generic",
+     0,
+     0,
+     1,
+     0,
+     {nullptr, nullptr, dwconv_generic<Vec, false>},
+     {nullptr, nullptr, dwconv_generic<Vec, true>}},
 };
 
 template <int NV, int... I>

@@ -17,12 +17,16 @@ struct Tuning : Bodies<Vec> {
     return K == 3 ? TileSize{4, 1} : TileSize{2, 4};
   }
   template <int K, int S, int TH, int TW>
-  static constexpr DepthwiseBodies depthwise_bodies() {
+  static constexpr DwBodies depthwise_bodies() {
     if constexpr (K == 3) {
       return {nullptr, nullptr, dwconv_band<K, S>};
     } else {
       return Bodies<Vec>::depthwise_bodies<K, S, TH, TW>();
     }
+  }
+  template <int K, int S, int TH, int TW>
+  static constexpr DwBodies multiplied_bodies() {
+    return {};
   }
   // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
   static constexpr int panel_vectors = 3;

@@ -14,17 +14,22 @@ struct TileSize {
   int rows, columns;
 };
 
-struct DepthwiseBodies {
-  DwTileFn interior, border, band;
-};
-
 // The bodies that every data sheet starts from.
 template <class V>
 struct Bodies {
   template <int K, int S, int TH, int TW, bool kPrefetch = false>
-  static constexpr DepthwiseBodies depthwise_bodies() {
-    return {dwconv_tile<V, K, S, TH, TW, kPrefetch, false>, dwconv_tile<V, K, S, TH, TW, kPrefetch, true>,
-            nullptr};
+  static constexpr DwBodies depthwise_bodies() {
+    return {dwconv_tile<V, K, S, TH, TW, kPrefetch, false, false>,
+            dwconv_tile<V, K, S, TH, TW, kPrefetch, false, true>, nullptr};
+  }
+  // In practice a multiplier goes with 3×3; the generic band does the others.
+  template <int K, int S, int TH, int TW>
+  static constexpr DwBodies multiplied_bodies() {
+    if constexpr (K == 3) {
+      return {dwconv_tile<V, K, S, TH, TW, false, true, false>,
+              dwconv_tile<V, K, S, TH, TW, false, true, true>, nullptr};
+    }
+    return {};
   }
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;

@@ -7,8 +7,7 @@
 // AVX-512, cycles from L1 for eight vectors of outputs: 20 and 4.6 a tap, of which the loads bind 4.5, and up
 // to 6 a column of taps. Tiles of 16 save 4 inside the image, and lose as much at its edges.
 #pragma once
-#include "../kernels.h"
-#include "unroll.h"
+#include "input_channels.h"
 
 namespace fastdw {
 namespace {
@@ -57,13 +56,9 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
     while (part > whole && last + (part - 1) * dilation >= width) --part;
   }
 
-  const ptrdiff_t multiplier = kMultiplied ? t.multiplier : 1;
-  const ptrdiff_t step = V::lanes / multiplier, step_rest = V::lanes % multiplier;
-  ptrdiff_t input_channel = t.first_channel / multiplier, rest = t.first_channel % multiplier;
+  InputChannels<V, kMultiplied> inputs(t);
   for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-    // A multiplier spreads few input channels over the lanes: a load of just those and one permutation.
-    [[maybe_unused]] const float* index = first_w + bias_offset - V::lanes;
-    [[maybe_unused]] const int spread = kMultiplied ? V::last_index(index, n) + 1 : 0;
+    inputs.begin(first_w + bias_offset, n);
     char* const out = reinterpret_cast<char*>(first_y + c);
     const auto y = [&](auto j)
                        FASTDW_INLINE_LAMBDA { return reinterpret_cast<float*>(out + y_pixel.to<j>()); };
@@ -74,7 +69,7 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
       const V bias = V::load(first_w + bias_offset, All{});
       unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { acc[j] = bias; });
     }
-    const char* beside = x + input_channel * kFloat;
+    const char* beside = x + inputs.first * kFloat;
     const float* w_column = first_w;
     const auto taps = [&](const auto& live) FASTDW_INLINE_LAMBDA {
       const char* tap = beside;
@@ -85,11 +80,7 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
         unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
           if (!live(j)) return;
           const float* p = reinterpret_cast<const float*>(tap + x_pixel.to<j>());
-          if constexpr (kMultiplied) {
-            acc[j] = fma(V::spread(p, spread, index), wv, acc[j]);
-          } else {
-            acc[j] = fma(V::load(p, n), wv, acc[j]);
-          }
+          acc[j] = fma(inputs.load(p, n), wv, acc[j]);
         });
         tap += tap_below;
         w += V::lanes;
@@ -113,11 +104,7 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
     y_pixel.hide();
     unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { min(hi, max(lo, acc[j])).store(y(j), n); });
     first_w += block_stride;
-    input_channel += kMultiplied ? step : V::lanes;
-    if (kMultiplied && (rest += step_rest) >= multiplier) {
-      rest -= multiplier;
-      ++input_channel;
-    }
+    inputs.next();
   });
 }
 

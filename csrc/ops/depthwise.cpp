@@ -26,10 +26,11 @@ const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.
 const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g) {
   if (w.forced) return *w.forced;
   const bool square = w.kernel_h == w.kernel_w && g.stride_h == g.stride_w;
-  if (square && w.multiplier == 1 && g.dilation_h == 1 && g.dilation_w == 1) {
+  if (square && g.dilation_h == 1 && g.dilation_w == 1) {
     for (int i = 0; i < w.set.depthwise_count; ++i) {
       const DwKernel& k = w.set.depthwise[i];
-      if (k.kernel == w.kernel_h && k.stride == g.stride_h) return k;
+      const bool exists = w.multiplier == 1 || k.multiplied.exist();
+      if (k.kernel == w.kernel_h && k.stride == g.stride_h && exists) return k;
     }
   }
   return generic_kernel(w.set);
@@ -173,8 +174,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
 
   const ptrdiff_t extent_h = (taps.rows - 1) * g.dilation_h + 1;
   const ptrdiff_t extent_w = (taps.columns - 1) * g.dilation_w + 1;
-  // A specialised tile knows one input channel an output channel, and finds it at x.
-  const float* origin = source.origin + (specialised ? window.channel : 0);
+  const float* origin = source.origin + (w.multiplier == 1 ? window.channel : 0);
   const auto apply_curve = [&](ptrdiff_t columns) {
     if (!last || clamp) return;
     const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
@@ -183,10 +183,10 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
           {t.y + row * y_row_stride, y_column_stride, columns, t.channels, f.a, f.b, slopes});
     }
   };
-  const DwTileFn band = w.multiplier > 1 ? k.multiplied : k.band;
+  const DwBodies& bodies = w.multiplier == 1 ? k.plain : k.multiplied;
   for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
-    t.rows =
-        static_cast<int>(band ? k.band_rows(window.rows - i) : std::min<ptrdiff_t>(k.rows, window.rows - i));
+    t.rows = static_cast<int>(bodies.band ? k.band_rows(window.rows - i)
+                                          : std::min<ptrdiff_t>(k.rows, window.rows - i));
     const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
     if (specialised) {
@@ -198,12 +198,12 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
     const bool rows_inside = t.rows == k.rows && first_row >= 0 && first_row + input_rows <= x.height;
     for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * t.columns) {
       t.tiles = 1;
-      t.columns = band ? window.columns : std::min<ptrdiff_t>(k.columns, window.columns - j);
+      t.columns = bodies.band ? window.columns : std::min<ptrdiff_t>(k.columns, window.columns - j);
       t.first_column = (window.column + j) * g.stride_w - g.pad_left + taps.column * g.dilation_w;
       t.x = origin + first_row * t.row_stride + t.first_column * t.column_stride;
       t.y = y + i * y_row_stride + j * y_column_stride;
-      if (band) {
-        band(t);
+      if (bodies.band) {
+        bodies.band(t);
       } else {
         const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
         const ptrdiff_t last_column = x.width - input_columns - t.first_column;
@@ -211,10 +211,10 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
           // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
           t.tiles =
               1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w));
-          k.interior(t);
+          bodies.interior(t);
         } else {
           t.live_input_columns = live_mask(t.first_column, input_columns, x.width);
-          k.border(t);
+          bodies.border(t);
         }
       }
       apply_curve(t.tiles * t.columns);

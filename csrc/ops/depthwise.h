@@ -25,7 +25,7 @@ struct DepthwiseOp {
 
   // Computes a window of 1, 2 or 4 rows into groups of pixels (KernelSet::group_pixels), column by column.
   bool writes_groups() const {
-    return kernel.band && kernel.kernel != 0 && weights.set.pack && in_place() &&
+    return kernel.plain.band && kernel.kernel != 0 && weights.set.pack && in_place() &&
            weights.activation.curve == Curve::kClamp;
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
