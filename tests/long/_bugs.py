@@ -14,6 +14,7 @@ class Mutant(NamedTuple):
 
 VEC_AVX2, VEC_AVX512 = "csrc/isa/vec_avx2.h", "csrc/isa/vec_avx512.h"
 DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
+GENERIC, INPUTS = "csrc/kernels/dwconv_generic.h", "csrc/kernels/input_channels.h"
 CURVES = "csrc/kernels/activation.h"
 DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
 SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/view.cpp"
@@ -43,7 +44,13 @@ MUTANTS = [
         "the kernel is transposed", DWCONV, "(dj * K + di) * V::lanes", "(di * K + dj) * V::lanes"
     ),
     Mutant("the tile's last row is not stored", DWCONV, "i < rows &&", "i < rows - 1 &&"),
-    Mutant("accumulation starts anew", DWCONV, "if (!t.accumulate) {", "if (true) {"),
+    Mutant("accumulation starts anew", GENERIC, "(accumulate, 0)", "(false, 0)"),
+    Mutant(
+        "a dead row's weight is the first", GENERIC, "t.weights + t.live_row *", "t.weights + 0 *"
+    ),
+    Mutant("an edge has no dead columns", GENERIC, "(whole > 0, 0)", "(false, 0)"),
+    Mutant("a multiplier's vectors share their inputs", INPUTS, "first += step;", ""),
+    Mutant("a multiplier that divides no vector", INPUTS, "++first;", ""),
     Mutant(
         "a row below the image counts",
         DEPTHWISE,
@@ -51,7 +58,7 @@ MUTANTS = [
         "ceil_div(x.height + 1 - first_row,",
     ),
     Mutant(
-        "a column of the image does not count", DWCONV, "column < t.width)", "column < t.width - 1)"
+        "a column of the image does not count", GENERIC, "column < width)", "column < width - 1)"
     ),
     Mutant(
         "one bias for all vectors of a panel",
@@ -78,8 +85,8 @@ MUTANTS = [
     Mutant(
         "the pads change places",
         DEPTHWISE,
-        "g.stride_w - g.pad_left + taps.column * g.dilation_w;\n      const",
-        "g.stride_w - g.pad_top + taps.column * g.dilation_w;\n      const",
+        "(window.column + j) * g.stride_w - g.pad_left",
+        "(window.column + j) * g.stride_w - g.pad_top",
     ),
     Mutant(
         "a part of the kernel forgets its dilation",
@@ -108,8 +115,8 @@ MUTANTS = [
     Mutant(
         "the interior reaches a column too far",
         DEPTHWISE,
-        "&& last_column >= 0;",
-        "&& last_column >= -1;",
+        "&& last_column >= 0)",
+        "&& last_column >= -1)",
     ),
     Mutant(
         "every panel adds the first one's residual",
@@ -195,7 +202,7 @@ MUTANTS = [
         "if (size < floats || !buffer)",
         "if (!buffer)",
     ),
-    Mutant("two callers share the pool's job", THREADS, "if (!caller) return false;", ""),
+    Mutant("a late worker takes a job that is over", THREADS, "open_ = 0;  // who", "// who"),
     Mutant(
         "a later group of images reads the first",
         CALL,
