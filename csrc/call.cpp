@@ -12,8 +12,10 @@ namespace {
 
 // Work under some 20 µs keeps the GIL: handing it over costs more.
 constexpr double kKeepGilMacs = 1e6;
-// Between groups of images of this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
+// Between parts of this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
 constexpr double kMacsBetweenSignals = 1e9;
+// A part of an image has at least as many rows, a multiple of every tile's.
+constexpr ptrdiff_t kLeastRows = 16;
 
 double macs_per_image(const Operator& op, const Output& out) {
   const double pixels = static_cast<double>(out.height) * static_cast<double>(out.width);
@@ -22,20 +24,37 @@ double macs_per_image(const Operator& op, const Output& out) {
   return pixels * static_cast<double>(op.pointwise->inputs) * (taps + static_cast<double>(out.channels));
 }
 
+// Some images, and of each some rows of the output.
+struct Part {
+  ptrdiff_t image, images, row, rows;
+};
+
 template <class T>
-View<T> images_of(View<T> v, ptrdiff_t first, ptrdiff_t count) {
-  if (v.data) v.data += first * v.image_stride;
-  v.images = count;
+View<T> images_of(View<T> v, const Part& part) {
+  if (v.data) v.data += part.image * v.image_stride;
+  v.images = part.images;
   return v;
 }
 
-void compute(const Operator& op, const Geometry& geometry, const Input& x, const Input& residual,
-             const Output& out, int threads) {
+template <class T>
+View<T> rows_of(View<T> v, const Part& part) {
+  if (v.data) v.data += part.row * v.row_stride;
+  v.height = part.rows;
+  return v;
+}
+
+void compute(const Operator& op, const Geometry& geometry, const Input& whole_x, const Input& whole_residual,
+             const Output& whole_out, int threads, const Part& part) {
+  const Input x = images_of(whole_x, part), residual = rows_of(images_of(whole_residual, part), part);
+  const Output out = rows_of(images_of(whole_out, part), part);
   if (!op.depthwise) {
-    pointwise({*op.pointwise, out, residual}, x, threads);
+    pointwise({*op.pointwise, out, residual}, rows_of(x, part), threads);
     return;
   }
-  const DepthwiseOp first(*op.depthwise, geometry, x, op.pre_activation);
+  // The rows above the first one are like a pad taken away.
+  Geometry moved = geometry;
+  moved.pad_top -= part.row * geometry.stride_h;
+  const DepthwiseOp first(*op.depthwise, moved, x, op.pre_activation);
   if (op.pointwise) {
     separable(first, {*op.pointwise, out, residual}, threads);
   } else {
@@ -75,29 +94,37 @@ void check(const Operator& op, const Input& x, const Input& residual, const Outp
 
 void call(const Operator& op, const Geometry& geometry, const Input& x, const Input& residual,
           const Output& out, int threads) {
-  const double macs = macs_per_image(op, out);
-  const ptrdiff_t group = std::max<ptrdiff_t>(
-      1, static_cast<ptrdiff_t>(std::min(kMacsBetweenSignals / macs, static_cast<double>(out.images))));
-  for (ptrdiff_t first = 0; first < out.images; first += group) {
-    const ptrdiff_t count = std::min(group, out.images - first);
-    bool out_of_memory = false;
-    const auto guarded = [&] {
-      try {
-        compute(op, geometry, images_of(x, first, count), images_of(residual, first, count),
-                images_of(out, first, count), threads);
-      } catch (const std::bad_alloc&) {
-        out_of_memory = true;
+  const double macs = macs_per_image(op, out), images_at_once = kMacsBetweenSignals / macs;
+  const auto share = [&](double wanted, ptrdiff_t of) {
+    return static_cast<ptrdiff_t>(std::max(1.0, std::min(wanted, static_cast<double>(of))));
+  };
+  const ptrdiff_t images = share(images_at_once, out.images);
+  const ptrdiff_t rows =
+      ceil_div(share(images_at_once * static_cast<double>(out.height), out.height), kLeastRows) * kLeastRows;
+  Part part{};
+  for (; part.image < out.images; part.image += part.images) {
+    part.images = std::min(images, out.images - part.image);
+    for (part.row = 0; part.row < out.height; part.row += part.rows) {
+      part.rows = std::min(rows, out.height - part.row);
+      const bool first = part.image == 0 && part.row == 0;
+      if (!first && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+      bool out_of_memory = false;
+      const auto guarded = [&] {
+        try {
+          compute(op, geometry, x, residual, out, threads, part);
+        } catch (const std::bad_alloc&) {
+          out_of_memory = true;
+        }
+      };
+      if (macs * static_cast<double>(part.images) < kKeepGilMacs) {
+        guarded();
+      } else {
+        PyThreadState* state = PyEval_SaveThread();
+        guarded();
+        PyEval_RestoreThread(state);
       }
-    };
-    if (macs * static_cast<double>(count) < kKeepGilMacs) {
-      guarded();
-    } else {
-      PyThreadState* state = PyEval_SaveThread();
-      guarded();
-      PyEval_RestoreThread(state);
+      if (out_of_memory) throw std::bad_alloc();
     }
-    if (out_of_memory) throw std::bad_alloc();
-    if (first + count < out.images && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
   }
 }
 

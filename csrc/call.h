@@ -25,7 +25,7 @@ Geometry checked_geometry(const std::array<ptrdiff_t, 6>& numbers);
 void check(const Operator& op, const Input& x, const Input& residual, const Output& out);
 
 // Computes checked views. Throws std::bad_alloc, before it writes, and pybind11::error_already_set at an
-// interrupt between images.
+// interrupt between parts of the work.
 void call(const Operator& op, const Geometry& geometry, const Input& x, const Input& residual,
           const Output& out, int threads);
 

@@ -1,11 +1,11 @@
-"""Batches of so much work that the core takes them in groups, to look for interrupts between."""
+"""So much work that the core takes it in parts, to look for interrupts between."""
 
 import fastdw
 import numpy as np
 import pytest
 from support import assert_same, rng, signed
 
-# The core's groups end after some 4e9 multiplications; this many images of 0.3e9 make two, unequal.
+# The core's parts end after some 1e9 multiplications; this many images of 0.3e9 make six, unequal.
 IMAGES = 17
 
 
@@ -33,6 +33,18 @@ def test_every_image_of_a_large_batch(name):
     batch = image * scales
     out = np.full(layer.output_shape(batch.shape), np.nan, np.float32)
     assert_same(layer(batch, out=out), layer(image) * scales)
+
+
+@pytest.mark.parametrize("name", layers())
+def test_every_row_of_a_large_image(name):
+    """The same images one below the other, with zeros between them like the padding of each."""
+    layer, size, channels = layers()[name]
+    image = signed(rng(2), (size, size, channels))
+    scales = np.ldexp(np.float32(1), np.arange(IMAGES)).reshape(-1, 1, 1, 1)
+    tall = np.zeros((IMAGES, size + 16, size, channels), np.float32)
+    tall[:, :size] = image * scales
+    got = layer(tall.reshape(1, -1, size, channels))
+    assert_same(got.reshape(*tall.shape[:-1], -1)[:, :size], layer(image) * scales)
 
 
 def test_every_residual_of_a_large_batch():

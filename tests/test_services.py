@@ -279,7 +279,7 @@ def test_daemon_threads_do_not_disturb_the_end(how):
         list(runs.map(end, [how] * 3, range(3)))
 
 
-# A batch whose every image is a group; the poller interrupts when the first is being filled.
+# A batch, or one tall image, of many parts; the poller interrupts when the first is being filled.
 INTERRUPT = """
 signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background begin without
 check()
@@ -291,11 +291,13 @@ image, call = {
     "separable": (signed(64, 64, 2048), lambda x, y: fastdw.separable_conv2d(
         x, taps, matrix, padding="same", out=y)),
 }[sys.argv[1]]
-batch = np.broadcast_to(image, (400, *image.shape))
-out, sent = np.zeros((400, 64, 64, 256), np.float32), []
+images = int(sys.argv[2])
+shape = (images, 400 * 64 // images, 64)
+batch = np.broadcast_to(image[0], (*shape, image.shape[-1]))
+out, sent = np.zeros((*shape, 256), np.float32), []
 
 def interrupt():
-    while not out[0].any():
+    while not out[0, 0].any():
         time.sleep(0.001)
     sent.append(time.monotonic())
     os.kill(os.getpid(), signal.SIGINT)
@@ -305,14 +307,15 @@ try:
     call(batch, out)
 except KeyboardInterrupt:
     print(time.monotonic() - sent[0])
-assert not out[-1].any()
+assert not out[-1, -1].any()
 check()
 """
 
 
 @pytest.mark.parametrize("operator", ["depthwise", "pointwise", "separable"])
-def test_an_interrupt_ends_a_long_batch(operator):
-    assert float(run(INTERRUPT, operator)) >= 0
+@pytest.mark.parametrize("images", [400, 1])
+def test_an_interrupt_ends_a_long_call(operator, images):
+    assert float(run(INTERRUPT, operator, str(images))) >= 0
 
 
 SIGNALS = """

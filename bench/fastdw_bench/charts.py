@@ -14,6 +14,7 @@ Scale = Callable[[float], float]
 # fastdw first, then one colour an engine: the palette of Okabe and Ito, which the colour-blind see.
 _OWN = "#0072b2"
 _COLOURS = {
+    "fastdw avx2": "#000000",  # where it runs beside AVX-512
     "litert": "#d55e00",
     "onnxruntime": "#009e73",
     "openvino": "#cc79a7",

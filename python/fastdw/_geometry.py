@@ -46,7 +46,7 @@ class _Axis(NamedTuple):
         if count < 1:
             self._refuse(size)
         if padded > _MAX_EXTENT:
-            msg = f"padded {self.name} must be at most {_MAX_EXTENT}, got {padded}"
+            msg = f"{self.name} of x with its padding must be at most {_MAX_EXTENT}, got {padded}"
             raise ValueError(msg)
         return count, (stride if count > 1 else 1), before
 

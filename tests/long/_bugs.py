@@ -206,8 +206,14 @@ MUTANTS = [
     Mutant(
         "a later group of images reads the first",
         CALL,
-        "v.data += first * v.image_stride;",
+        "v.data += part.image * v.image_stride;",
         "v.data += 0;",
+    ),
+    Mutant(
+        "later rows read the first ones",
+        CALL,
+        "moved.pad_top -= part.row *",
+        "moved.pad_top -= 0 *",
     ),
     Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
     Mutant(
