@@ -10,7 +10,7 @@
 namespace fastdw {
 
 struct Shape {
-  int rank = 0;
+  int rank = -1;  // no array's: before the first call none is like the last one
   std::array<ptrdiff_t, 4> sizes{};
 
   ptrdiff_t floats() const;

@@ -57,6 +57,16 @@ def test_the_second_call_needs_no_checks(kind, rank, data_format, no_checks):
         np.testing.assert_array_equal(out, y)
 
 
+@pytest.mark.parametrize("given", ["x", "x and out"])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (1, 1), (0, 0, 0)])
+@pytest.mark.parametrize("kind", ["depthwise", "pointwise", "separable"])
+def test_before_the_first_call_there_is_no_last_one(kind, shape, given):
+    layer = make(kind)
+    with pytest.raises(ValueError, match=r"^x"):
+        layer(np.zeros(shape, F32), out=None if given == "x" else np.zeros(shape, F32))
+    np.testing.assert_array_equal(layer(image()), make(kind)(image()))
+
+
 @pytest.mark.parametrize("kind", ["pointwise", "separable"])
 def test_with_and_without_a_residual(kind, no_checks):
     layer, x, residual = make(kind), image(), image(seed=5)

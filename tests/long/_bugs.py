@@ -223,6 +223,9 @@ MUTANTS = [
         "",
     ),
     Mutant(
+        "the first call may be like the last", "csrc/prepared.h", "int rank = -1;", "int rank = 0;"
+    ),
+    Mutant(
         "a call like the last one may overlap",
         PREPARED,
         "return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);",

@@ -414,6 +414,8 @@ def inner_arrays(value):
     if isinstance(value, (tuple, list)):
         return [part for part in value if isinstance(part, np.ndarray)]
     try:
-        return [np.asarray(memoryview(value))]
-    except TypeError:
+        return [
+            np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(memoryview(value))
+        ]
+    except (TypeError, BufferError):
         return []
