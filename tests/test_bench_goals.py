@@ -227,7 +227,7 @@ def test_probes_are_judged():
     assert found["5 gelu over relu, an element"] == ("0.700 ns", False)
     assert found["6 a call on 4×4×8 with out"] == ("1.500 µs", True)
     assert found["6 a call on 4×4×8 without out"] == ("3.500 µs", False)
-    assert found["6 packing by the functional form, over a copy of the weights"] == ("4.0", None)
+    assert found["6 packing by the functional form, over a copy of the weights"] == ("4.000", False)
     weights = found["7 a layer over its weights, padded to vectors"]
     assert weights == ("1.200 (over the bare weights at most 1.450, a)", False)
     assert found["7 Python memory of a call beyond its output"] == ("0.250 KiB", True)

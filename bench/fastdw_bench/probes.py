@@ -32,7 +32,8 @@ ACTIVATIONS = ("hard_swish", "swish", "sigmoid", "tanh", "gelu")
 
 _ACTIVATED = "32x32x64,k3"
 _SMALL = "4x4x8,k3,f8"
-_PACKED = "56x56x128,k3,f128"
+# Many weights and little else to do.
+_PACKED = "4x4x1024,k3,f1024"
 _FIRST = "112x112x64,k3,f64"
 
 Probes = dict[str, Any]
