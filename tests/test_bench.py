@@ -14,6 +14,7 @@ from fastdw_bench import (
     compare,
     document,
     machine,
+    measure,
     own,
     report,
     run,
@@ -366,3 +367,13 @@ def test_names_are_escaped(tmp_path):
     (tmp_path / "a.json").write_text(document.dumps(result))
     page, _ = report.write(tmp_path)
     assert "<b>" not in page.read_text()
+
+
+def test_no_batch_begins_while_another_engine_spins(monkeypatch):
+    spent, pauses = iter([0.0, 0.005, 0.005, 0.009, 0.01, 0.0101]), []
+    monkeypatch.setattr(measure.time, "process_time", lambda: next(spent))
+    monkeypatch.setattr(measure.time, "sleep", pauses.append)
+    calls = []
+    measure.interleaved({"a": lambda: calls.append(len(pauses))}, 1, 0, settle=True)
+    assert len(pauses) == 3
+    assert calls.count(3) >= 2  # one untimed

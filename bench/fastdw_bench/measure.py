@@ -18,9 +18,8 @@ import numpy as np
 Call = Callable[[], object]
 Samples = dict[str, list[float]]
 
-# Thread pools spin for a while after their work; the next engine should not share the cores.
-# OpenMP of some engines does so for 20 ms.
-_SETTLE = 0.025
+# Seconds to watch at a time, and at most in all.
+_WATCH, _PATIENCE = 0.005, 0.5
 
 
 class ColdCache:
@@ -56,6 +55,15 @@ def fastest(calls: Mapping[str, Call], min_time: float) -> str:
     return min(times, key=lambda name: statistics.median(times[name]))
 
 
+def _settle() -> None:
+    """Wait until no thread of this process spins, as those of some engines do for 20 ms."""
+    for _ in range(round(_PATIENCE / _WATCH)):
+        start = time.process_time()
+        time.sleep(_WATCH)
+        if time.process_time() - start < _WATCH / 10:
+            return
+
+
 def interleaved(
     calls: Mapping[str, Call],
     repetitions: int,
@@ -74,7 +82,8 @@ def interleaved(
     min_time : float
         Seconds that a batch takes at least.
     settle : bool, default False
-        Pause before each batch, for the threads of the engine before to fall asleep.
+        Before each batch wait for the threads of the engine before to fall asleep, then call for
+        a while untimed, so that those of this one are awake on cores of their own.
     before_call : callable, optional
         Runs before each call, outside the timed span; batches are then single calls.
 
@@ -93,11 +102,11 @@ def interleaved(
         order.shuffle(names)
         for name in names:
             if settle:
-                time.sleep(_SETTLE)
+                _settle()
             if before_call:
                 before_call()
             else:
-                calls[name]()
+                seconds_per_call(calls[name], 1 + counts[name] // 4 if settle else 1)
             samples[name].append(seconds_per_call(calls[name], counts[name]))
     return samples
 
