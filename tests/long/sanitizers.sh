@@ -34,10 +34,11 @@ case ${1:-} in
     cp -r "$root/python/fastdw" "$root/bench/fastdw_bench" "$site"
     cp "$work"/address/core/_core*.so "$site/fastdw"
     # The C++ library too, because the sanitizer looks for its functions at once. Machine code is judged as the
-    # release optimises it.
+    # release optimises it; and a child that is forked while another thread allocates hangs in the sanitizer's
+    # own malloc, of Clang 14 at least, before it comes to us.
     LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so) $(clang -print-file-name=libstdc++.so)" \
       PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider --ignore "$root/tests/test_machine_code.py" \
-      "$root/tests" "${@:2}"
+      --deselect tests/test_services.py::test_forks_under_load "$root/tests" "${@:2}"
     ;;
   fuzz)
     build address fuzz_core "${address//$'\n'/ }"
