@@ -82,8 +82,8 @@ def interleaved(
     min_time : float
         Seconds that a batch takes at least.
     settle : bool, default False
-        Before each batch wait for the threads of the engine before to fall asleep, then call for
-        a while untimed, so that those of this one are awake on cores of their own.
+        Before each batch wait for the threads of the engine before to fall asleep, then run a
+        batch untimed, in which those of this one wake up and find cores of their own.
     before_call : callable, optional
         Runs before each call, outside the timed span; batches are then single calls.
 
@@ -106,7 +106,7 @@ def interleaved(
             if before_call:
                 before_call()
             else:
-                seconds_per_call(calls[name], 1 + counts[name] // 4 if settle else 1)
+                seconds_per_call(calls[name], counts[name] if settle else 1)
             samples[name].append(seconds_per_call(calls[name], counts[name]))
     return samples
 
