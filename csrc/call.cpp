@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 namespace fastdw {
@@ -12,10 +13,10 @@ namespace {
 
 // Work under some 20 µs keeps the GIL: handing it over costs more.
 constexpr double kKeepGilMacs = 1e6;
-// Between parts of this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
+// Between parts of about this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
 constexpr double kMacsBetweenSignals = 1e9;
-// A part of an image has at least as many rows, a multiple of every tile's.
-constexpr ptrdiff_t kLeastRows = 16;
+// A part has whole multiples of these rows, as every tile has; those of a very wide image take longer.
+constexpr ptrdiff_t kPartRows = 16;
 
 double macs_per_image(const Operator& op, const Output& out) {
   const double pixels = static_cast<double>(out.height) * static_cast<double>(out.width);
@@ -71,7 +72,7 @@ void check_slopes(const Activation& f, ptrdiff_t channels) {
 void refuse(const char* what) { throw pybind11::value_error(what); }
 
 Geometry checked_geometry(const std::array<ptrdiff_t, 6>& g) {
-  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << (sizeof(ptrdiff_t) == 4 ? 30 : 32);
+  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << (sizeof(ptrdiff_t) == 4 ? 29 : 32);
   for (size_t i = 0; i < g.size(); ++i) {
     if (g[i] < (i < 4 ? 1 : 0) || g[i] > kLargest) refuse("geometry");
   }
@@ -94,13 +95,13 @@ void check(const Operator& op, const Input& x, const Input& residual, const Outp
 
 void call(const Operator& op, const Geometry& geometry, const Input& x, const Input& residual,
           const Output& out, int threads) {
+  // Below 1 where an image is too much for one part.
   const double macs = macs_per_image(op, out), images_at_once = kMacsBetweenSignals / macs;
-  const auto share = [&](double wanted, ptrdiff_t of) {
-    return static_cast<ptrdiff_t>(std::max(1.0, std::min(wanted, static_cast<double>(of))));
-  };
-  const ptrdiff_t images = share(images_at_once, out.images);
-  const ptrdiff_t rows =
-      ceil_div(share(images_at_once * static_cast<double>(out.height), out.height), kLeastRows) * kLeastRows;
+  const ptrdiff_t images = std::max<ptrdiff_t>(
+      1, static_cast<ptrdiff_t>(std::min(images_at_once, static_cast<double>(out.images))));
+  const ptrdiff_t parts =
+      static_cast<ptrdiff_t>(std::clamp(std::ceil(1 / images_at_once), 1.0, static_cast<double>(out.height)));
+  const ptrdiff_t rows = ceil_div(ceil_div(out.height, parts), kPartRows) * kPartRows;
   Part part{};
   for (; part.image < out.images; part.image += part.images) {
     part.images = std::min(images, out.images - part.image);

@@ -24,11 +24,11 @@ struct DwTile {
   float* y;
   ptrdiff_t y_row_stride, y_column_stride;
   ptrdiff_t channels;  // output channels
-  ptrdiff_t tiles;
+  ptrdiff_t tiles;     // of border tiles and bands: one
   float lo, hi;
   ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
-  // Border tiles, which come one at a time, and bands: bit i of a mask tells whether input row (column) i of
-  // the tile lies in the image.
+  // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:
+  // rows not for the generic band, columns for border tiles alone.
   int rows;  // live outputs, as `columns`
   ptrdiff_t columns;
   uint32_t live_input_rows, live_input_columns;
@@ -48,7 +48,7 @@ struct DwBodies {
   DwTileFn interior;  // every output live, every input in the image
   DwTileFn border;
   // Or, in place of these: 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, borders or not.
-  // Groups of pixels, if asked for, are filled column by column.
+  // A band of a shape of its own fills groups of pixels, if asked for, column by column.
   DwTileFn band;
   bool exist() const { return interior || band; }
 };
@@ -56,7 +56,7 @@ struct DwBodies {
 struct DwKernel {
   const char* name;
   int kernel, stride;  // 0, 0: any
-  int rows, columns;   // outputs of a tile
+  int rows, columns;   // outputs of a tile; columns 0: as many as there are
   DwBodies plain;
   DwBodies multiplied;  // with a channel multiplier above 1
   ptrdiff_t band_rows(ptrdiff_t left) const {

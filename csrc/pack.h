@@ -26,7 +26,7 @@ FloatBuffer allocate_floats(ptrdiff_t count);
 // a·b, or std::bad_alloc where the product could be no size of an array.
 ptrdiff_t checked_product(ptrdiff_t a, ptrdiff_t b);
 
-inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return a / b + (a % b > 0); }
 
 class DepthwiseWeights {
  public:

@@ -199,6 +199,7 @@ Pool* get_pool() {
 float* thread_scratch(std::ptrdiff_t floats) noexcept {
   thread_local FloatBuffer buffer;
   thread_local std::ptrdiff_t size = 0;
+  floats = std::max(floats, kScratchFloats);
   if (size < floats || !buffer) {
     buffer.reset();
     size = 0;

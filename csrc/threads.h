@@ -8,6 +8,10 @@
 
 namespace fastdw {
 
+// What most tasks do with: 256 KB. Who wants less is given as much, so that the parts of one call, which may
+// differ in their wants, find it there; pages that nobody touches cost nothing.
+constexpr std::ptrdiff_t kScratchFloats = 64 * 1024;
+
 // A buffer of at least `floats` on a 64-byte border that the calling thread keeps; null where memory is
 // short.
 float* thread_scratch(std::ptrdiff_t floats) noexcept;

@@ -169,6 +169,9 @@ def calls():
     first = fastdw.SeparableConv2D(taps, mixer, data_format="NCHW")
     shared = fastdw.SeparableConv2D(signed(g, (3, 3, 256)), signed(g, (256, 96)), padding="same")
     pointwise = fastdw.PointwiseConv2D(mixer, data_format="NCHW")
+    # Two parts, of 16 rows and of 3, whose blocks are larger.
+    tall = signed(g, (19, 110, 64))
+    parted = fastdw.SeparableConv2D(signed(g, (3, 3, 64)), signed(g, (64, 7600)), padding="same")
     stored = pickle.dumps(first)
 
     def build(out, n):
@@ -183,6 +186,7 @@ def calls():
         "activated": (1, lambda out, n: activated(x, out=out, num_threads=n)),
         "channels first": (1, lambda out, n: first(rows, out=out, num_threads=n)),
         "pointwise": (1, lambda out, n: pointwise(rows, out=out, num_threads=n)),
+        "in parts": (1, lambda out, n: parted(tall, out=out, num_threads=n)),
         "threads": (5, lambda out, n: activated(batch, out=out, num_threads=n)),
         "shared buffer": (3, lambda out, n: shared(late, out=out, num_threads=n)),
     }

@@ -22,29 +22,22 @@ struct Name {
   }
 };
 
-constexpr Name tile_name(const char* stem, int rows, int columns) {
-  Name name;
-  name.append(stem);
-  name.append(rows);
-  name.append("x");
-  if (columns >= 10) name.append(columns / 10);
-  name.append(columns % 10);
-  return name;
-}
-
 template <int K, int S>
 struct Depthwise {
   static constexpr TileSize size = Tuning::template depthwise<K, S>();
   static constexpr Name name = [] {
-    Name stem;
-    stem.append("dwconv_");
-    stem.append(K);
-    stem.append("x");
-    stem.append(K);
-    stem.append("_s");
-    stem.append(S);
-    stem.append("_");
-    return tile_name(stem.text, size.rows, size.columns);
+    Name made;
+    made.append("dwconv_");
+    made.append(K);
+    made.append("x");
+    made.append(K);
+    made.append("_s");
+    made.append(S);
+    made.append("_");
+    made.append(size.rows);
+    made.append("x");
+    made.append(size.columns);
+    return made;
   }();
   static constexpr DwKernel kernel = {name.text,
                                       K,

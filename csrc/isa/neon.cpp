@@ -24,6 +24,7 @@ struct Tuning : Bodies<Vec> {
       return Bodies<Vec>::depthwise_bodies<K, S, TH, TW>();
     }
   }
+  // Its 3×3 are bands, which read channel for channel.
   template <int K, int S, int TH, int TW>
   static constexpr DwBodies multiplied_bodies() {
     return {};

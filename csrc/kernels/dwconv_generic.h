@@ -15,16 +15,16 @@ namespace {
 // Distances between pixels, in bytes. x86 adds two, four or eight times a register to an address for free, so
 // that four do for eight pixels; the compiler would rather have all seven ready, most of them in memory.
 struct PixelDistance {
-  ptrdiff_t one, three, five, seven;
-  explicit PixelDistance(ptrdiff_t floats)
-      : one(floats * ptrdiff_t{sizeof(float)}), three(3 * one), five(5 * one), seven(7 * one) {}
+  size_t one, three, five, seven;
+  explicit PixelDistance(size_t bytes) : one(bytes), three(3 * one), five(5 * one), seven(7 * one) {}
   template <int J>
-  FASTDW_INLINE ptrdiff_t to() const {
+  FASTDW_INLINE size_t to() const {
     if constexpr (J == 3 || J == 6) return three * (J / 3);
     if constexpr (J == 5) return five;
     if constexpr (J == 7) return seven;
     return one * J;
   }
+  // From here on the compiler knows nothing of them, and cannot derive the others ahead.
   FASTDW_INLINE void hide() {
 #if defined(__x86_64__)
     __asm__("" : "+r"(one), "+r"(three), "+r"(five), "+r"(seven));
@@ -35,25 +35,28 @@ struct PixelDistance {
 // `first_column` of the image lies under the first tap of the first output.
 template <class V, int TW, bool kMultiplied>
 void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, ptrdiff_t first_column) {
-  constexpr ptrdiff_t kFloat = sizeof(float);
+  // Unsigned, since the way to a pixel or a tap that is not there may overflow.
+  const auto bytes = [](ptrdiff_t steps, ptrdiff_t step_floats) {
+    return static_cast<size_t>(steps) * static_cast<size_t>(step_floats) * sizeof(float);
+  };
   const ptrdiff_t rows = t.live_end - t.live_row;
-  const ptrdiff_t tap_below = t.dilation_h * t.row_stride * kFloat;
-  const ptrdiff_t tap_beside = t.dilation_w * t.column_stride * kFloat;
+  const size_t tap_below = bytes(t.dilation_h, t.row_stride),
+               tap_beside = bytes(t.dilation_w, t.column_stride);
   const ptrdiff_t w_beside = t.kernel_h * V::lanes;
-  const char* const x = reinterpret_cast<const char*>(first_x) + t.live_row * tap_below;
+  const char* const x = reinterpret_cast<const char*>(first_x) + static_cast<size_t>(t.live_row) * tap_below;
   const float* first_w = t.weights + t.live_row * V::lanes;
   const ptrdiff_t bias_offset = t.bias_offset - t.live_row * V::lanes, block_stride = t.block_stride;
   const bool accumulate = t.accumulate;
   const V lo = V::set1(t.lo), hi = V::set1(t.hi);
-  PixelDistance x_pixel(t.stride * t.column_stride), y_pixel(t.y_column_stride);
+  PixelDistance x_pixel(bytes(t.stride, t.column_stride)), y_pixel(bytes(1, t.y_column_stride));
 
-  // Of the kernel's columns those from `whole` to `part` meet the image for every output.
+  // Of the kernel's columns those from `whole` to `whole_end` meet the image for every output.
   const ptrdiff_t dilation = t.dilation_w, stride = t.stride, width = t.width;
-  ptrdiff_t whole = 0, part = t.kernel_w;
+  ptrdiff_t whole = 0, whole_end = t.kernel_w;
   if (const ptrdiff_t last = first_column + (TW - 1) * stride;
       first_column < 0 || last + (t.kernel_w - 1) * dilation >= width) {
-    while (whole < part && first_column + whole * dilation < 0) ++whole;
-    while (part > whole && last + (part - 1) * dilation >= width) --part;
+    while (whole < whole_end && first_column + whole * dilation < 0) ++whole;
+    while (whole_end > whole && last + (whole_end - 1) * dilation >= width) --whole_end;
   }
 
   InputChannels<V, kMultiplied> inputs(t);
@@ -69,7 +72,7 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
       const V bias = V::load(first_w + bias_offset, All{});
       unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { acc[j] = bias; });
     }
-    const char* beside = x + inputs.first * kFloat;
+    const char* beside = x + bytes(1, inputs.first);
     const float* w_column = first_w;
     const auto taps = [&](const auto& live) FASTDW_INLINE_LAMBDA {
       const char* tap = beside;
@@ -99,8 +102,8 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
       }
     };
     if (__builtin_expect(whole > 0, 0)) edge(0, whole);
-    for (ptrdiff_t dj = part - whole; dj > 0; --dj) taps([](auto) FASTDW_INLINE_LAMBDA { return true; });
-    if (__builtin_expect(part < t.kernel_w, 0)) edge(part, t.kernel_w);
+    for (ptrdiff_t dj = whole_end - whole; dj > 0; --dj) taps([](auto) FASTDW_INLINE_LAMBDA { return true; });
+    if (__builtin_expect(whole_end < t.kernel_w, 0)) edge(whole_end, t.kernel_w);
     y_pixel.hide();
     unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { min(hi, max(lo, acc[j])).store(y(j), n); });
     first_w += block_stride;
@@ -111,16 +114,17 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
 template <class V, bool kMultiplied>
 void dwconv_generic(const DwTile& t) {
   ptrdiff_t j = 0;
-  const auto tiles = [&](auto width) {
-    for (; t.columns - j >= width; j += width) {
-      dwconv_generic_tile<V, width, kMultiplied>(t, t.x + j * t.stride * t.column_stride,
-                                                 t.y + j * t.y_column_stride, t.first_column + j * t.stride);
+  const auto cut_into = [&](auto columns) {
+    for (; t.columns - j >= columns; j += columns) {
+      dwconv_generic_tile<V, columns, kMultiplied>(t, t.x + j * t.stride * t.column_stride,
+                                                   t.y + j * t.y_column_stride,
+                                                   t.first_column + j * t.stride);
     }
   };
-  tiles(std::integral_constant<int, 8>{});
-  tiles(std::integral_constant<int, 4>{});
-  tiles(std::integral_constant<int, 2>{});
-  tiles(std::integral_constant<int, 1>{});
+  cut_into(std::integral_constant<int, 8>{});
+  cut_into(std::integral_constant<int, 4>{});
+  cut_into(std::integral_constant<int, 2>{});
+  cut_into(std::integral_constant<int, 1>{});
 }
 
 }  // namespace

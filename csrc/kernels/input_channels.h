@@ -19,8 +19,10 @@ struct InputChannels {
   // For n outputs, whose block of weights has its bias at `bias`.
   template <class N>
   FASTDW_INLINE void begin(const float* bias, N n) {
-    index = bias - V::lanes;
-    if constexpr (kMultiplied) count = V::last_index(index, n) + 1;
+    if constexpr (kMultiplied) {
+      index = bias - V::lanes;
+      count = V::last_index(index, n) + 1;
+    }
   }
   // `p` points at channel `first`.
   template <class N>

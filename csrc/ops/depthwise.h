@@ -5,6 +5,7 @@
 
 namespace fastdw {
 
+// pad_top is negative where the rows above belong to another part of the call.
 struct Geometry {
   ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
 };
@@ -25,8 +26,8 @@ struct DepthwiseOp {
 
   // Computes a window of 1, 2 or 4 rows into groups of pixels (KernelSet::group_pixels), column by column.
   bool writes_groups() const {
-    return kernel.plain.band && kernel.kernel != 0 && weights.set.pack && in_place() &&
-           weights.activation.curve == Curve::kClamp;
+    return kernel.plain.band && kernel.kernel != 0 && weights.multiplier == 1 && weights.set.pack &&
+           in_place() && weights.activation.curve == Curve::kClamp;
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
 

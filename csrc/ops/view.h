@@ -35,8 +35,8 @@ Layout layout_of(const View<T>& view) {
   return {view.row_stride, view.column_stride, view.channel_stride};
 }
 
-// Scratch of a task, in floats: 256 KB in all. The separable operator's depthwise half takes half of it.
-constexpr ptrdiff_t kScratchFloats = 64 * 1024;
+// Shares of a task's scratch, kScratchFloats in all. The separable operator's depthwise half takes half of
+// it.
 constexpr ptrdiff_t kDepthwiseFloats = 32 * 1024;
 constexpr ptrdiff_t kPatchFloats = 16 * 1024;    // input of a block, where it cannot be read in place
 constexpr ptrdiff_t kStagingFloats = 16 * 1024;  // output of a block, where it cannot be written in place

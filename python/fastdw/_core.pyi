@@ -104,7 +104,7 @@ def empty(shape: tuple[int, ...]) -> _F32:
 def kernels(isa: str) -> list[str]:
     """Every entry of the instruction set's table.
 
-    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_generic_1x8",
+    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_generic",
     "pwconv_6x2" (pixels × vectors of a tile), "pwconv_16x1.5".
     """
 
