@@ -197,6 +197,9 @@ MUTANTS = [
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
+        "a later part may lack scratch", THREADS, "floats = std::max(floats, kScratchFloats);", ""
+    ),
+    Mutant(
         "scratch does not grow",
         THREADS,
         "if (size < floats || !buffer)",
