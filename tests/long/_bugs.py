@@ -197,6 +197,12 @@ MUTANTS = [
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
+        "a row's offset has 32 bits",
+        "csrc/ops/view.h",
+        " row * row_stride +",
+        " static_cast<int>(row * row_stride) +",
+    ),
+    Mutant(
         "a later part may lack scratch", THREADS, "floats = std::max(floats, kScratchFloats);", ""
     ),
     Mutant(
