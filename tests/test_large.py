@@ -49,7 +49,12 @@ def test_windows_larger_than_a_buffer(
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
 @pytest.mark.parametrize(
     ("size", "channels", "multiplier", "filters"),
-    [((3, 4), 20_000, 2, 3), ((2, 2), 7, 1, 20_000), ((3, 3), 33, 1000, 5)],
+    [
+        ((3, 4), 20_000, 2, 3),
+        ((2, 3), 70_000, 1, 3),  # one pixel is more than the scratch that is always there
+        ((2, 2), 7, 1, 20_000),
+        ((3, 3), 33, 1000, 5),
+    ],
     ids=str,
 )
 def test_more_channels_than_a_buffer_holds(
