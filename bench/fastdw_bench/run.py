@@ -185,7 +185,7 @@ def _samples(
         {name: session.run for name, session in sessions.items()},
         settings.repetitions,
         settings.min_time,
-        settle=threads > 1 and len(sessions) > 1,
+        settle=threads > 1,
         before_call=cold,
     )
 
