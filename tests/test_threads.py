@@ -39,6 +39,18 @@ def test_same_bits_for_every_number_of_threads(forced_isa):
         assert len(set(results)) == 1
 
 
+@pytest.mark.emulated
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (5, 9), (2, 30), (16, 4)])
+def test_same_bits_where_threads_share_a_small_plane(forced_isa, size):
+    g = rng(2)
+    layer = fastdw.SeparableConv2D(
+        signed(g, (3, 3, 200)), signed(g, (200, 200)), padding="same", activation="hard_swish"
+    )
+    x, residual = signed(g, (2, 1, *size, 200))
+    results = [layer(x, residual=residual, num_threads=n).tobytes() for n in range(1, 9)]
+    assert len(set(results)) == 1
+
+
 def test_concurrent_callers():
     work = [(layer, x, layer(x, num_threads=1)) for layer, x in layers()]
 

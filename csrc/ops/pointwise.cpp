@@ -82,18 +82,19 @@ bool in_line(ptrdiff_t rows, ptrdiff_t columns, const Layout& l) {
 
 }  // namespace
 
-ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns) const {
+ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns, bool gathered) const {
   const KernelSet& set = weights.set;
   const ptrdiff_t packed =
       set.pack ? rows * ceil_div(columns, set.group_pixels) * set.group_floats(weights.inputs) : 0;
-  return packed + (staged() ? kStagingFloats : 0);
+  return packed + (staged() || gathered ? kStagingFloats : 0);
 }
 
 void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch) const {
   const KernelSet& set = weights.set;
   const bool together = in_line(b.rows, b.columns, a_layout) &&
-                        (staged() || (in_line(b.rows, b.columns, layout_of(out)) &&
-                                      (!residual.data || in_line(b.rows, b.columns, layout_of(residual)))));
+                        (staged() || b.gathered ||
+                         (in_line(b.rows, b.columns, layout_of(out)) &&
+                          (!residual.data || in_line(b.rows, b.columns, layout_of(residual)))));
   Spans s{together ? 1 : b.rows, 1, b.columns * (together ? b.rows : 1), a, a_layout.row_stride,
           a_layout.column_stride};
   if (set.pack) {
@@ -123,7 +124,7 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
   const auto residual_at = [&](ptrdiff_t channel) {
     return residual.data ? residual.at(b.image, b.row, b.column, channel) : nullptr;
   };
-  if (!staged()) {
+  if (!staged() && !b.gathered) {
     const ptrdiff_t channel = weights.panel(b.first_panel).first;
     multiply_panels(b.first_panel, b.last_panel, out.at(b.image, b.row, b.column, channel), layout_of(out),
                     residual_at(channel), layout_of(residual));
@@ -176,10 +177,10 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
       threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
 
   const ptrdiff_t a_floats = copied ? pixels * w.inputs : 0;
-  parallel_for(threads, blocks * groups, a_floats + op.scratch_floats(1, pixels),
+  parallel_for(threads, blocks * groups, a_floats + op.scratch_floats(1, pixels, false),
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, column = task / groups % columns * pixels;
-                 PixelBlock b;
+                 PixelBlock b{};
                  b.column = column;
                  b.columns = std::min(pixels, width - column);
                  b.row = task / groups / columns % height;

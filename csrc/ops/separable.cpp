@@ -1,6 +1,7 @@
 #include "separable.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "../threads.h"
 
@@ -9,9 +10,8 @@ namespace {
 
 // Weights that every thread may read block after block, from its own L2.
 constexpr ptrdiff_t kLightBytes = 1024 * 1024;
-// Tasks a thread, for even shares; below so many pixels a block's tiles are no longer full.
+// Tasks a thread, at most, for even shares.
 constexpr ptrdiff_t kTasksPerThread = 4;
-constexpr ptrdiff_t kLeastPixels = 12;
 
 // Pixels whose depthwise results lie a power of two apart share few cache sets: a line more avoids that.
 ptrdiff_t pixel_stride(ptrdiff_t channels) { return ceil_div(channels, 16) * 16 + 16; }
@@ -26,6 +26,42 @@ ptrdiff_t panel_groups(const DepthwiseWeights& dw, const PointwiseWeights& pw, i
   if (pw.nbytes() <= kLightBytes) return 1;
   const ptrdiff_t tenth = (dw.taps() + pw.outputs) / (10 * dw.taps());
   return std::min<ptrdiff_t>({pw.panels, threads, 1 + tenth});
+}
+
+// An axis cut into parts of whole units: sizes differ by one unit at most, the larger parts come first.
+struct Cut {
+  ptrdiff_t size, unit, parts;
+  ptrdiff_t units() const { return ceil_div(size, unit); }
+  ptrdiff_t begin(ptrdiff_t part) const {
+    return std::min(size, (units() / parts * part + std::min(part, units() % parts)) * unit);
+  }
+  ptrdiff_t largest() const { return begin(1); }
+  // The sum of all parts, each rounded up to whole tiles.
+  ptrdiff_t padded(ptrdiff_t tile) const {
+    const ptrdiff_t small = units() / parts * unit, larger = units() % parts;
+    return (larger * ceil_div(small + unit, tile) + (parts - larger) * ceil_div(small, tile)) * tile;
+  }
+};
+
+// How long `threads` take to do all blocks, in multiply-adds of an input channel. A depthwise tile takes as
+// long as a whole one, a pointwise tile one pixel longer than it has.
+double duration(const DepthwiseOp& dw, const PointwiseOp& pw, const Cut& down, const Cut& across,
+                int threads) {
+  const ptrdiff_t tile_pixels = pw.weights.panel(0).kernels.pixels;
+  const ptrdiff_t tiles = across.parts == 1
+                              ? down.parts * ceil_div(down.largest() * across.size, tile_pixels)
+                              : down.size * across.parts * ceil_div(across.largest(), tile_pixels);
+  const ptrdiff_t tile_columns = std::max(1, dw.kernel.columns);
+  const double image =
+      static_cast<double>(dw.weights.taps() * down.padded(dw.kernel.rows) * across.padded(tile_columns) +
+                          pw.weights.outputs * (down.size * across.size + tiles));
+  const double largest = image * static_cast<double>(down.largest() * across.largest()) /
+                         static_cast<double>(down.size * across.size);
+  const ptrdiff_t per_image = down.parts * across.parts, blocks = pw.out.images * per_image;
+  const double share =
+      image / static_cast<double>(per_image) * static_cast<double>(ceil_div(blocks, threads));
+  // Small blocks even out what else keeps a thread.
+  return std::max(largest, share) + largest / 64;
 }
 
 }  // namespace
@@ -43,8 +79,8 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   threads = useful_threads(threads, macs);
 
   // A block: whole rows of depthwise tiles, as many as the buffer holds; where one is too wide, a part of it.
-  const ptrdiff_t room =
-      depthwise_op.patch_floats() == 0 && !pointwise_op.staged() ? kScratchFloats : kDepthwiseFloats;
+  const bool bare = depthwise_op.patch_floats() == 0 && !pointwise_op.staged();
+  const ptrdiff_t room = !bare ? kDepthwiseFloats : kScratchFloats - (threads == 1 ? 0 : kStagingFloats);
   ptrdiff_t most = std::max({ptrdiff_t{1}, kDepthwiseFloats / stride, std::min(kFewPixels, room / stride)});
   if (pointwise_op.staged()) most = std::min(most, kStagingFloats / pointwise_op.largest_panel());
   const ptrdiff_t tile_rows = std::min<ptrdiff_t>(depthwise_op.kernel.rows, out.height);
@@ -56,31 +92,51 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   // Groups of pixels pass one band of rows at a time.
   rows = std::min(grouped ? tile_rows : rows, out.height);
 
-  // Smaller ones where there are too few for the threads.
+  const ptrdiff_t unit = std::min(rows, tile_rows);
+  Cut down{out.height, unit, 1}, across{out.width, 1, ceil_div(out.width, columns)};
+  down.parts = ceil_div(down.units(), rows / unit);
+
+  // More and smaller ones where there are too few for the threads.
   const ptrdiff_t groups = panel_groups(depthwise_op.weights, pw, threads);
-  const ptrdiff_t wanted =
-      threads == 1 ? 1 : ceil_div(groups == 1 ? kTasksPerThread * threads : threads, groups);
-  if (out.images * ceil_div(out.height, rows) * ceil_div(out.width, columns) < wanted) {
-    const ptrdiff_t pixels = out.images * out.height * out.width / wanted;
-    rows = std::clamp(pixels / columns / tile_rows * tile_rows, tile_rows, rows);
-    const ptrdiff_t across = ceil_div(wanted, out.images * ceil_div(out.height, rows));
-    const ptrdiff_t most_across = std::max<ptrdiff_t>(1, rows * out.width / kLeastPixels);
-    columns = std::min(columns, ceil_div(out.width, std::min(across, most_across)));
+  const int sharing = static_cast<int>(ceil_div(threads, groups));
+  const ptrdiff_t most_tasks = sharing == 1 ? 1 : groups == 1 ? kTasksPerThread * threads : sharing;
+  if (out.images * down.parts * across.parts < most_tasks) {
+    // Rows may be cut anywhere, as long as more than half a depthwise tile is left.
+    if (!grouped) down.unit = 1;
+    const ptrdiff_t most_down = std::min(down.units(), out.height / (tile_rows / 2 + 1));
+    const Cut least_down = down, least_across = across;
+    double shortest = std::numeric_limits<double>::infinity();
+    for (ptrdiff_t tasks = sharing; tasks <= most_tasks; tasks *= 2) {
+      const ptrdiff_t parts = ceil_div(tasks, out.images);
+      Cut d = least_down, a = least_across;
+      d.parts = std::max(d.parts, std::min(parts, most_down));
+      a.parts = std::max(a.parts, std::min(ceil_div(parts, d.parts), a.size));
+      const double time = duration(depthwise_op, pointwise_op, d, a, sharing);
+      if (time >= shortest) continue;
+      shortest = time;
+      down = d;
+      across = a;
+    }
   }
 
-  const ptrdiff_t blocks_down = ceil_div(out.height, rows), blocks_across = ceil_div(out.width, columns);
-  const ptrdiff_t buffer = rows * ceil_div(columns, pw.set.group_pixels) * pw.set.group_pixels * stride;
+  const bool gathered = threads > 1 && !grouped && down.largest() > 1 && across.parts > 1 &&
+                        across.largest() < kMaxTilePixels &&
+                        down.largest() * across.largest() <= kStagingFloats / pointwise_op.largest_panel();
+  const ptrdiff_t pixels = ceil_div(across.largest(), pw.set.group_pixels) * pw.set.group_pixels;
+  const ptrdiff_t buffer = down.largest() * pixels * stride;
   const ptrdiff_t patch = depthwise_op.patch_floats();
-  parallel_for(threads, out.images * blocks_down * blocks_across * groups,
-               buffer + patch + pointwise_op.scratch_floats(rows, columns),
+  parallel_for(threads, out.images * down.parts * across.parts * groups,
+               buffer + patch + pointwise_op.scratch_floats(down.largest(), across.largest(), gathered),
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, block = task / groups;
-                 PixelBlock b;
-                 b.column = block % blocks_across * columns;
-                 b.columns = std::min(columns, out.width - b.column);
-                 b.row = block / blocks_across % blocks_down * rows;
-                 b.rows = std::min(rows, out.height - b.row);
-                 b.image = block / blocks_across / blocks_down;
+                 PixelBlock b{};
+                 b.gathered = gathered;
+                 const ptrdiff_t i = block / across.parts % down.parts, j = block % across.parts;
+                 b.column = across.begin(j);
+                 b.columns = across.begin(j + 1) - b.column;
+                 b.row = down.begin(i);
+                 b.rows = down.begin(i + 1) - b.row;
+                 b.image = block / across.parts / down.parts;
                  b.first_panel = pw.panels * group / groups;
                  b.last_panel = pw.panels * (group + 1) / groups;
                  float* rest = scratch + buffer;
