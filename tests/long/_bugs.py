@@ -145,8 +145,14 @@ MUTANTS = [
     Mutant(
         "the last block is as wide as the others",
         SEPARABLE,
-        "std::min(columns, out.width - b.column)",
-        "columns",
+        "across.begin(j + 1) - b.column",
+        "across.largest()",
+    ),
+    Mutant(
+        "a narrow block is written as if its rows were in line",
+        "csrc/ops/pointwise.cpp",
+        "!staged() && !b.gathered",
+        "!staged()",
     ),
     Mutant(
         "a plane's last pixels are not turned over",
