@@ -86,6 +86,9 @@ struct PwTile {
   float* y;
   PixelStrides y_stride;
   ptrdiff_t tiles;
+  // Input of the next block, of which a tile may ask the caches for `ahead_lines` with each input channel.
+  const char* ahead;
+  ptrdiff_t ahead_lines;
   ptrdiff_t channels;     // live output channels of the panel
   const float* residual;  // or null
   PixelStrides residual_stride;
@@ -130,6 +133,7 @@ using CurveFn = void (*)(const CurveTile&);
 // `iterations` of one FMA on each of fma_chains vectors in y: the measured limit of the benchmark.
 using FmaLoopFn = void (*)(ptrdiff_t iterations, float* y);
 
+constexpr int kLine = 64;  // bytes of a cache line
 constexpr int kMaxPanelVectors = 4;
 constexpr int kMaxTilePixels = 16;
 

@@ -2,6 +2,7 @@
 // or a sixth of the lanes empty: 144 → 24 runs 1.27 times as fast so, 240 → 40 1.2 times.
 #pragma once
 #include "../kernels.h"
+#include "../kernels/pixels.h"
 #include "vec_avx512.h"
 
 namespace fastdw {
@@ -22,16 +23,15 @@ void pwconv_halved_tile(const PwTile& t) {
   });
   const Vec half_bias = Vec::load(w + kWhole * Vec::lanes, All{});
   unroll<kPairs>([&](auto p) FASTDW_INLINE_LAMBDA { pair[p] = half_bias; });
-  const float* const x = t.x;
-  const ptrdiff_t stride = t.x_stride;
-  for (ptrdiff_t k = 0; k < t.input_channels; ++k) {
+  PixelInputs<MR> x(t);
+  const auto step = [&](ptrdiff_t k) FASTDW_INLINE_LAMBDA {
     w += NV * Vec::lanes;
     Vec wv[NV];
     unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { wv[j] = Vec::load(w + j * Vec::lanes, All{}); });
     unroll<kPairs>([&](auto p) FASTDW_INLINE_LAMBDA {
       constexpr int even = 2 * decltype(p)::value;
       const auto input = [&](auto i) FASTDW_INLINE_LAMBDA {
-        const Vec xv = Vec::set1(x[i * stride + k]);
+        const Vec xv = Vec::set1(x.template at<decltype(i)::value>(k));
         unroll<kWhole>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = fma(xv, wv[j], acc[i][j]); });
         return xv;
       };
@@ -39,7 +39,9 @@ void pwconv_halved_tile(const PwTile& t) {
       if constexpr (even + 1 < MR) both = halves(both, input(std::integral_constant<int, even + 1>{}));
       pair[p] = fma(both, wv[kWhole], pair[p]);
     });
-  }
+    x.next();
+  };
+  multiply_and_fetch(t, step);
   float* const y = t.y;
   const float* const residual = t.residual;
   const ptrdiff_t y_stride = t.y_stride.one, residual_stride = t.residual_stride.one;

@@ -14,7 +14,6 @@ template <class V, int K, int S, int TH, int TW, bool kPrefetch, bool kMultiplie
 void dwconv_tile(const DwTile& t) {
   constexpr int kInputRows = (TH - 1) * S + K;
   constexpr int kInputColumns = (TW - 1) * S + K;
-  constexpr int kLine = 64 / sizeof(float);
   [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
   [[maybe_unused]] const int rows = t.rows;
   [[maybe_unused]] const ptrdiff_t columns = t.columns;
@@ -47,7 +46,7 @@ void dwconv_tile(const DwTile& t) {
           if (kBorder && __builtin_expect(!(live_rows >> row & 1), 0)) {
             x[row] = V::set1(0.0f);
           } else {
-            if constexpr (kPrefetch) __builtin_prefetch(input + kLine);
+            if constexpr (kPrefetch) __builtin_prefetch(input + kLine / sizeof(float));
             x[row] = inputs.load(input, n);
           }
         });

@@ -8,29 +8,10 @@
 // to 6 a column of taps. Tiles of 16 save 4 inside the image, and lose as much at its edges.
 #pragma once
 #include "input_channels.h"
+#include "pixels.h"
 
 namespace fastdw {
 namespace {
-
-// Distances between pixels, in bytes. x86 adds two, four or eight times a register to an address for free, so
-// that four do for eight pixels; the compiler would rather have all seven ready, most of them in memory.
-struct PixelDistance {
-  size_t one, three, five, seven;
-  explicit PixelDistance(size_t bytes) : one(bytes), three(3 * one), five(5 * one), seven(7 * one) {}
-  template <int J>
-  FASTDW_INLINE size_t to() const {
-    if constexpr (J == 3 || J == 6) return three * (J / 3);
-    if constexpr (J == 5) return five;
-    if constexpr (J == 7) return seven;
-    return one * J;
-  }
-  // From here on the compiler knows nothing of them, and cannot derive the others ahead.
-  FASTDW_INLINE void hide() {
-#if defined(__x86_64__)
-    __asm__("" : "+r"(one), "+r"(three), "+r"(five), "+r"(seven));
-#endif
-  }
-};
 
 // `first_column` of the image lies under the first tap of the first output.
 template <class V, int TW, bool kMultiplied>

@@ -3,6 +3,7 @@
 // Every output sums bias first, then its input channels in ascending order.
 #pragma once
 #include "../kernels.h"
+#include "pixels.h"
 #include "unroll.h"
 
 namespace fastdw {
@@ -17,17 +18,18 @@ void pwconv_tile(const PwTile& t) {
     const V bias = V::load(w + j * V::lanes, All{});
     unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][j] = bias; });
   });
-  const float* x = t.x;
-  const ptrdiff_t stride = t.x_stride;
-  for (ptrdiff_t k = 0; k < t.input_channels; ++k) {
+  PixelInputs<MR> x(t);
+  const auto step = [&](ptrdiff_t k) FASTDW_INLINE_LAMBDA {
     w += NV * V::lanes;
     V wv[NV];
     unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { wv[j] = V::load(w + j * V::lanes, All{}); });
     unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-      const V xv = V::set1(x[i * stride + k]);
+      const V xv = V::set1(x.template at<decltype(i)::value>(k));
       unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = fma(xv, wv[j], acc[i][j]); });
     });
-  }
+    x.next();
+  };
+  multiply_and_fetch(t, step);
   // Locals: after a store through a pointer the compiler would read the tile's fields anew.
   float* const y = t.y;
   const ptrdiff_t y_stride = t.y_stride.one, channels = t.channels;

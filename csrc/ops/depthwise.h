@@ -31,6 +31,9 @@ struct DepthwiseOp {
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
 
+  // Input that a window of these rows reads and the one above it does not, where asking ahead for it pays.
+  Ahead fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const;
+
   // What window() wants of scratch: none where x is read in place.
   ptrdiff_t patch_floats() const;
 

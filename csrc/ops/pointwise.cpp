@@ -30,7 +30,7 @@ struct Span {
 // A span against the panels: every panel's weights are read once while the pixels stay in cache.
 void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_panel, const Span& span,
               const float* a, ptrdiff_t a_stride, float* y, const Layout& y_layout, const float* residual,
-              const Layout& residual_layout) {
+              const Layout& residual_layout, const Ahead& ahead) {
   const Activation& f = w.activation;
   const bool clamp = f.curve == Curve::kClamp;
   const ptrdiff_t origin = w.panel(first_panel).first, pixels = span.rows * span.columns;
@@ -43,6 +43,8 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
   t.residual_stride = span.strides(residual_layout);
   t.lo = clamp ? f.a : -__builtin_inff();
   t.hi = clamp ? f.b : __builtin_inff();
+  t.ahead = ahead.begin;
+  const char* const ahead_end = ahead.begin + ahead.lines * kLine;
   for (ptrdiff_t p = first_panel; p < last_panel; ++p) {
     const PointwiseWeights::Panel panel = w.panel(p);
     t.panel = panel.weights;
@@ -52,6 +54,7 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
     // instructions.
     const ptrdiff_t tiles = ceil_div(groups, panel.kernels.pixels / group);
     const ptrdiff_t small = groups / tiles, large = groups % tiles;
+    const ptrdiff_t ahead_lines = ceil_div(ahead.lines, tiles * (last_panel - first_panel) * w.inputs);
     for (ptrdiff_t i = 0, first = 0; i < tiles; i += t.tiles) {
       const bool is_large = i < large;
       const ptrdiff_t size = small + is_large, left = pixels - first * group;
@@ -62,7 +65,9 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
       t.y = y + column * y_layout.column_stride + (panel.first - origin);
       t.residual =
           residual ? residual + column * residual_layout.column_stride + (panel.first - origin) : nullptr;
+      if (ahead_lines) t.ahead_lines = t.ahead < ahead_end ? ahead_lines : 0;
       panel.kernels.tiles[count - 1](t);
+      if (ahead_lines) t.ahead += t.ahead_lines * w.inputs * kLine;
       if (!clamp) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
         for (ptrdiff_t row = 0; row < span.rows; ++row) {
@@ -115,10 +120,11 @@ void PointwiseOp::grouped_block(const PixelBlock& b, const float* groups, float*
 
 void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* staging) const {
   const auto multiply_panels = [&](ptrdiff_t first, ptrdiff_t last, float* y, const Layout& y_layout,
-                                   const float* r, const Layout& r_layout) {
+                                   const float* r, const Layout& r_layout, const Ahead& ahead) {
     for (ptrdiff_t i = 0; i < s.count; ++i) {
       multiply(weights, first, last, {s.rows, s.columns}, s.a + i * s.a_span_stride, s.a_stride,
-               y + i * y_layout.row_stride, y_layout, r ? r + i * r_layout.row_stride : nullptr, r_layout);
+               y + i * y_layout.row_stride, y_layout, r ? r + i * r_layout.row_stride : nullptr, r_layout,
+               ahead);
     }
   };
   const auto residual_at = [&](ptrdiff_t channel) {
@@ -127,7 +133,7 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
   if (!staged() && !b.gathered) {
     const ptrdiff_t channel = weights.panel(b.first_panel).first;
     multiply_panels(b.first_panel, b.last_panel, out.at(b.image, b.row, b.column, channel), layout_of(out),
-                    residual_at(channel), layout_of(residual));
+                    residual_at(channel), layout_of(residual), s.count == 1 ? b.ahead : Ahead{});
     return;
   }
   const ptrdiff_t pixels = b.rows * b.columns;
@@ -142,7 +148,7 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
     // The residual is read where the result is written, element by element, just before it.
     const float* r = residual_at(channel);
     if (r) copy_block(weights.set, r, layout_of(residual), staging, layout, b.rows, b.columns, channels);
-    multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout);
+    multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout, {});
     copy_block(weights.set, staging, layout, out.at(b.image, b.row, b.column, channel), layout_of(out),
                b.rows, b.columns, channels);
     p = next;

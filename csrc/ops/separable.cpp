@@ -137,6 +137,13 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
                  b.row = down.begin(i);
                  b.rows = down.begin(i + 1) - b.row;
                  b.image = block / across.parts / down.parts;
+                 // Blocks are dealt out in order, so this thread's next one is about as many further on.
+                 if (const ptrdiff_t next = block + threads;
+                     across.parts == 1 && groups == 1 && next < out.images * down.parts) {
+                   const ptrdiff_t row = down.begin(next % down.parts);
+                   b.ahead = depthwise_op.fresh_input(next / down.parts, row,
+                                                      down.begin(next % down.parts + 1) - row);
+                 }
                  b.first_panel = pw.panels * group / groups;
                  b.last_panel = pw.panels * (group + 1) / groups;
                  float* rest = scratch + buffer;

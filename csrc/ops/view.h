@@ -23,6 +23,12 @@ struct View {
 using Input = View<const float>;
 using Output = View<float>;
 
+// Memory to be asked for before it is read.
+struct Ahead {
+  const char* begin;
+  ptrdiff_t lines;
+};
+
 // Copies rows × columns × channels between two layouts.
 struct Layout {
   ptrdiff_t row_stride, column_stride, channel_stride;
