@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -53,6 +54,7 @@ bool supports_avx512() {
 #elif defined(__aarch64__)
 
 bool supports_neon() { return has_neon(); }
+bool supports_neon_inorder() { return supports_neon(); }
 
 #endif
 
@@ -69,6 +71,23 @@ constexpr Isa kIsas[] = {
 #include "isas.inc"
 #undef FASTDW_ISA
 };
+
+// Best first on this machine.
+std::vector<Isa> best_first() {
+  std::vector<Isa> isas(std::begin(kIsas), std::end(kIsas));
+#if defined(__aarch64__)
+  if (in_order_cores()) {
+    const auto woven = [](const Isa& isa) { return isa.set == neon_inorder::kernel_set; };
+    std::stable_partition(isas.begin(), isas.end(), woven);
+  }
+#endif
+  return isas;
+}
+
+const std::vector<Isa>& isas() {
+  static const std::vector<Isa> isas = best_first();
+  return isas;
+}
 
 std::string join(const std::vector<std::string>& names) {
   std::string text;
@@ -93,13 +112,13 @@ const KernelSet& choose() {
 
 std::vector<std::string> built_isas() {
   std::vector<std::string> names;
-  for (const Isa& isa : kIsas) names.emplace_back(isa.name);
+  for (const Isa& isa : isas()) names.emplace_back(isa.name);
   return names;
 }
 
 std::vector<std::string> supported_isas() {
   std::vector<std::string> names;
-  for (const Isa& isa : kIsas) {
+  for (const Isa& isa : isas()) {
     if (isa.supported()) names.emplace_back(isa.name);
   }
   return names;

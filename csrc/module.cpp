@@ -196,5 +196,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
   m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));
   m.def("config", &config);
+  m.def("in_order_cores", &in_order_cores, py::arg("cpu_root") = "/sys/devices/system/cpu");
   m.def("available_cpus", &available_cpus, py::arg("cgroup_root") = "/sys/fs/cgroup");
 }

@@ -6,12 +6,21 @@
 #include <thread>
 
 #if defined(__linux__)
+#include <glob.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #endif
 
 namespace fastdw {
 namespace {
+
+// The in-order cores whose rules are published (bench/count_neon/in_order.py), by their MIDR_EL1: implementer
+// in bits 24 to 31, part in bits 4 to 15.
+bool is_in_order(uint64_t id) {
+  constexpr uint64_t kArm = 0x41, kCortexA53 = 0xd03, kCortexA55 = 0xd05;
+  const uint64_t implementer = id >> 24 & 0xff, part = id >> 4 & 0xfff;
+  return implementer == kArm && (part == kCortexA53 || part == kCortexA55);
+}
 
 int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
@@ -55,8 +64,34 @@ double cgroup_quota(const std::string& root) {
   return std::min(least, quota(std::ifstream(v1 + "quota_us"), std::ifstream(v1 + "period_us")));
 }
 
+// MIDR_EL1 of each core.
+std::vector<uint64_t> core_ids(const std::string& cpu_root) {
+  std::vector<uint64_t> ids;
+  glob_t found = {};
+  const std::string pattern = cpu_root + "/cpu[0-9]*/regs/identification/midr_el1";
+  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc; ++i) {
+      std::ifstream file(found.gl_pathv[i]);
+      uint64_t id = 0;
+      file >> std::hex >> id;
+      ids.push_back(id);
+    }
+  }
+  globfree(&found);
+#if defined(__aarch64__)
+  constexpr unsigned long kIdentification = 1 << 11;  // HWCAP_CPUID: the operating system lets it be read
+  if (ids.empty() && getauxval(AT_HWCAP) & kIdentification) {
+    uint64_t id;
+    __asm__("mrs %0, MIDR_EL1" : "=r"(id));
+    ids.push_back(id);
+  }
+#endif
+  return ids;
+}
+
 #else
 
+std::vector<uint64_t> core_ids(const std::string&) { return {}; }
 int affinity() { return cores(); }
 double cgroup_quota(const std::string&) { return INFINITY; }
 
@@ -71,6 +106,11 @@ bool has_neon() {
 #else
   return true;
 #endif
+}
+
+bool in_order_cores(const std::string& cpu_root) {
+  const std::vector<uint64_t> ids = core_ids(cpu_root);
+  return !ids.empty() && std::all_of(ids.begin(), ids.end(), is_in_order);
 }
 
 int available_cpus(const std::string& cgroup_root) {

@@ -2,12 +2,18 @@
 #pragma once
 #include <pthread.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace fastdw {
 
 // AArch64: Advanced SIMD, by HWCAP.
 bool has_neon();
+
+// Whether every core is a Cortex-A53 or A55, for which code can be ordered: of the cores online or, where
+// Linux does not show them, the current one.
+bool in_order_cores(const std::string& cpu_root = "/sys/devices/system/cpu");
 
 // min(affinity mask, cgroup CPU quota rounded up, cores), at least 1.
 int available_cpus(const std::string& cgroup_root = "/sys/fs/cgroup");

@@ -58,7 +58,7 @@ def test_the_best_isa_is_the_default():
         "avx2,scalar",
         *(
             pytest.param(name, marks=pytest.mark.emulated)
-            for name in ("avx512", "avx2", "neon")
+            for name in ("avx512", "avx2", "neon", "neon_inorder")
             if name not in ISAS["supported"]
         ),
     ],
@@ -189,3 +189,43 @@ def test_the_cgroup_quota_bounds_the_threads(tmp_path, files, cpus):
         path.write_text(text + "\n")
     most = len(os.sched_getaffinity(0))
     assert _core.available_cpus(str(tmp_path)) == (most if cpus is None else min(cpus, most))
+
+
+def show_cores(root, ids):
+    """Lay out the files in which Linux shows MIDR_EL1, one core each."""
+    for number, text in enumerate(ids):
+        folder = root / f"cpu{number}/regs/identification"
+        folder.mkdir(parents=True)
+        (folder / "midr_el1").write_text(text + "\n")
+
+
+A53, A55, A72, A76 = "410fd034", "411fd050", "410fd083", "414fd0b1"
+
+
+@pytest.mark.emulated
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.parametrize(
+    ("ids", "in_order"),
+    [
+        ([f"0x00000000{A53}"] * 4, True),
+        ([f"0x00000000{A55}"] * 12, True),
+        ([f"0x00000000{A53}", f"0x00000000{A55}"], True),
+        ([f"0x00000000{A53}"] * 4 + [f"0x00000000{A72}"] * 2, False),
+        ([f"0x00000000{A76}"] + [f"0x00000000{A55}"] * 3, False),
+        ([f"0x00000000{A72}"], False),
+        (["0x00000000510fd034"], False),  # the part number of another implementer
+        ([f"0x00000000{A53}", ""], False),
+        (["garbage"], False),
+    ],
+    ids=str,
+)
+def test_cores_in_order_by_their_identification(tmp_path, ids, in_order):
+    show_cores(tmp_path, ids)
+    assert _core.in_order_cores(str(tmp_path)) is in_order
+
+
+@pytest.mark.emulated
+@pytest.mark.skipif("neon" not in ISAS["supported"], reason="needs NEON")
+def test_in_order_cores_get_their_kernels():
+    first, second = ("neon_inorder", "neon") if _core.in_order_cores() else ("neon", "neon_inorder")
+    assert ISAS["supported"] == [first, second, "scalar"]

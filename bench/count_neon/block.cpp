@@ -1,7 +1,7 @@
 // For count.py: runs one separable block again and again, or checks blocks of many shapes.
 //
-//     block run HEIGHT WIDTH CHANNELS KERNEL STRIDE FILTERS DEPTHWISE_HIGH HIGH TIMES
-//     block check
+//     block ISA run HEIGHT WIDTH CHANNELS KERNEL STRIDE FILTERS DEPTHWISE_HIGH HIGH TIMES
+//     block ISA check
 //
 // Padding is SAME; the activations clamp to [0, high], or are linear where high is "inf".
 #include <cmath>
@@ -49,7 +49,7 @@ Axis same(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride) {
 
 class Runner {
  public:
-  explicit Runner(const Block& block)
+  Runner(const KernelSet& set, const Block& block)
       : b(block),
         rows(same(b.height, b.kernel, b.stride)),
         columns(same(b.width, b.kernel, b.stride)),
@@ -60,9 +60,9 @@ class Runner {
         bias(numbers(b.filters, 1.0f)),
         residual(numbers(rows.outputs * columns.outputs * b.filters, 1.0f)),
         y(residual.size() + 1, kCanary),
-        depthwise_weights(kernel_set("neon"), taps.data(), depthwise_bias.data(), b.kernel, b.kernel,
+        depthwise_weights(set, taps.data(), depthwise_bias.data(), b.kernel, b.kernel,
                           b.channels, 1, clamp(b.depthwise_high), nullptr),
-        pointwise_weights(kernel_set("neon"), matrix.data(), bias.data(), b.channels, b.filters,
+        pointwise_weights(set, matrix.data(), bias.data(), b.channels, b.filters,
                           clamp(b.high)) {}
 
   void run(bool with_residual) {
@@ -126,7 +126,7 @@ class Runner {
   const PointwiseWeights pointwise_weights;
 };
 
-int check() {
+int check(const KernelSet& set) {
   constexpr float kLinear = std::numeric_limits<float>::infinity();
   std::vector<Block> blocks;
   for (const ptrdiff_t stride : {1, 2}) {
@@ -145,7 +145,7 @@ int check() {
   int wrong = 0;
   for (const Block& b : blocks) {
     for (const bool with_residual : {false, true}) {
-      Runner runner(b);
+      Runner runner(set, b);
       runner.run(with_residual);
       if (runner.right(with_residual)) continue;
       ++wrong;
@@ -153,18 +153,20 @@ int check() {
                   b.channels, b.kernel, b.stride, b.filters, with_residual ? ", residual" : "");
     }
   }
-  std::printf("%zu blocks, with and without a residual: %d wrong\n", blocks.size(), wrong);
+  std::printf("%s: %zu blocks, with and without a residual: %d wrong\n", set.isa, blocks.size(), wrong);
   return wrong != 0;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count == 2 && !std::strcmp(arguments[1], "check")) return check();
-  if (count != 11 || std::strcmp(arguments[1], "run")) return 2;
+  if (count < 3) return 2;
+  const KernelSet& set = kernel_set(arguments[1]);
+  if (count == 3 && !std::strcmp(arguments[2], "check")) return check(set);
+  if (count != 12 || std::strcmp(arguments[2], "run")) return 2;
   ptrdiff_t sizes[6];
-  for (int i = 0; i < 6; ++i) sizes[i] = std::atol(arguments[2 + i]);
-  Runner runner({sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
-                 std::strtof(arguments[8], nullptr), std::strtof(arguments[9], nullptr)});
-  for (int i = std::atoi(arguments[10]); i > 0; --i) runner.run(false);
+  for (int i = 0; i < 6; ++i) sizes[i] = std::atol(arguments[3 + i]);
+  Runner runner(set, {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
+                      std::strtof(arguments[9], nullptr), std::strtof(arguments[10], nullptr)});
+  for (int i = std::atoi(arguments[11]); i > 0; --i) runner.run(false);
 }

@@ -6,6 +6,9 @@ table gives the executed instructions, (11 runs - 1 run) / 10, and how many that
 four-lane multiply-add that the block's arithmetic fills, OH*OW*C*(k*k + F) / 4. One would be
 perfect. The last column is the same figure of ncnn 20261020.
 
+That is for neon. neon_inorder, its variant for Cortex-A53 and -A55, is not written to run fewer
+instructions: what --inspect says of it is a model estimate, by the rules in in_order.py.
+
 Before it counts, the program compares blocks of many shapes with a plain loop over fused
 multiply-adds, bit by bit.
 
@@ -24,8 +27,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import in_order
+
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parent.parent / "csrc"
+ISAS = ("neon", "neon_inorder")
 EMULATOR = "qemu-aarch64"
 # What CMakeLists.txt gives the wheel.
 FLAGS = ["-std=c++17", "-O3", "-DNDEBUG", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden"]
@@ -76,10 +82,12 @@ def run(*command: str | Path) -> str:
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-def build(compiler: list[str], folder: Path) -> tuple[Path, Path, Path]:
-    """Compile the program, the data sheet by itself, and the plugin."""
-    kernels, program, plugin = folder / "neon.o", folder / "block", folder / "count_insns.so"
-    run(*compiler, *FLAGS, "-c", CSRC / "isa/neon.cpp", "-o", kernels)
+def build(compiler: list[str], folder: Path) -> tuple[Path, list[Path], Path]:
+    """Compile the program, the data sheets by themselves, and the plugin."""
+    program, plugin = folder / "block", folder / "count_insns.so"
+    kernels = [folder / f"{isa}.o" for isa in ISAS]
+    for isa, kernel in zip(ISAS, kernels, strict=True):
+        run(*compiler, *FLAGS, "-c", CSRC / f"isa/{isa}.cpp", "-o", kernel)
     names = ("dispatch", "pack", "platform", "threads", "isa/scalar")
     sources = [CSRC / f"{name}.cpp" for name in names] + sorted((CSRC / "ops").glob("*.cpp"))
     run(
@@ -90,7 +98,7 @@ def build(compiler: list[str], folder: Path) -> tuple[Path, Path, Path]:
         f"-I{CSRC}",
         HERE / "block.cpp",
         *sources,
-        kernels,
+        *kernels,
         "-o",
         program,
     )
@@ -98,17 +106,17 @@ def build(compiler: list[str], folder: Path) -> tuple[Path, Path, Path]:
     return program, kernels, plugin
 
 
-def executed(program: Path, plugin: Path, block: Block, times: int) -> int:
-    arguments = [*block.arguments(), str(times)]
-    command: tuple[str | Path, ...] = (EMULATOR, "-plugin", plugin, program, "run", *arguments)
+def executed(program: Path, plugin: Path, isa: str, block: Block, times: int) -> int:
+    arguments = [isa, "run", *block.arguments(), str(times)]
+    command: tuple[str | Path, ...] = (EMULATOR, "-plugin", plugin, program, *arguments)
     return int(subprocess.run(command, check=True, text=True, stderr=subprocess.PIPE).stderr)
 
 
-def count(program: Path, plugin: Path, blocks: list[Block]) -> None:
-    print(f"{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
+def count(program: Path, plugin: Path, isa: str, blocks: list[Block]) -> None:
+    print(f"\n{isa}\n{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
     figures = []
     for block in blocks:
-        few, many = (executed(program, plugin, block, times) for times in (1, 11))
+        few, many = (executed(program, plugin, isa, block, times) for times in (1, 11))
         instructions = (many - few) / 10
         figures.append(instructions / block.multiply_adds())
         print(f"{block.name:8}{instructions:14.0f}{figures[-1]:10.3f}{block.ncnn:7.2f}", flush=True)
@@ -155,13 +163,41 @@ def throughput(body: list[str]) -> float:
     return 100 * sum(t.startswith("fmla") for t in body) / cycles
 
 
-def inspect(kernels: Path) -> None:
-    print(f"\n{'FMLA':>5}{'all':>5}{'stack':>6}{'FMLA/cycle':>11}  inner loop of")
-    for name, body in inner_loops(kernels):
-        short = re.sub(r"fastdw::(\w+::)?\(anonymous namespace\)::", "", name).split("(")[0]
-        stack = sum("[sp" in text for text in body)
-        fmla = sum(text.startswith("fmla") for text in body)
-        print(f"{fmla:5}{len(body):5}{stack:6}{throughput(body):11.2f}  {short}")
+def short(function: str) -> str:
+    return re.sub(r"fastdw::(\w+::)?\(anonymous namespace\)::", "", function).split("(")[0]
+
+
+def inspect(kernels: list[Path]) -> None:
+    """Print each inner loop, and what the tiles of neon_inorder gain by the model estimate."""
+    print("\nFMLA a cycle: of a Neoverse N1 (llvm-mca), of a Cortex-A53 and -A55 (model estimate)")
+    print(f"{'FMLA':>5}{'all':>5}{'stack':>6}{'N1':>6}{'A53':>6}{'A55':>6}  inner loop of")
+    turns: dict[str, tuple[int, list[float]]] = {}  # of a pointwise tile's longest loop
+    for kernel in kernels:
+        for name, body in inner_loops(kernel):
+            stack = sum("[sp" in text for text in body)
+            fmla = sum(text.startswith("fmla") for text in body)
+            cycles = [in_order.cycles(core, body) for core in in_order.CORES]
+            rates = "".join("     -" if c is None else f"{fmla / c:6.2f}" for c in cycles)
+            print(f"{fmla:5}{len(body):5}{stack:6}{throughput(body):6.2f}{rates}  {short(name)}")
+            tile = re.search(r"pwconv_\w+<\d+, \d+>", name)
+            known = [c for c in cycles if c is not None]
+            if tile and len(known) == len(cycles) and fmla > turns.get(tile[0], (0,))[0]:
+                turns[tile[0]] = fmla, known
+    print("\nModel estimate: cycles an input channel")
+    for name, (fmla, cycles_inorder) in turns.items():
+        ordinary = name.replace("inorder", "grouped")
+        if name == ordinary:
+            continue
+        pixels, vectors = map(int, re.findall(r"\d+", name))
+        for i, core in enumerate(in_order.CORES):
+            before, after = (
+                cycles[i] * pixels * vectors / adds
+                for adds, cycles in (turns[ordinary], (fmla, cycles_inorder))
+            )
+            print(
+                f"{pixels:2}x{vectors} on a Cortex-{core.name}: neon {before:.1f}, "
+                f"neon_inorder {after:.1f}, {before / after:.2f} times as fast"
+            )
 
 
 def main() -> int:
@@ -177,15 +213,18 @@ def main() -> int:
         "--inspect",
         action="store_true",
         help="also list the kernels' inner loops: multiply-adds, all instructions, accesses to "
-        "the stack (spills), and llvm-mca's estimate for a Neoverse N1",
+        "the stack (spills), llvm-mca's estimate for a Neoverse N1, and the model estimate for "
+        "Cortex-A53 and -A55",
     )
     options = parser.parse_args()
     blocks = [b for b in BLOCKS if not options.blocks or b.name in options.blocks]
     with tempfile.TemporaryDirectory() as folder:
         program, kernels, plugin = build(options.compiler.split(), Path(folder))
         if not options.no_check:
-            print(run(EMULATOR, program, "check"))
-        count(program, plugin, blocks)
+            for isa in ISAS:
+                print(run(EMULATOR, program, isa, "check"), end="", flush=True)
+        for isa in ISAS:
+            count(program, plugin, isa, blocks)
         if options.inspect:
             inspect(kernels)
     return 0

@@ -117,5 +117,8 @@ def fma_loop(isa: str, iterations: int) -> int:
 def config() -> dict[str, Any]:
     """version, compiler, isas {built, supported, active}, all best first; pool {threads}."""
 
+def in_order_cores(cpu_root: str = "/sys/devices/system/cpu") -> bool:
+    """Whether every core is a Cortex-A53 or A55: there neon_inorder comes before neon."""
+
 def available_cpus(cgroup_root: str = "/sys/fs/cgroup") -> int:
     """min(affinity mask, cgroup quota rounded up, cores), at least 1."""

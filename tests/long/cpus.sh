@@ -14,7 +14,7 @@ source .ci/checks.sh
 source .ci/emulation.sh
 
 x86=(Nehalem:scalar SandyBridge:scalar Haswell:avx2 Haswell,-fma:scalar Haswell,-xsave:scalar max:avx2)
-arm=(cortex-a53:neon cortex-a72:neon cortex-a76:neon max:neon)
+arm=(cortex-a53:neon_inorder cortex-a72:neon cortex-a76:neon max:neon)
 all=" ${x86[*]%:*} ${arm[*]%:*} "
 for cpu; do
   if [[ $all != *" $cpu "* ]]; then
