@@ -13,8 +13,9 @@ constexpr ptrdiff_t kLightBytes = 1024 * 1024;
 // Tasks a thread, at most, for even shares.
 constexpr ptrdiff_t kTasksPerThread = 4;
 
-// Pixels whose depthwise results lie a power of two apart share few cache sets: a line more avoids that.
-ptrdiff_t pixel_stride(ptrdiff_t channels) { return ceil_div(channels, 16) * 16 + 16; }
+// Pixels whose depthwise results lie a power of two apart share few cache sets: an odd number of lines avoids
+// that.
+ptrdiff_t pixel_stride(ptrdiff_t channels) { return (ceil_div(channels, 16) | 1) * 16; }
 
 // A block of fewer pixels would read the weights for too little; then it may take all of the scratch.
 constexpr ptrdiff_t kFewPixels = 16;
