@@ -6,9 +6,10 @@
 namespace fastdw {
 namespace {
 
-// Does step(k) for every input channel k, and asks for input of the next block on the way. Into L2: L1 is full
-// of this one's. Woven in so, what comes from L3 is there when the depthwise half begins: 112×112×96 at stride
-// 2 → 24 is 13 % faster, 56×56×144 9 %. Where nothing is to be had, a look for it in every step would cost 1 %.
+// Does step(k) for every input channel k, and asks for input of the next block on the way. Into L2: L1 is
+// full of this one's. Woven in so, what comes from L3 is there when the depthwise half begins: 112×112×96 at
+// stride 2 → 24 is 13 % faster, 56×56×144 9 %. Where nothing is to be had, a look for it in every step would
+// cost 1 %.
 template <class Step>
 FASTDW_INLINE void multiply_and_fetch(const PwTile& t, const Step& step) {
   const ptrdiff_t input_channels = t.input_channels, lines = t.ahead_lines;
@@ -43,8 +44,8 @@ struct PixelDistance {
   }
 };
 
-// One input channel after the other of a pointwise tile's pixels. Up to twelve, the compiler holds a pointer to
-// each.
+// One input channel after the other of a pointwise tile's pixels. Up to twelve, the compiler holds a pointer
+// to each.
 template <int MR, bool kMany = (MR > 12)>
 class PixelInputs {
  public:

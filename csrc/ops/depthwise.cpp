@@ -242,7 +242,7 @@ void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
                       static_cast<double>(taps);
   threads = useful_threads(threads, macs);
 
-  // Blocks of whole rows where the output is written in place; else what the staging buffer holds.
+  // Blocks of whole rows where the output is written in place; else what a second patch holds.
   const bool staged = !out.channels_side_by_side();
   const ptrdiff_t tile_rows = op.kernel.rows;
   Window block{};
@@ -251,13 +251,13 @@ void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
   const ptrdiff_t wanted = ceil_div(4 * threads, out.images * ceil_div(out.channels, block.channels));
   block.rows = std::max(tile_rows, out.height / wanted / tile_rows * tile_rows);
   if (staged) {
-    const ptrdiff_t most = kStagingFloats / (block.columns * block.channels) / tile_rows * tile_rows;
+    const ptrdiff_t most = kPatchFloats / (block.columns * block.channels) / tile_rows * tile_rows;
     block.rows = std::clamp<ptrdiff_t>(block.rows, 1, std::max<ptrdiff_t>(most, 1));
   }
   const ptrdiff_t rows = ceil_div(out.height, block.rows), columns = ceil_div(out.width, block.columns);
   const ptrdiff_t channels = ceil_div(out.channels, block.channels);
   const ptrdiff_t patch = op.patch_floats();
-  parallel_for(threads, out.images * channels * rows * columns, patch + (staged ? kStagingFloats : 0),
+  parallel_for(threads, out.images * channels * rows * columns, patch + (staged ? kPatchFloats : 0),
                [&](ptrdiff_t task, float* scratch) {
                  Window w;
                  w.column = task % columns * block.columns;

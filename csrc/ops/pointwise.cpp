@@ -87,19 +87,45 @@ bool in_line(ptrdiff_t rows, ptrdiff_t columns, const Layout& l) {
 
 }  // namespace
 
-ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns, bool gathered) const {
-  const KernelSet& set = weights.set;
-  const ptrdiff_t packed =
-      set.pack ? rows * ceil_div(columns, set.group_pixels) * set.group_floats(weights.inputs) : 0;
-  return packed + (staged() || gathered ? kStagingFloats : 0);
+bool PointwiseOp::in_line_outside(const PixelBlock& b) const {
+  return in_line(b.rows, b.columns, layout_of(out)) &&
+         (!residual.data || in_line(b.rows, b.columns, layout_of(residual)));
 }
 
-void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch) const {
+ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const {
   const KernelSet& set = weights.set;
-  const bool together = in_line(b.rows, b.columns, a_layout) &&
-                        (staged() || b.gathered ||
-                         (in_line(b.rows, b.columns, layout_of(out)) &&
-                          (!residual.data || in_line(b.rows, b.columns, layout_of(residual)))));
+  const ptrdiff_t pixels = staging > 0 ? std::min(rows * columns, most_staged(staging)) : rows * columns;
+  // A row may end in a part of a group.
+  const ptrdiff_t packed =
+      set.pack ? (ceil_div(pixels, set.group_pixels) + rows) * set.group_floats(weights.inputs) : 0;
+  return packed + staging;
+}
+
+void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch,
+                        ptrdiff_t staging) const {
+  if (staging == 0) return part(b, a, a_layout, scratch, 0);
+  PixelBlock p = b;
+  // Of all rows, if they follow each other, or of one: parts as even as whole lines of the output allow.
+  const bool one_row = in_line(b.rows, b.columns, a_layout) && in_line_outside(b);
+  const ptrdiff_t rows = one_row ? 1 : b.rows, columns = one_row ? b.rows * b.columns : b.columns;
+  const ptrdiff_t most = most_staged(staging), even = ceil_div(columns, ceil_div(columns, most));
+  const ptrdiff_t step = columns <= most ? columns : std::min(most, ceil_div(even, 16) * 16);
+  const ptrdiff_t step_rows = std::max(ptrdiff_t{1}, most / columns);
+  for (ptrdiff_t i = 0; i < rows; i += step_rows) {
+    p.row = b.row + i;
+    p.rows = std::min(step_rows, rows - i);
+    for (ptrdiff_t j = 0; j < columns; j += step) {
+      p.column = b.column + j;
+      p.columns = std::min(step, columns - j);
+      part(p, a + i * a_layout.row_stride + j * a_layout.column_stride, a_layout, scratch, staging);
+    }
+  }
+}
+
+void PointwiseOp::part(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch,
+                       ptrdiff_t staging) const {
+  const KernelSet& set = weights.set;
+  const bool together = in_line(b.rows, b.columns, a_layout) && (staging > 0 || in_line_outside(b));
   Spans s{together ? 1 : b.rows, 1, b.columns * (together ? b.rows : 1), a, a_layout.row_stride,
           a_layout.column_stride};
   if (set.pack) {
@@ -111,14 +137,17 @@ void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_lay
       scratch += s.a_span_stride;
     }
   }
-  multiply_spans(b, s, scratch);
+  multiply_spans(b, s, scratch, staging);
 }
 
-void PointwiseOp::grouped_block(const PixelBlock& b, const float* groups, float* scratch) const {
-  multiply_spans(b, {1, b.rows, b.columns, groups, 0, weights.set.group_floats(weights.inputs)}, scratch);
+void PointwiseOp::grouped_block(const PixelBlock& b, const float* groups, float* scratch,
+                                ptrdiff_t staging) const {
+  multiply_spans(b, {1, b.rows, b.columns, groups, 0, weights.set.group_floats(weights.inputs)}, scratch,
+                 staging);
 }
 
-void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* staging) const {
+void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* scratch,
+                                 ptrdiff_t staging) const {
   const auto multiply_panels = [&](ptrdiff_t first, ptrdiff_t last, float* y, const Layout& y_layout,
                                    const float* r, const Layout& r_layout, const Ahead& ahead) {
     for (ptrdiff_t i = 0; i < s.count; ++i) {
@@ -130,7 +159,7 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
   const auto residual_at = [&](ptrdiff_t channel) {
     return residual.data ? residual.at(b.image, b.row, b.column, channel) : nullptr;
   };
-  if (!staged() && !b.gathered) {
+  if (staging == 0) {
     const ptrdiff_t channel = weights.panel(b.first_panel).first;
     multiply_panels(b.first_panel, b.last_panel, out.at(b.image, b.row, b.column, channel), layout_of(out),
                     residual_at(channel), layout_of(residual), s.count == 1 ? b.ahead : Ahead{});
@@ -143,13 +172,13 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
     ptrdiff_t next = p;
     do {
       channels += weights.panel(next++).channels;
-    } while (next < b.last_panel && pixels * (channels + weights.panel(next).channels) <= kStagingFloats);
+    } while (next < b.last_panel && pixels * (channels + weights.panel(next).channels) <= staging);
     const Layout layout{b.columns * channels, channels, 1};
     // The residual is read where the result is written, element by element, just before it.
     const float* r = residual_at(channel);
-    if (r) copy_block(weights.set, r, layout_of(residual), staging, layout, b.rows, b.columns, channels);
-    multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout, {});
-    copy_block(weights.set, staging, layout, out.at(b.image, b.row, b.column, channel), layout_of(out),
+    if (r) copy_block(weights.set, r, layout_of(residual), scratch, layout, b.rows, b.columns, channels);
+    multiply_panels(p, next, scratch, layout, r ? scratch : nullptr, layout, {});
+    copy_block(weights.set, scratch, layout, out.at(b.image, b.row, b.column, channel), layout_of(out),
                b.rows, b.columns, channels);
     p = next;
   }
@@ -158,7 +187,8 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* sta
 void pointwise(const PointwiseOp& op, const Input& x, int threads) {
   const PointwiseWeights& w = op.weights;
   const Output& out = op.out;
-  const bool copied = !x.channels_side_by_side(), staged = op.staged();
+  const bool copied = !x.channels_side_by_side();
+  const ptrdiff_t staging = op.staged() ? kStagingFloats : 0;
   // Where rows, or even images, follow each other in every array, they are one long row.
   const auto everywhere = [&](auto in_line) {
     return in_line(x) && in_line(out) && (!op.residual.data || in_line(op.residual));
@@ -174,7 +204,6 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
 
   // Pixels of a block: their inputs stay in L2 while all panels pass.
   ptrdiff_t pixels = std::clamp<ptrdiff_t>(kDepthwiseFloats / w.inputs, 1, 256);
-  if (staged) pixels = std::min(pixels, kStagingFloats / op.largest_panel());
   pixels = ceil_div(width, ceil_div(width, std::min(pixels, width)));
   const ptrdiff_t columns = ceil_div(width, pixels);
   // Few blocks: the panels are dealt out too.
@@ -183,7 +212,7 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
       threads == 1 ? 1 : std::clamp<ptrdiff_t>(ceil_div(4 * threads, blocks), 1, w.panels);
 
   const ptrdiff_t a_floats = copied ? pixels * w.inputs : 0;
-  parallel_for(threads, blocks * groups, a_floats + op.scratch_floats(1, pixels, false),
+  parallel_for(threads, blocks * groups, a_floats + op.scratch_floats(1, pixels, staging),
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, column = task / groups % columns * pixels;
                  PixelBlock b{};
@@ -202,7 +231,7 @@ void pointwise(const PointwiseOp& op, const Input& x, int threads) {
                    a = scratch;
                    layout = copy;
                  }
-                 op.block(b, a, layout, scratch + a_floats);
+                 op.block(b, a, layout, scratch + a_floats, staging);
                });
 }
 

@@ -42,10 +42,11 @@ Layout layout_of(const View<T>& view) {
 }
 
 // Shares of a task's scratch, kScratchFloats in all. The separable operator's depthwise half takes half of
-// it.
+// it, or, where its input is copied, up to what a patch and the least staging buffer leave.
 constexpr ptrdiff_t kDepthwiseFloats = 32 * 1024;
 constexpr ptrdiff_t kPatchFloats = 16 * 1024;    // input of a block, where it cannot be read in place
-constexpr ptrdiff_t kStagingFloats = 16 * 1024;  // output of a block, where it cannot be written in place
+constexpr ptrdiff_t kStagingFloats = 16 * 1024;  // output of a part, where it cannot be written in place
+constexpr ptrdiff_t kLeastStagingFloats = 4 * 1024;
 
 // Below this much arithmetic a thread costs more than it brings (some 4 µs).
 constexpr double kMacsPerThread = 200e3;
