@@ -234,3 +234,20 @@ def test_planes_of_every_size_are_turned_over(isa, at_end):
                 x.transpose(view), None, out.transpose(view), support.POINTWISE, 1
             )
             np.testing.assert_array_equal(out, 2 * planes)
+
+
+def test_planes_4_kb_apart_are_turned_over(isa):
+    """They share a set of L1, and AVX-512 has a body for them."""
+    generator = support.rng(7)
+    sizes = support.thin(range(1, 35))
+    for case, channels in enumerate(sizes):
+        weights = _core.Depthwise(
+            np.full((1, 1, channels, 1), 2, np.float32), None, support.CLAMP, isa
+        )
+        for width in sizes[case % 3 :: 3]:
+            planes = support.integers(generator, (1, 1, width, channels))
+            wide = np.full((1, channels, 1, 1024), np.nan, np.float32)
+            out = wide.transpose(0, 2, 3, 1)[:, :, :width]
+            _core.Operator(weights, None).run(planes, None, out, support.POINTWISE, 1)
+            np.testing.assert_array_equal(out, 2 * planes)
+            assert np.all(np.isnan(wide[..., width:]))

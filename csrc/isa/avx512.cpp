@@ -1,6 +1,7 @@
 // Data sheet of AVX-512: 32 registers of 16 floats, one or two FMAs of latency 4 a cycle.
 #define FASTDW_SET avx512
 #include "avx512_pwconv.h"
+#include "avx512_transpose.h"
 #include "tuning.h"
 
 namespace fastdw {
@@ -28,6 +29,7 @@ struct Tuning : Bodies<Vec> {
   static constexpr PwTileFn halved = pwconv_halved_tile<MR, NV>;
   // 16×1½: 24 accumulators; 10×2½: 25.
   static constexpr int halved_pixels[] = {16, 16, 10, 6};
+  static constexpr TransposeFn transpose = transpose_by_halves;
 };
 
 }  // namespace

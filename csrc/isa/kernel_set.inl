@@ -89,7 +89,7 @@ constexpr KernelSet make_kernel_set() {
   fill_pointwise(set, std::make_integer_sequence<int, max_vectors>{});
   set.group_pixels = Tuning::group_pixels;
   set.pack = Tuning::pack;
-  set.transpose = transpose<Vec>;
+  set.transpose = Tuning::transpose;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
 #include "../curves.inc"

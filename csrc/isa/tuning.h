@@ -37,6 +37,7 @@ struct Bodies {
   template <int MR, int NV>
   static constexpr PwTileFn halved = nullptr;
   static constexpr int halved_pixels[kMaxPanelVectors] = {};
+  static constexpr TransposeFn transpose = fastdw::transpose<V>;
   static constexpr int group_pixels = 1;
   static constexpr PackFn pack = nullptr;
 };

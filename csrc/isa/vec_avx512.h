@@ -16,6 +16,10 @@ struct Vec {
   static FASTDW_INLINE Vec set1(float f) { return {_mm512_set1_ps(f)}; }
   static FASTDW_INLINE Vec load(const float* p, All) { return {_mm512_loadu_ps(p)}; }
   static FASTDW_INLINE Vec load(const float* p, int n) { return {_mm512_maskz_loadu_ps(mask(n), p)}; }
+  // Eight floats from each.
+  static FASTDW_INLINE Vec load_halves(const float* p, const float* q) {
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(p)), _mm256_loadu_ps(q), 1)};
+  }
   FASTDW_INLINE void store(float* p, All) const { _mm512_storeu_ps(p, v); }
   FASTDW_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, mask(n), v); }
 
