@@ -3,9 +3,9 @@
 llvm-mca knows too little of these two: it ranks the pattern of every tuned A53 kernel worst. The
 rules here are published ones, of loops that are in the first-level cache:
 
-- Two instructions start in a cycle, in program order, one of them a load. A multiply-add of four lanes only
-  comes first in a pair. (Cortex-A53 and -A55 in GCC and LLVM; SLOTHY's Cortex-A55, after Arm's
-  Software Optimization Guide.)
+- Two instructions start in a cycle, in program order, one of them a load. A multiply-add of four
+  lanes only comes first in a pair. (Cortex-A53 and -A55 in GCC and LLVM; SLOTHY's Cortex-A55, after
+  Arm's Software Optimization Guide.)
 - A load of a 128-bit register takes two cycles, in which nothing else starts. (daniestevez/qsdr,
   benchmarks of instructions, measured on an A53; ncnn, arm-a53-a55-dual-issue.md, for both.)
 - Beside a multiply-add of four lanes an A53 starts a load of x, an integer instruction or a branch,

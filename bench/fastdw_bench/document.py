@@ -9,18 +9,19 @@
     settings            the options of the run
     limits              [{threads, isa, gflops}] of nothing but multiply-adds, before and after
     bandwidth           [{bytes, threads, gb_per_second}]
-    rows                [{name, layer, threads, batch, macs, bytes, results}], where `results` has
-                        for each engine either {seconds, low, high, samples, variant, error}
-                        or {problem}
+    rows                [{name, layer, threads, batch, macs, bytes, limit, results}], where
+                        `results` has for each engine either {seconds, low, high, samples, variant,
+                        error} or {problem}
     disturbance         {others, stolen}, in cores
     warnings            sentences
     probes              of `goals` only: what is measured besides the rows (probes.measure)
     goals               of `goals` only: [{goal, measured, wanted, met}] in words; `met` is null
                         where nothing was measured or no figure is wanted
 
-`layer` is in the notation of `layers`, `macs` and `bytes` are for the batch, `seconds` is the
-median of `samples`, `low` and `high` are its quartiles, `error` is the deviation from the reference
-relative to its largest value, or null when it was not checked.
+`layer` is in the notation of `layers`, `macs` and `bytes` are for the batch, `limit` is FLOP/s of
+nothing but multiply-adds, the median in turn with the engines (null or absent where it was not
+measured), `seconds` is the median of `samples`, `low` and `high` are its quartiles, `error` is the
+deviation from the reference relative to its largest value, or null when it was not checked.
 """
 
 from __future__ import annotations
@@ -93,6 +94,12 @@ def limit(document: Document, threads: int) -> float | None:
     """Measured FLOP/s of the best instruction set, None where there is no measurement."""
     found = best_limits(document, threads).values()
     return 1e9 * max(found) if found else None
+
+
+def limit_of(document: Document, row: Row) -> float | None:
+    """FLOP/s of multiply-adds alone, if possible at the clock that the row's engines had."""
+    found = row.get("limit") or limit(document, row["threads"])
+    return None if found is None else float(found)
 
 
 def best_limits(document: Document, threads: int) -> dict[str, float]:

@@ -131,10 +131,14 @@ def _extreme(ratios: dict[str, float], *, least: bool = False) -> tuple[float | 
 
 
 def _over_limit(document: Document) -> list[Goal]:
-    rows, limit = _rows(document, 1), doc.limit(document, 1)
+    rows = _rows(document, 1)
     plain = [row for row in rows if row["name"] != _RGB]
     own, best = _times(document, plain), _best_times(plain)
-    ideal = {row["name"]: 2 * row["macs"] / limit for row in plain} if limit else {}
+    ideal = {
+        row["name"]: 2 * row["macs"] / limit
+        for row in plain
+        if (limit := doc.limit_of(document, row))
+    }
     over = {name: own[name] / ideal[name] for name in own if name in ideal}
     peers = _mean([best[name] / ideal[name] for name in best if name in ideal])
     large = {row["name"] for row in plain if doc.layer_of(row).kernel == (5, 5)}

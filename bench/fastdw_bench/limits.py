@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from fastdw import _core
 
+from .measure import Call
+
 # Does something so many times; returns how much that was.
 Work = Callable[[int], int]
 
@@ -24,6 +26,13 @@ def arithmetic(isa: str, threads: int, min_time: float) -> dict[str, Any]:
     # Significant digits: a try that was too short to measure is little, but never nothing.
     gflops = float(f"{_rate(work, min_time) / 1e9:.5g}")
     return {"threads": threads, "isa": isa, "gflops": gflops}
+
+
+def loop(isa: str, threads: int, min_time: float) -> tuple[Call, int]:
+    """Return a call that does nothing but multiply-adds for `min_time`, and their FLOPs."""
+    work = [functools.partial(_core.fma_loop, isa)] * threads
+    count = _enough(work[0], min_time)
+    return functools.partial(_seconds, work, count), sum(worker(count) for worker in work)
 
 
 def bandwidth(num_bytes: int, threads: int, min_time: float) -> dict[str, Any]:
@@ -53,11 +62,16 @@ def _copier(num_bytes: int) -> Work:
 
 def _rate(work: Sequence[Work], min_time: float) -> float:
     """Units a second of all workers together, one on a thread: the best of some tries."""
-    count = 1
-    while _seconds(work[:1], count) < min_time:
-        count *= 2
+    count = _enough(work[0], min_time)
     done = sum(worker(count) for worker in work)
     return max(done / _seconds(work, count) for _ in range(_REPETITIONS))
+
+
+def _enough(worker: Work, min_time: float) -> int:
+    count = 1
+    while _seconds([worker], count) < min_time:
+        count *= 2
+    return count
 
 
 def _seconds(work: Sequence[Work], count: int) -> float:

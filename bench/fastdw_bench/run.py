@@ -28,6 +28,8 @@ _DRIFT = 0.05
 _LOAD = 0.5
 # So does a layer whose quartiles lie further apart, relative to the median.
 _SPREAD = 0.1
+# Takes part in a measurement as if it were an engine.
+_LIMIT = "limit"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,12 @@ def _measure_row(document: Document, layer: Layer, threads: int, settings: Setti
         except Exception as error:  # A peer that fails must not end the run of the others.
             sessions.pop(name, None)
             results[name] = {"problem": f"{type(error).__name__}: {error}"}
-    samples = _samples(document, sessions, threads, settings)
+    calls: dict[str, Call] = {name: session.run for name, session in sessions.items()}
+    isas = doc.best_limits(document, threads)
+    if isas:
+        best = max(isas, key=isas.__getitem__)
+        calls[_LIMIT], flops = limits.loop(best, threads, settings.min_time)
+    samples = _samples(document, calls, threads, settings)
     for name, session in sessions.items():
         results[name] = doc.result(samples[name], session.variant, errors[name])
     return {
@@ -142,6 +149,7 @@ def _measure_row(document: Document, layer: Layer, threads: int, settings: Setti
         "batch": settings.batch,
         "macs": settings.batch * layer.macs,
         "bytes": layer.compulsory_bytes + (settings.batch - 1) * layer.activation_bytes,
+        "limit": flops / statistics.median(samples[_LIMIT]) if isas else None,
         "results": {name: results[name] for name in engines},
     }
 
@@ -176,13 +184,13 @@ def _checked(session: Prepared, block: Block) -> float:
 
 
 def _samples(
-    document: Document, sessions: dict[str, Prepared], threads: int, settings: Settings
+    document: Document, calls: dict[str, Call], threads: int, settings: Settings
 ) -> dict[str, list[float]]:
     cold = None
     if settings.cold_cache:
         cold = ColdCache(sum(c["bytes"] for c in document["environment"]["machine"]["caches"]))
     return interleaved(
-        {name: session.run for name, session in sessions.items()},
+        calls,
         settings.repetitions,
         settings.min_time,
         settle=threads > 1,

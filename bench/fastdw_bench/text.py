@@ -49,9 +49,12 @@ def summary(document: Document) -> list[str]:
             continue
         total = sum(time * doc.layer_of(row).times for row, time in measured)
         line = f"{_threads(threads)}: {1e3 * total:.2f} ms over all layers"
-        limit = doc.limit(document, threads)
-        if limit:
-            shares = [2 * row["macs"] / time / limit for row, time in measured]
+        shares = [
+            2 * row["macs"] / time / limit
+            for row, time in measured
+            if (limit := doc.limit_of(document, row))
+        ]
+        if shares:
             line += f", {doc.geometric_mean(shares):.0%} of the limit (geometric mean)"
         lines.append(line)
         for peer in doc.engines(document):
@@ -155,7 +158,7 @@ def _gflops(row: Row, time: float | None) -> str:
 
 
 def _share(document: Document, row: Row, time: float | None) -> str:
-    limit = doc.limit(document, row["threads"])
+    limit = doc.limit_of(document, row)
     if time is None or limit is None:
         return "–"
     return f"{200 * row['macs'] / time / limit:.0f}"

@@ -1,6 +1,6 @@
-// Transposition into planes whose distance is a multiple of 4 KB, as of 32×32 or 64×64 pixels. Their lines fall
-// into one set of L1, which holds 8 or 12: sixteen planes at a time throw each other out. Eight at a time,
-// 256 pixels × 64 channels: 1.6 → 2.5 floats a cycle (at other distances 3.5 → 2.5).
+// Transposition into planes whose distance is a multiple of 4 KB, as of 32×32 or 64×64 pixels. Their lines
+// fall into one set of L1, which holds 8 or 12: sixteen planes at a time throw each other out. Eight at a
+// time, 256 pixels × 64 channels: 1.6 → 2.5 floats a cycle (at other distances 3.5 → 2.5).
 #pragma once
 #include "../kernels/transpose.h"
 #include "vec_avx512.h"
