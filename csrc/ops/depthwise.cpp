@@ -7,10 +7,11 @@
 
 namespace fastdw {
 
-// Input pixels by image coordinates: x itself, or a patch whose origin is shifted to look like it.
+// Input pixels by image coordinates: x itself, or a patch whose origin is shifted to look like it, or a phase
+// of either.
 struct DepthwiseOp::Source {
   const float* origin;
-  ptrdiff_t row_stride, column_stride;
+  ptrdiff_t row_stride, column_stride, height, width;
 };
 
 // A part of the kernel: whole columns, or a piece of one, since its weights must follow each other. It is the
@@ -23,10 +24,16 @@ namespace {
 
 const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.depthwise_count - 1]; }
 
+// By phases instead of by the generic kernel, 28×28×64 at dilation 2 is 1.46 times as fast with AVX-512
+// and 1.14 times with AVX2. Larger dilations leave few rows and columns to a phase: at 4 it is 1.27 and 0.84
+// times.
+constexpr ptrdiff_t kMostPhases = 2;
+
 const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g) {
   if (w.forced) return *w.forced;
   const bool square = w.kernel_h == w.kernel_w && g.stride_h == g.stride_w;
-  if (square && g.dilation_h == 1 && g.dilation_w == 1) {
+  const ptrdiff_t dilation = std::max(g.dilation_h, g.dilation_w);
+  if (square && (dilation == 1 || (g.stride_h == 1 && dilation <= kMostPhases))) {
     for (int i = 0; i < w.set.depthwise_count; ++i) {
       const DwKernel& k = w.set.depthwise[i];
       const bool exists = w.multiplier == 1 || k.multiplied.exist();
@@ -58,6 +65,17 @@ Range input_range(ptrdiff_t first, ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_
   return {begin, end - begin};
 }
 
+// Of `count` outputs from `first` on, every `step`-th, whose taps are as far apart, reads the coordinates
+// `remainder` + i·step: a plain axis of `size` pixels, on which its window begins at `begin`.
+struct Phase {
+  ptrdiff_t count, remainder, begin, size;
+  Phase(ptrdiff_t first, ptrdiff_t outputs, ptrdiff_t step, ptrdiff_t whole_size)
+      : count(ceil_div(outputs, step)),
+        remainder((first % step + step) % step),
+        begin((first - remainder) / step),
+        size(ceil_div(std::max<ptrdiff_t>(whole_size - remainder, 0), step)) {}
+};
+
 }  // namespace
 
 DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
@@ -84,15 +102,15 @@ void DepthwiseOp::window(ptrdiff_t image, const Window& window, float* y, ptrdif
                          ptrdiff_t y_column_stride, float* patch) const {
   const Taps all{0, weights.kernel_h, 0, weights.kernel_w};
   if (in_place()) {
-    tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride}, window, all, y, y_row_stride,
-          y_column_stride, 0);
+    phases({x.at(image, 0, 0, 0), x.row_stride, x.column_stride, x.height, x.width}, window, all, y,
+           y_row_stride, y_column_stride);
   } else {
     patched_window(image, window, all, y, y_row_stride, y_column_stride, patch);
   }
 }
 
 void DepthwiseOp::groups(ptrdiff_t image, const Window& window, float* y) const {
-  tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride}, window,
+  tiles({x.at(image, 0, 0, 0), x.row_stride, x.column_stride, x.height, x.width}, geometry, window,
         {0, weights.kernel_h, 0, weights.kernel_w}, y, 0, 0, weights.set.group_floats(window.channels));
 }
 
@@ -123,8 +141,8 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
     };
     if (window.channels > weights.set.lanes) {
       halve(second.channel, second.channels, first.channels, weights.set.lanes);
-    } else if (window.rows > kernel.rows) {
-      halve(second.row, second.rows, first.rows, kernel.rows);
+    } else if (window.rows > tile_rows()) {
+      halve(second.row, second.rows, first.rows, tile_rows());
     } else if (window.columns > 1) {
       halve(second.column, second.columns, first.columns, 1);
     } else if (window.rows > 1) {
@@ -148,13 +166,35 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
   }
   const float* origin =
       patch - rows.first * columns.count * channels - columns.first * channels - first_channel;
-  tiles({origin, columns.count * channels, channels}, window, taps, y, y_row_stride, y_column_stride, 0);
+  phases({origin, columns.count * channels, channels, x.height, x.width}, window, taps, y, y_row_stride,
+         y_column_stride);
 }
 
-void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& taps, float* y,
-                        ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, ptrdiff_t y_group_stride) const {
-  const DepthwiseWeights& w = weights;
+void DepthwiseOp::phases(const Source& s, const Window& window, const Taps& taps, float* y,
+                         ptrdiff_t y_row_stride, ptrdiff_t y_column_stride) const {
   const Geometry& g = geometry;
+  if (!by_phases() || taps.rows < weights.kernel_h || taps.columns < weights.kernel_w) {
+    tiles(s, g, window, taps, y, y_row_stride, y_column_stride, 0);
+    return;
+  }
+  for (ptrdiff_t i = 0; i < std::min(g.dilation_h, window.rows); ++i) {
+    const Phase rows(window.row + i - g.pad_top, window.rows - i, g.dilation_h, s.height);
+    for (ptrdiff_t j = 0; j < std::min(g.dilation_w, window.columns); ++j) {
+      const Phase columns(window.column + j - g.pad_left, window.columns - j, g.dilation_w, s.width);
+      const float* origin = s.origin + rows.remainder * s.row_stride + columns.remainder * s.column_stride;
+      tiles({origin, s.row_stride * g.dilation_h, s.column_stride * g.dilation_w, rows.size, columns.size},
+            {1, 1, 1, 1, 0, 0},
+            {rows.begin, rows.count, columns.begin, columns.count, window.channel, window.channels}, taps,
+            y + i * y_row_stride + j * y_column_stride, y_row_stride * g.dilation_h,
+            y_column_stride * g.dilation_w, 0);
+    }
+  }
+}
+
+void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& window, const Taps& taps,
+                        float* y, ptrdiff_t y_row_stride, ptrdiff_t y_column_stride,
+                        ptrdiff_t y_group_stride) const {
+  const DepthwiseWeights& w = weights;
   const bool whole = taps.rows == w.kernel_h && taps.columns == w.kernel_w;
   const bool last = taps.row + taps.rows == w.kernel_h && taps.column + taps.columns == w.kernel_w;
   const DwKernel& k = whole ? kernel : generic_kernel(w.set);
@@ -181,7 +221,7 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
   t.stride = g.stride_w;
   t.dilation_h = g.dilation_h;
   t.dilation_w = g.dilation_w;
-  t.width = x.width;
+  t.width = source.width;
   t.multiplier = w.multiplier;
   t.first_channel = window.channel;
 
@@ -203,12 +243,12 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
     const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
     if (specialised) {
-      t.live_input_rows = live_mask(first_row, input_rows, x.height);
+      t.live_input_rows = live_mask(first_row, input_rows, source.height);
     } else {
       t.live_row = std::min(taps.rows, ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h));
-      t.live_end = std::clamp(ceil_div(x.height - first_row, g.dilation_h), t.live_row, taps.rows);
+      t.live_end = std::clamp(ceil_div(source.height - first_row, g.dilation_h), t.live_row, taps.rows);
     }
-    const bool rows_inside = t.rows == k.rows && first_row >= 0 && first_row + input_rows <= x.height;
+    const bool rows_inside = t.rows == k.rows && first_row >= 0 && first_row + input_rows <= source.height;
     for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * t.columns) {
       t.tiles = 1;
       t.columns = bodies.band ? window.columns : std::min<ptrdiff_t>(k.columns, window.columns - j);
@@ -219,14 +259,14 @@ void DepthwiseOp::tiles(const Source& source, const Window& window, const Taps& 
         bodies.band(t);
       } else {
         const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
-        const ptrdiff_t last_column = x.width - input_columns - t.first_column;
+        const ptrdiff_t last_column = source.width - input_columns - t.first_column;
         if (rows_inside && t.columns == k.columns && t.first_column >= 0 && last_column >= 0) {
           // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
           t.tiles =
               1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w));
           bodies.interior(t);
         } else {
-          t.live_input_columns = live_mask(t.first_column, input_columns, x.width);
+          t.live_input_columns = live_mask(t.first_column, input_columns, source.width);
           bodies.border(t);
         }
       }
@@ -244,7 +284,7 @@ void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
 
   // Blocks of whole rows where the output is written in place; else what a second patch holds.
   const bool staged = !out.channels_side_by_side();
-  const ptrdiff_t tile_rows = op.kernel.rows;
+  const ptrdiff_t tile_rows = op.tile_rows();
   Window block{};
   block.channels = std::min(out.channels, ceil_div(64, lanes) * lanes);
   block.columns = staged ? std::min<ptrdiff_t>(out.width, 64) : out.width;

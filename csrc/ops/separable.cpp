@@ -54,7 +54,7 @@ double duration(const DepthwiseOp& dw, const PointwiseOp& pw, const Cut& down, c
                               : down.size * across.parts * ceil_div(across.largest(), tile_pixels);
   const ptrdiff_t tile_columns = std::max(1, dw.kernel.columns);
   const double image =
-      static_cast<double>(dw.weights.taps() * down.padded(dw.kernel.rows) * across.padded(tile_columns) +
+      static_cast<double>(dw.weights.taps() * down.padded(dw.tile_rows()) * across.padded(tile_columns) +
                           pw.weights.outputs * (down.size * across.size + tiles));
   const double largest = image * static_cast<double>(down.largest() * across.largest()) /
                          static_cast<double>(down.size * across.size);
@@ -90,7 +90,7 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const ptrdiff_t share = patch > 0 ? room : std::min(room, kDepthwiseFloats);
   ptrdiff_t most = std::max({ptrdiff_t{1}, share / stride, std::min(kFewPixels, room / stride)});
   if (grouped && pointwise_op.staged()) most = std::min(most, pointwise_op.most_staged(kStagingFloats));
-  const ptrdiff_t tile_rows = std::min<ptrdiff_t>(depthwise_op.kernel.rows, out.height);
+  const ptrdiff_t tile_rows = std::min(depthwise_op.tile_rows(), out.height);
   ptrdiff_t rows = most / out.width / tile_rows * tile_rows, columns = out.width;
   if (rows == 0) {
     rows = std::min(tile_rows, most);
