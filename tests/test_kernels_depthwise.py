@@ -33,7 +33,9 @@ def geometries(name, count, seed):
         height, width = int(generator.integers(1, 14)), 1 + case % 33
         if special:
             kernel, strides = (int(special[1]),) * 2, (int(special[2]),) * 2
-            dilation = (1, 1)
+            # At stride 1 any dilation, by phases.
+            most = 3 if strides == (1, 1) and case % 2 else 1
+            dilation = tuple(generator.integers(1, most + 1, 2).tolist())
         else:
             kernel = GENERIC_KERNELS[case % len(GENERIC_KERNELS)]
             strides, dilation = (tuple(generator.integers(1, 4, 2).tolist()) for _ in range(2))

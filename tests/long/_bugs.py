@@ -155,6 +155,12 @@ MUTANTS = [
         "true",
     ),
     Mutant(
+        "a phase that begins left of the image begins at the wrong pixel",
+        "csrc/ops/depthwise.cpp",
+        "(first % step + step) % step",
+        "first % step",
+    ),
+    Mutant(
         "a plane's last pixels are not turned over",
         "csrc/kernels/transpose.h",
         "if (is_live(j, columns))",
