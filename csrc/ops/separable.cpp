@@ -92,6 +92,8 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   if (grouped && pointwise_op.staged()) most = std::min(most, pointwise_op.most_staged(kStagingFloats));
   const ptrdiff_t tile_rows = std::min(depthwise_op.tile_rows(), out.height);
   ptrdiff_t rows = most / out.width / tile_rows * tile_rows, columns = out.width;
+  // Rather than cut rows, take more of the scratch: 147×147×64 is 1.12 times as fast, 14×14×672 1.06 times.
+  if (rows == 0 && !pw.set.pack && tile_rows * out.width <= room / stride) rows = tile_rows;
   if (rows == 0) {
     rows = std::min(tile_rows, most);
     columns = ceil_div(out.width, ceil_div(out.width, std::min(out.width, most / rows)));
@@ -103,13 +105,14 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   Cut down{out.height, unit, 1}, across{out.width, 1, ceil_div(out.width, columns)};
   down.parts = ceil_div(down.units(), rows / unit);
 
-  // More and smaller ones where there are too few for the threads.
   const ptrdiff_t groups = panel_groups(depthwise_op.weights, pw, threads);
   const int sharing = static_cast<int>(ceil_div(threads, groups));
+  // Even shares are worth some tiles that are not full.
+  if (sharing > 1 && !grouped) down.unit = 1;
+  // More and smaller blocks where there are too few.
   const ptrdiff_t most_tasks = sharing == 1 ? 1 : groups == 1 ? kTasksPerThread * threads : sharing;
   if (out.images * down.parts * across.parts < most_tasks) {
-    // Rows may be cut anywhere, as long as more than half a depthwise tile is left.
-    if (!grouped) down.unit = 1;
+    // More than half a depthwise tile shall be left.
     const ptrdiff_t most_down = std::min(down.units(), out.height / (tile_rows / 2 + 1));
     const Cut least_down = down, least_across = across;
     double shortest = std::numeric_limits<double>::infinity();
