@@ -87,6 +87,7 @@ struct PwTile {
   PixelStrides y_stride;
   ptrdiff_t tiles;
   // Input of the next block, of which a tile may ask the caches for `ahead_lines` with each input channel.
+  // (Those of NEON do not.)
   const char* ahead;
   ptrdiff_t ahead_lines;
   ptrdiff_t channels;     // live output channels of the panel

@@ -29,7 +29,10 @@ def arithmetic(isa: str, threads: int, min_time: float) -> dict[str, Any]:
 
 
 def loop(isa: str, threads: int, min_time: float) -> tuple[Call, int]:
-    """Return a call that does nothing but multiply-adds for `min_time`, and their FLOPs."""
+    """Return a call that does nothing but multiply-adds for `min_time`, and their FLOPs.
+
+    On several threads it also starts them, some 50 µs.
+    """
     work = [functools.partial(_core.fma_loop, isa)] * threads
     count = _enough(work[0], min_time)
     return functools.partial(_seconds, work, count), sum(worker(count) for worker in work)

@@ -26,7 +26,7 @@ struct Tile {
   ptrdiff_t input_channels;
   float* y;
   ptrdiff_t one, two, four;
-  bool linear;
+  int linear;  // tested as 32 bits
   float lo, hi;
 
   void store_at(float* first, const PixelStrides& stride) {

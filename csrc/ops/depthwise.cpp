@@ -90,11 +90,13 @@ ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloa
 
 Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const {
   const auto bytes = [&](ptrdiff_t of_rows) { return of_rows * x.row_stride * ptrdiff_t{sizeof(float)}; };
-  if (!in_place() || bytes(x.height) * x.images < kCachedBytes) return {};
   const Geometry& g = geometry;
   const ptrdiff_t overlap = (weights.kernel_h - 1) * g.dilation_h + 1 - g.stride_h;
-  const Range fresh = input_range(row * g.stride_h - g.pad_top + std::max<ptrdiff_t>(overlap, 0), rows,
-                                  g.stride_h, g.stride_h, x.height);
+  // Crops, and strides beyond the kernel, would have it ask for much that nobody reads.
+  const bool dense = x.row_stride == x.width * x.channels && overlap >= 0;
+  if (!in_place() || !dense || bytes(x.height) * x.images < kCachedBytes) return {};
+  const Range fresh =
+      input_range(row * g.stride_h - g.pad_top + overlap, rows, g.stride_h, g.stride_h, x.height);
   return {reinterpret_cast<const char*>(x.at(image, fresh.first, 0, 0)), bytes(fresh.count) / kLine};
 }
 

@@ -94,11 +94,12 @@ bool PointwiseOp::in_line_outside(const PixelBlock& b) const {
 
 ptrdiff_t PointwiseOp::scratch_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const {
   const KernelSet& set = weights.set;
-  const ptrdiff_t pixels = staging > 0 ? std::min(rows * columns, most_staged(staging)) : rows * columns;
-  // A row may end in a part of a group.
-  const ptrdiff_t packed =
-      set.pack ? (ceil_div(pixels, set.group_pixels) + rows) * set.group_floats(weights.inputs) : 0;
-  return packed + staging;
+  if (!set.pack) return staging;
+  // Rows that are packed one by one may each end in a part of a group.
+  const ptrdiff_t groups = staging > 0
+                               ? ceil_div(std::min(rows * columns, most_staged(staging)), set.group_pixels)
+                               : rows * ceil_div(columns, set.group_pixels);
+  return groups * set.group_floats(weights.inputs) + staging;
 }
 
 void PointwiseOp::block(const PixelBlock& b, const float* a, const Layout& a_layout, float* scratch,

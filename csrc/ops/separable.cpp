@@ -44,25 +44,70 @@ struct Cut {
   }
 };
 
-// How long `threads` take to do all blocks, in multiply-adds of an input channel. A depthwise tile takes as
-// long as a whole one, a pointwise tile one pixel longer than it has.
-double duration(const DepthwiseOp& dw, const PointwiseOp& pw, const Cut& down, const Cut& across,
-                int threads) {
+struct Blocks {
+  Cut down, across;
+  ptrdiff_t count() const { return down.parts * across.parts; }
+  ptrdiff_t largest() const { return down.largest() * across.largest(); }
+};
+
+// Whole rows of depthwise tiles, as many as `most` pixels are; where `room` does not hold even one row of
+// tiles, a part of it.
+Blocks largest_blocks(const Output& out, ptrdiff_t tile_rows, ptrdiff_t most, ptrdiff_t room) {
+  tile_rows = std::min(tile_rows, out.height);
+  ptrdiff_t rows = most / out.width / tile_rows * tile_rows, columns = out.width;
+  if (rows == 0 && tile_rows * out.width <= room) rows = tile_rows;
+  if (rows == 0) {
+    rows = std::min(tile_rows, most);
+    columns = ceil_div(out.width, ceil_div(out.width, std::min(out.width, most / rows)));
+  }
+  rows = std::min(rows, out.height);
+  Blocks blocks{{out.height, std::min(rows, tile_rows), 1}, {out.width, 1, ceil_div(out.width, columns)}};
+  blocks.down.parts = ceil_div(out.height, rows);
+  return blocks;
+}
+
+// What the slowest thread does, in multiply-adds of an input channel. A depthwise tile costs as much as a
+// whole one, a pointwise tile one pixel more than it has.
+double slowest_share(const DepthwiseOp& dw, const PointwiseOp& pw, const Blocks& blocks, int threads) {
+  const Cut &down = blocks.down, &across = blocks.across;
   const ptrdiff_t tile_pixels = pw.weights.panel(0).kernels.pixels;
   const ptrdiff_t tiles = across.parts == 1
-                              ? down.parts * ceil_div(down.largest() * across.size, tile_pixels)
+                              ? down.parts * ceil_div(blocks.largest(), tile_pixels)
                               : down.size * across.parts * ceil_div(across.largest(), tile_pixels);
-  const ptrdiff_t tile_columns = std::max(1, dw.kernel.columns);
-  const double image =
+  const ptrdiff_t tile_columns = std::max(1, dw.kernel.columns), pixels = down.size * across.size;
+  const double image_cost =
       static_cast<double>(dw.weights.taps() * down.padded(dw.tile_rows()) * across.padded(tile_columns) +
-                          pw.weights.outputs * (down.size * across.size + tiles));
-  const double largest = image * static_cast<double>(down.largest() * across.largest()) /
-                         static_cast<double>(down.size * across.size);
-  const ptrdiff_t per_image = down.parts * across.parts, blocks = pw.out.images * per_image;
-  const double share =
-      image / static_cast<double>(per_image) * static_cast<double>(ceil_div(blocks, threads));
-  // Small blocks even out what else keeps a thread.
-  return std::max(largest, share) + largest / 64;
+                          pw.weights.outputs * (pixels + tiles));
+  const double largest_cost =
+      image_cost * static_cast<double>(blocks.largest()) / static_cast<double>(pixels);
+  const double rounds = static_cast<double>(ceil_div(pw.out.images * blocks.count(), threads));
+  const double thread_cost = image_cost / static_cast<double>(blocks.count()) * rounds;
+  // Of two equal ways the one with smaller blocks: they even out what else keeps a thread. (With a sixteenth
+  // it would win too often, 28×28×256 at stride 2 by 4 % more time.)
+  return std::max(largest_cost, thread_cost) + largest_cost / 64;
+}
+
+// Smaller blocks, where there are too few for even shares.
+Blocks shared_blocks(const DepthwiseOp& dw, const PointwiseOp& pw, const Blocks& largest, int threads,
+                     ptrdiff_t most_tasks) {
+  if (pw.out.images * largest.count() >= most_tasks) return largest;
+  // More than half a depthwise tile shall be left.
+  const ptrdiff_t least_rows = std::min(dw.tile_rows(), pw.out.height) / 2 + 1;
+  const ptrdiff_t most_down = std::min(largest.down.units(), pw.out.height / least_rows);
+  Blocks best = largest;
+  double least = std::numeric_limits<double>::infinity();
+  for (ptrdiff_t tasks = threads; tasks <= most_tasks; tasks *= 2) {
+    const ptrdiff_t parts = ceil_div(tasks, pw.out.images);
+    Blocks blocks = largest;
+    blocks.down.parts = std::max(largest.down.parts, std::min(parts, most_down));
+    blocks.across.parts =
+        std::max(largest.across.parts, std::min(ceil_div(parts, blocks.down.parts), pw.out.width));
+    const double cost = slowest_share(dw, pw, blocks, threads);
+    if (cost >= least) continue;
+    least = cost;
+    best = blocks;
+  }
+  return best;
 }
 
 }  // namespace
@@ -71,7 +116,7 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const Output& out = pointwise_op.out;
   const PointwiseWeights& pw = pointwise_op.weights;
   const ptrdiff_t channels = depthwise_op.weights.outputs();
-  const bool grouped = depthwise_op.writes_groups();
+  const bool grouped = depthwise_op.writes_groups(), packs = pw.set.pack && !grouped;
   const ptrdiff_t stride =
       grouped ? pw.set.group_floats(channels) / pw.set.group_pixels : pixel_stride(channels);
   const double macs = static_cast<double>(out.images) * static_cast<double>(out.height) *
@@ -79,79 +124,58 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
                       static_cast<double>(depthwise_op.weights.taps() + out.channels);
   threads = useful_threads(threads, macs);
 
-  // A block: whole rows of depthwise tiles, as many as the buffer holds; where one is too wide, a part of it.
   // Planes are copied the faster the longer their runs are, and whole rows follow each other: they are worth
   // more of the scratch (NCHW, 112×112×32, 74×74×128, 14×14×576: 7 to 9 %). Squarer blocks, which copy fewer
   // pixels twice, are slower: 11 % on 112×112×96 at stride 2.
   const ptrdiff_t patch = depthwise_op.patch_floats();
   const bool may_stage = pointwise_op.staged() || threads > 1;
   ptrdiff_t room = kScratchFloats - patch - (may_stage ? kLeastStagingFloats : 0);
-  if (pw.set.pack && !grouped) room /= 2;  // packing takes as much again
+  if (packs) room /= 2;  // packing takes as much again
   const ptrdiff_t share = patch > 0 ? room : std::min(room, kDepthwiseFloats);
   ptrdiff_t most = std::max({ptrdiff_t{1}, share / stride, std::min(kFewPixels, room / stride)});
   if (grouped && pointwise_op.staged()) most = std::min(most, pointwise_op.most_staged(kStagingFloats));
-  const ptrdiff_t tile_rows = std::min(depthwise_op.tile_rows(), out.height);
-  ptrdiff_t rows = most / out.width / tile_rows * tile_rows, columns = out.width;
-  // Rather than cut rows, take more of the scratch: 147×147×64 is 1.12 times as fast, 14×14×672 1.06 times.
-  if (rows == 0 && !pw.set.pack && tile_rows * out.width <= room / stride) rows = tile_rows;
-  if (rows == 0) {
-    rows = std::min(tile_rows, most);
-    columns = ceil_div(out.width, ceil_div(out.width, std::min(out.width, most / rows)));
-  }
+  // Rather than cut rows, AVX takes more of the scratch in any case: 147×147×64 is 1.12 times as fast,
+  // 14×14×672 1.06 times.
+  Blocks blocks = largest_blocks(out, depthwise_op.tile_rows(), most, pw.set.pack ? most : room / stride);
   // Groups of pixels pass one band of rows at a time.
-  rows = std::min(grouped ? tile_rows : rows, out.height);
+  if (grouped) blocks.down.parts = blocks.down.units();
 
-  const ptrdiff_t unit = std::min(rows, tile_rows);
-  Cut down{out.height, unit, 1}, across{out.width, 1, ceil_div(out.width, columns)};
-  down.parts = ceil_div(down.units(), rows / unit);
-
+  // Threads that have the same panels share the blocks. Even shares are worth some tiles that are not full.
   const ptrdiff_t groups = panel_groups(depthwise_op.weights, pw, threads);
   const int sharing = static_cast<int>(ceil_div(threads, groups));
-  // Even shares are worth some tiles that are not full.
-  if (sharing > 1 && !grouped) down.unit = 1;
-  // More and smaller blocks where there are too few.
-  const ptrdiff_t most_tasks = sharing == 1 ? 1 : groups == 1 ? kTasksPerThread * threads : sharing;
-  if (out.images * down.parts * across.parts < most_tasks) {
-    // More than half a depthwise tile shall be left.
-    const ptrdiff_t most_down = std::min(down.units(), out.height / (tile_rows / 2 + 1));
-    const Cut least_down = down, least_across = across;
-    double shortest = std::numeric_limits<double>::infinity();
-    for (ptrdiff_t tasks = sharing; tasks <= most_tasks; tasks *= 2) {
-      const ptrdiff_t parts = ceil_div(tasks, out.images);
-      Cut d = least_down, a = least_across;
-      d.parts = std::max(d.parts, std::min(parts, most_down));
-      a.parts = std::max(a.parts, std::min(ceil_div(parts, d.parts), a.size));
-      const double time = duration(depthwise_op, pointwise_op, d, a, sharing);
-      if (time >= shortest) continue;
-      shortest = time;
-      down = d;
-      across = a;
-    }
+  if (sharing > 1) {
+    if (!grouped) blocks.down.unit = 1;
+    blocks = shared_blocks(depthwise_op, pointwise_op, blocks, sharing,
+                           groups == 1 ? kTasksPerThread * threads : sharing);
   }
 
   // Rows so narrow that tiles of one would be half empty are staged, for tiles to run on from row to row:
-  // 7×7×1152 → 192 on two threads is 1.20 times as fast.
-  const bool narrow = !grouped && down.largest() > 1 && across.parts > 1 && across.largest() < kMaxTilePixels;
-  const ptrdiff_t pixels = ceil_div(across.largest(), pw.set.group_pixels) * pw.set.group_pixels;
-  const ptrdiff_t buffer = down.largest() * pixels * stride;
+  // 7×7×1152 → 192 on two threads is 1.20 times as fast. On one thread only the scratch makes narrow blocks,
+  // and leaves nothing.
+  const Cut &down = blocks.down, &across = blocks.across;
+  const bool narrow =
+      threads > 1 && !grouped && down.largest() > 1 && across.parts > 1 && across.largest() < kMaxTilePixels;
+  const ptrdiff_t group_pixels = grouped ? pw.set.group_pixels : 1;
+  const ptrdiff_t buffer = ceil_div(blocks.largest(), group_pixels) * group_pixels * stride;
   const ptrdiff_t staging =
-      pointwise_op.staged() || (narrow && threads > 1)
-          ? std::clamp(kScratchFloats - buffer - patch, kLeastStagingFloats, kStagingFloats)
+      pointwise_op.staged() || narrow
+          ? std::clamp(kScratchFloats - patch - (packs ? 2 : 1) * buffer, kLeastStagingFloats, kStagingFloats)
           : 0;
-  parallel_for(threads, out.images * down.parts * across.parts * groups,
-               buffer + patch + pointwise_op.scratch_floats(down.largest(), across.largest(), staging),
+  const ptrdiff_t multiplying =
+      grouped ? staging : pointwise_op.scratch_floats(down.largest(), across.largest(), staging);
+  const bool looks_ahead = !grouped && staging == 0 && across.parts == 1 && groups == 1;
+  parallel_for(threads, out.images * blocks.count() * groups, buffer + patch + multiplying,
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, block = task / groups;
-                 PixelBlock b{};
                  const ptrdiff_t i = block / across.parts % down.parts, j = block % across.parts;
+                 PixelBlock b{};
                  b.column = across.begin(j);
                  b.columns = across.begin(j + 1) - b.column;
                  b.row = down.begin(i);
                  b.rows = down.begin(i + 1) - b.row;
-                 b.image = block / across.parts / down.parts;
+                 b.image = block / blocks.count();
                  // Blocks are dealt out in order, so this thread's next one is about as many further on.
-                 if (const ptrdiff_t next = block + threads;
-                     across.parts == 1 && groups == 1 && next < out.images * down.parts) {
+                 if (const ptrdiff_t next = block + threads; looks_ahead && next < out.images * down.parts) {
                    const ptrdiff_t row = down.begin(next % down.parts);
                    b.ahead = depthwise_op.fresh_input(next / down.parts, row,
                                                       down.begin(next % down.parts + 1) - row);

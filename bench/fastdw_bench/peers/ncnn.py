@@ -63,30 +63,33 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
         if net.load_param(str(text)) or net.load_model(str(weights)):
             msg = "ncnn refuses the network"
             raise RuntimeError(msg)
-    keep = (blob_allocator, workspace_allocator)
+    allocators = (blob_allocator, workspace_allocator)
     packs = [pack for pack in _PACKS if block.layer.channels % pack == 0]
-    return [_prepared(ncnn, net, block, pack, keep) for pack in packs]
+    sessions = {pack: _Session(ncnn, net, allocators, block, pack) for pack in packs}
+    return [Prepared(s.run, s.output, f"pack {pack}") for pack, s in sessions.items()]
 
 
-def _prepared(ncnn: Any, net: Any, block: Block, pack: int, keep: object) -> Prepared:
-    # A Mat only points to the array it is made from, and so does its clone.
-    image = planar(block.x)[0]
-    x = ncnn.Mat(image)
-    if pack > 1:
-        x = ncnn.convert_packing(x, pack)
-    last: list[Any] = [None]
+class _Session:
+    """A net bound to an image. Attributes die in their order, the allocators after their memory."""
 
-    def run() -> None:
-        extractor = net.create_extractor()
-        extractor.input("x", x)
+    def __init__(self, ncnn: Any, net: Any, allocators: object, block: Block, pack: int) -> None:
+        self._last: Any = None
+        # A Mat only points to the array it is made from, and so does its clone.
+        image = planar(block.x)[0]
+        self._x = ncnn.Mat(image)
+        if pack > 1:
+            self._x = ncnn.convert_packing(self._x, pack)
+        self._ncnn, self._net, self._keep = ncnn, net, (image, allocators)
+
+    def run(self) -> None:
+        extractor = self._net.create_extractor()
+        extractor.input("x", self._x)
         # Type 1 leaves the result packed.
-        last[0] = extractor.extract("y", 1)[1]
+        self._last = extractor.extract("y", 1)[1]
 
-    def output() -> F32:
-        planes = np.array(ncnn.convert_packing(last[0], 1))
+    def output(self) -> F32:
+        planes = np.array(self._ncnn.convert_packing(self._last, 1))
         return planes.reshape(1, *planes.shape).transpose(0, 2, 3, 1)
-
-    return Prepared(run, output, f"pack {pack}", (image, keep))
 
 
 def _param(block: Block) -> str:
