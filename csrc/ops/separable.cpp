@@ -90,10 +90,14 @@ double slowest_share(const DepthwiseOp& dw, const PointwiseOp& pw, const Blocks&
   return std::max(largest_cost, thread_cost) + largest_cost / 64;
 }
 
-// Smaller blocks, where there are too few for even shares.
+// As many blocks for each thread, and smaller ones where there are too few for even shares.
 Blocks shared_blocks(const DepthwiseOp& dw, const PointwiseOp& pw, const Blocks& largest, int threads,
                      ptrdiff_t most_tasks) {
-  if (pw.out.images * largest.count() >= most_tasks) return largest;
+  if (pw.out.images * largest.count() >= most_tasks) {
+    Blocks blocks = largest;
+    blocks.down.parts = std::min(blocks.down.units(), ceil_div(blocks.down.parts, threads) * threads);
+    return blocks;
+  }
   // More than half a depthwise tile shall be left.
   const ptrdiff_t least_rows = std::min(dw.tile_rows(), pw.out.height) / 2 + 1;
   const ptrdiff_t most_down = std::min(largest.down.units(), pw.out.height / least_rows);

@@ -54,8 +54,8 @@ MUTANTS = [
     Mutant(
         "a row below the image counts",
         DEPTHWISE,
-        "ceil_div(x.height - first_row,",
-        "ceil_div(x.height + 1 - first_row,",
+        "ceil_div(source.height - first_row,",
+        "ceil_div(source.height + 1 - first_row,",
     ),
     Mutant(
         "a column of the image does not count", GENERIC, "column < width)", "column < width - 1)"
@@ -127,7 +127,7 @@ MUTANTS = [
     Mutant(
         "the staged path drops the residual",
         POINTWISE,
-        "r ? staging : nullptr, layout",
+        "r ? scratch : nullptr, layout",
         "nullptr, layout",
     ),
     Mutant(
