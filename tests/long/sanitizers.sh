@@ -2,6 +2,7 @@
 # The core under Clang's sanitizers and valgrind, without a suppression. Ends with an error at the first find.
 #   bash tests/long/sanitizers.sh suite [pytest arguments]   the tests, with AddressSanitizer and UBSan
 #   bash tests/long/sanitizers.sh fuzz [seconds]             fuzz_core.cpp, likewise
+#   bash tests/long/sanitizers.sh blocks [seconds]           blocks.cpp, likewise
 #   bash tests/long/sanitizers.sh threads [seconds]          stress_tsan.cpp, with ThreadSanitizer
 #   bash tests/long/sanitizers.sh valgrind                   memcheck over what fuzz has gathered
 # Needs clang with its runtime libraries, cmake, ninja, pybind11, what the tests need, and valgrind.
@@ -45,6 +46,10 @@ case ${1:-} in
     mkdir -p "$corpus"
     "$work/address/fuzz_core" -max_total_time="${2:-600}" -max_len=64 -entropic=0 -print_final_stats=1 "$corpus"
     ;;
+  blocks)
+    build address blocks "${address//$'\n'/ }"
+    "$work/address/blocks" "${2:-60}" "$RANDOM"
+    ;;
   threads)
     build thread stress_tsan -fsanitize=thread
     "$work/thread/stress_tsan" "${2:-60}"
@@ -55,7 +60,7 @@ case ${1:-} in
     valgrind --quiet --error-exitcode=1 "$work/plain/fuzz_core" "${inputs[@]}"
     ;;
   *)
-    sed -n '2,7s/^# \?//p' "$0"
+    sed -n '2,8s/^# \?//p' "$0"
     exit 2
     ;;
 esac
