@@ -44,8 +44,8 @@ struct PixelDistance {
   }
 };
 
-// One input channel after the other of a pointwise tile's pixels. Up to twelve, the compiler holds a pointer
-// to each.
+// The inputs of a pointwise tile's pixels: at(k) is the k-th input channel's, where k counts the calls of
+// next() so far. Up to twelve pixels, the compiler holds a pointer to each.
 template <int MR, bool kMany = (MR > 12)>
 class PixelInputs {
  public:

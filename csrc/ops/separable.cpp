@@ -12,7 +12,7 @@ namespace {
 constexpr ptrdiff_t kLightBytes = 1024 * 1024;
 // Weights that are read anew for every block: worth a larger one. (14×14×512 → 512 and 19×19×728 → 728 are 3
 // % faster with AVX2, 0 to 1 % with AVX-512.)
-constexpr ptrdiff_t kHeavyBytes = 384 * 1024;
+constexpr ptrdiff_t kStreamedBytes = 384 * 1024;
 // Tasks a thread, at most, for even shares.
 constexpr ptrdiff_t kTasksPerThread = 4;
 
@@ -138,8 +138,8 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const bool may_stage = pointwise_op.staged() || threads > 1;
   ptrdiff_t room = kScratchFloats - patch - (may_stage ? kLeastStagingFloats : 0);
   if (packs) room /= 2;  // packing takes as much again
-  const bool heavy = pw.nbytes() > kHeavyBytes && !pw.set.pack;
-  const ptrdiff_t share = patch > 0 || heavy ? room : std::min(room, kDepthwiseFloats);
+  const bool streamed = pw.nbytes() > kStreamedBytes && !pw.set.pack;
+  const ptrdiff_t share = patch > 0 || streamed ? room : std::min(room, kDepthwiseFloats);
   ptrdiff_t most = std::max({ptrdiff_t{1}, share / stride, std::min(kFewPixels, room / stride)});
   if (grouped && pointwise_op.staged()) most = std::min(most, pointwise_op.most_staged(kStagingFloats));
   // Rather than cut rows, AVX takes more of the scratch in any case: 147×147×64 is 1.12 times as fast,
