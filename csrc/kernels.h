@@ -23,8 +23,9 @@ struct DwTile {
   ptrdiff_t bias_offset, block_stride;
   float* y;
   ptrdiff_t y_row_stride, y_column_stride;
-  ptrdiff_t channels;  // output channels
-  ptrdiff_t tiles;     // of border tiles and bands: one
+  ptrdiff_t channels;      // output channels
+  ptrdiff_t tiles;         // of bands: one
+  ptrdiff_t tile_columns;  // outputs from a tile to the next one
   float lo, hi;
   ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
   // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:
@@ -55,10 +56,13 @@ struct DwBodies {
 
 struct DwKernel {
   const char* name;
-  int kernel, stride;  // 0, 0: any
-  int rows, columns;   // outputs of a tile; columns 0: as many as there are
+  int kernel_h, kernel_w, stride_h, stride_w;  // 0: any
+  int rows, columns;                           // outputs of a tile; columns 0: as many as there are
+  // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats.
+  bool flat;
   DwBodies plain;
   DwBodies multiplied;  // with a channel multiplier above 1
+  bool generic() const { return kernel_h == 0; }
   ptrdiff_t band_rows(ptrdiff_t left) const {
     ptrdiff_t band = rows;
     while (band > left) band /= 2;

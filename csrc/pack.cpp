@@ -21,6 +21,26 @@ FloatBuffer allocate_floats(ptrdiff_t count) {
   return buffer;
 }
 
+namespace {
+
+// The fewest pixels side by side that leave at most an eighth of the lanes empty; one where that does not
+// save a sixth of the vectors. A flat tile shares no vector of input with its neighbours, and its vectors lie
+// across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512 0.85 times as fast).
+ptrdiff_t flat_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels) {
+  constexpr ptrdiff_t kMostVectors = 6;
+  const bool exists = std::any_of(set.depthwise, set.depthwise + set.depthwise_count, [&](const DwKernel& k) {
+    return k.flat && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
+  });
+  if (!exists || channels >= kMostVectors * set.lanes) return 1;
+  const auto vectors = [&](ptrdiff_t pixels) { return ceil_div(pixels * channels, set.lanes); };
+  ptrdiff_t pixels = 1;
+  while (8 * pixels * channels < 7 * vectors(pixels) * set.lanes) ++pixels;
+  const bool pays = vectors(pixels) <= kMostVectors && 6 * vectors(pixels) <= 5 * pixels * vectors(1);
+  return pays ? pixels : 1;
+}
+
+}  // namespace
+
 DepthwiseWeights::DepthwiseWeights(const KernelSet& set, const float* kernel, const float* bias,
                                    ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels,
                                    ptrdiff_t multiplier, Activation activation, const DwKernel* forced)
@@ -29,10 +49,11 @@ DepthwiseWeights::DepthwiseWeights(const KernelSet& set, const float* kernel, co
       kernel_w(kernel_w),
       channels(channels),
       multiplier(multiplier),
+      repeats(multiplier == 1 ? flat_pixels(set, kernel_h, kernel_w, channels) : 1),
       activation(std::move(activation)),
       forced(forced) {
-  const ptrdiff_t lanes = set.lanes, count = outputs();
-  packed = allocate_floats(checked_product(ceil_div(count, lanes), block_stride()));
+  const ptrdiff_t lanes = set.lanes, outputs = this->outputs(), count = outputs * repeats;
+  packed = allocate_floats(checked_product(vectors(), block_stride()));
   for (ptrdiff_t c0 = 0; c0 < count; c0 += lanes) {
     float* w = packed.get() + c0 / lanes * block_stride();
     const ptrdiff_t live = std::min(lanes, count - c0);
@@ -45,12 +66,18 @@ DepthwiseWeights::DepthwiseWeights(const KernelSet& set, const float* kernel, co
       w += lanes;
     }
     std::fill(w, w + (1 + taps()) * lanes, 0.0f);
-    if (bias) std::copy(bias + c0, bias + c0 + live, w);
+    const auto copy = [&](const float* from) {
+      for (ptrdiff_t i = 0, at = c0 % outputs; i < live; at = 0) {
+        const ptrdiff_t run = std::min(live - i, outputs - at);
+        std::copy(from + at, from + at + run, w + i);
+        i += run;
+      }
+    };
+    if (bias) copy(bias);
     for (ptrdiff_t dj = 0; dj < kernel_w; ++dj) {
       for (ptrdiff_t di = 0; di < kernel_h; ++di) {
         w += lanes;
-        const float* tap = kernel + (di * kernel_w + dj) * count + c0;
-        std::copy(tap, tap + live, w);
+        copy(kernel + (di * kernel_w + dj) * outputs);
       }
     }
   }
@@ -72,7 +99,7 @@ void DepthwiseWeights::unpack(float* kernel, float* bias) const {
 }
 
 ptrdiff_t DepthwiseWeights::nbytes() const {
-  const ptrdiff_t floats = ceil_div(outputs(), set.lanes) * block_stride();
+  const ptrdiff_t floats = vectors() * block_stride();
   return (floats + static_cast<ptrdiff_t>(activation.slopes.size())) * ptrdiff_t{sizeof(float)};
 }
 

@@ -39,6 +39,7 @@ class DepthwiseWeights {
   void unpack(float* kernel, float* bias) const;
 
   ptrdiff_t outputs() const { return channels * multiplier; }
+  ptrdiff_t vectors() const { return ceil_div(outputs() * repeats, set.lanes); }
   ptrdiff_t nbytes() const;
   ptrdiff_t taps() const { return kernel_h * kernel_w; }
   // From a block's start to its bias: the input index stands before it where there is one.
@@ -48,6 +49,9 @@ class DepthwiseWeights {
 
   const KernelSet& set;
   const ptrdiff_t kernel_h, kernel_w, channels, multiplier;
+  // Pixels that a flat tile takes side by side: the weights are packed as often, one after the other, so that
+  // other tiles find theirs at the start.
+  const ptrdiff_t repeats;
   const Activation activation;
   const DwKernel* const forced;
 

@@ -28,11 +28,12 @@ GENERIC_KERNELS = [(1, 1), (1, 3), (3, 1), (2, 3), (3, 2), (4, 4), (5, 3), (6, 7
 def geometries(name, count, seed):
     """(kernel, strides, dilation, pads, height, width) for a kernel, widths 1 … 33 in turn."""
     generator = rng(seed)
-    special = re.fullmatch(r"dwconv_(\d)x\d_s(\d)_\d+x\d+", name)
+    special = re.fullmatch(r"dwconv_(\d)x(\d)_s(\d)(?:x(\d))?_(?:flat_)?\d+x\d+", name)
     for case in range(count):
         height, width = int(generator.integers(1, 14)), 1 + case % 33
         if special:
-            kernel, strides = (int(special[1]),) * 2, (int(special[2]),) * 2
+            kernel = (int(special[1]), int(special[2]))
+            strides = (int(special[3]), int(special[4] or special[3]))
             # At stride 1 any dilation, by phases.
             most = 3 if strides == (1, 1) and case % 2 else 1
             dilation = tuple(generator.integers(1, most + 1, 2).tolist())

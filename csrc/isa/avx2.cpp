@@ -9,7 +9,7 @@ namespace {
 
 struct Tuning : Bodies<Vec> {
   // 2×4 outputs: 8 accumulators, a column of inputs (4 rows of a 3×3, 6 of a 5×5) and a weight.
-  template <int K, int S>
+  template <class Shape>
   static constexpr TileSize depthwise() {
     return {2, 4};
   }

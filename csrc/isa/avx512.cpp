@@ -12,15 +12,15 @@ struct Tuning : Bodies<Vec> {
   // 4×4 outputs: 16 accumulators, a column of inputs (6 rows of a 3×3), the rest for weights. Against 2×6,
   // whole blocks: 3 % faster on the geometric mean, 8 % where depthwise weighs most (112×112×32 → 16, 5×5
   // kernels).
-  template <int K, int S>
+  template <class Shape>
   static constexpr TileSize depthwise() {
     return {4, 4};
   }
   // At stride 2 a tile reads 81 lines or more, too many streams for the CPU's own prefetcher: asking for the
   // next ones gains 7 % on 28×28×192, 3 % on 56×56×144, 1 % and less where the depthwise half is small.
-  template <int K, int S, int TH, int TW>
+  template <class Shape, int TH, int TW>
   static constexpr DwBodies depthwise_bodies() {
-    return Bodies<Vec>::depthwise_bodies<K, S, TH, TW, S == 2>();
+    return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, Shape::SH == 2>();
   }
   // 6×4, 8×3, 12×2: 24 accumulators, the panel's weights, one broadcast.
   static constexpr int panel_vectors = 4;

@@ -22,41 +22,64 @@ struct Name {
   }
 };
 
-template <int K, int S>
+template <class Shape>
+constexpr Name depthwise_name(TileSize size, const char* kind) {
+  Name name;
+  name.append("dwconv_");
+  name.append(Shape::KH);
+  name.append("x");
+  name.append(Shape::KW);
+  name.append("_s");
+  name.append(Shape::SH);
+  if (Shape::SW != Shape::SH) {
+    name.append("x");
+    name.append(Shape::SW);
+  }
+  name.append(kind);
+  name.append(size.rows);
+  name.append("x");
+  name.append(size.columns);
+  return name;
+}
+
+template <class Shape>
+constexpr DwKernel depthwise_kernel(const Name& name, TileSize size, bool flat, DwBodies plain,
+                                    DwBodies multiplied) {
+  return {name.text, Shape::KH,    Shape::KW, Shape::SH, Shape::SW,
+          size.rows, size.columns, flat,      plain,     multiplied};
+}
+
+template <class Shape>
 struct Depthwise {
-  static constexpr TileSize size = Tuning::template depthwise<K, S>();
-  static constexpr Name name = [] {
-    Name made;
-    made.append("dwconv_");
-    made.append(K);
-    made.append("x");
-    made.append(K);
-    made.append("_s");
-    made.append(S);
-    made.append("_");
-    made.append(size.rows);
-    made.append("x");
-    made.append(size.columns);
-    return made;
-  }();
-  static constexpr DwKernel kernel = {name.text,
-                                      K,
-                                      S,
-                                      size.rows,
-                                      size.columns,
-                                      Tuning::template depthwise_bodies<K, S, size.rows, size.columns>(),
-                                      Tuning::template multiplied_bodies<K, S, size.rows, size.columns>()};
+  static constexpr TileSize size = Tuning::template depthwise<Shape>();
+  static constexpr Name name = depthwise_name<Shape>(size, "_");
+  static constexpr DwKernel kernel = depthwise_kernel<Shape>(
+      name, size, false, Tuning::template depthwise_bodies<Shape, size.rows, size.columns>(),
+      Tuning::template multiplied_bodies<Shape, size.rows, size.columns>());
+};
+
+template <class Shape>
+struct FlatDepthwise {
+  static constexpr TileSize size = Tuning::flat;
+  static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
+  static constexpr DwKernel kernel = depthwise_kernel<Shape>(
+      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>(), {});
 };
 
 constexpr DwKernel kDepthwise[] = {
-#define FASTDW_DEPTHWISE(K, S) Depthwise<K, S>::kernel,
+#define FASTDW_FLAT_DEPTHWISE(KH, KW) FlatDepthwise<KernelShape<KH, KW, 1, 1>>::kernel,
+#define FASTDW_DEPTHWISE(KH, KW, SH, SW) Depthwise<KernelShape<KH, KW, SH, SW>>::kernel,
 #include "../kernels.inc"
 #undef FASTDW_DEPTHWISE
+#undef FASTDW_FLAT_DEPTHWISE
     {"dwconv_generic",
+     0,
+     0,
      0,
      0,
      1,
      0,
+     false,
      {nullptr, nullptr, dwconv_generic<Vec, false>},
      {nullptr, nullptr, dwconv_generic<Vec, true>}},
 };

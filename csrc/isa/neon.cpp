@@ -12,20 +12,22 @@ namespace {
 struct Tuning : Bodies<Vec> {
   // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs. 2×4 of a 5×5 or 7×7: 8
   // accumulators, a column of inputs, a weight.
-  template <int K, int S>
+  template <class Shape>
+  static constexpr bool in_bands = Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW;
+  template <class Shape>
   static constexpr TileSize depthwise() {
-    return K == 3 ? TileSize{4, 1} : TileSize{2, 4};
+    return in_bands<Shape> ? TileSize{4, 1} : TileSize{2, 4};
   }
-  template <int K, int S, int TH, int TW>
+  template <class Shape, int TH, int TW>
   static constexpr DwBodies depthwise_bodies() {
-    if constexpr (K == 3) {
-      return {nullptr, nullptr, dwconv_band<K, S>};
+    if constexpr (in_bands<Shape>) {
+      return {nullptr, nullptr, dwconv_band<Shape::KH, Shape::SH>};
     } else {
-      return Bodies<Vec>::depthwise_bodies<K, S, TH, TW>();
+      return Bodies<Vec>::depthwise_bodies<Shape, TH, TW>();
     }
   }
   // Its 3×3 are bands, which read channel for channel.
-  template <int K, int S, int TH, int TW>
+  template <class Shape, int TH, int TW>
   static constexpr DwBodies multiplied_bodies() {
     return {};
   }

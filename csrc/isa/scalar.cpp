@@ -8,7 +8,7 @@ namespace scalar {
 namespace {
 
 struct Tuning : Bodies<Vec> {
-  template <int K, int S>
+  template <class Shape>
   static constexpr TileSize depthwise() {
     return {1, 4};
   }

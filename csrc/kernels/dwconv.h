@@ -8,19 +8,26 @@
 namespace fastdw {
 namespace {
 
-// K×K taps at stride S, TH×TW outputs. Registers: TH·TW accumulators and one column of (TH−1)·S+K inputs;
-// the weights come from L1, each used TH times a load. kPrefetch asks for the next line of every input.
-template <class V, int K, int S, int TH, int TW, bool kPrefetch, bool kMultiplied, bool kBorder>
+// A kernel and its stride.
+template <int kKernelH, int kKernelW, int kStrideH, int kStrideW>
+struct KernelShape {
+  static constexpr int KH = kKernelH, KW = kKernelW, SH = kStrideH, SW = kStrideW;
+};
+
+// TH×TW outputs. Registers: TH·TW accumulators and one column of (TH−1)·SH+KH inputs; the weights come from
+// L1, each used TH times a load. kPrefetch asks for the next line of every input.
+template <class V, class Shape, int TH, int TW, bool kPrefetch, bool kMultiplied, bool kBorder>
 void dwconv_tile(const DwTile& t) {
-  constexpr int kInputRows = (TH - 1) * S + K;
-  constexpr int kInputColumns = (TW - 1) * S + K;
+  constexpr int KH = Shape::KH, KW = Shape::KW, SH = Shape::SH, SW = Shape::SW;
+  constexpr int kInputRows = (TH - 1) * SH + KH;
+  constexpr int kInputColumns = (TW - 1) * SW + KW;
   [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
   [[maybe_unused]] const int rows = t.rows;
   [[maybe_unused]] const ptrdiff_t columns = t.columns;
   [[maybe_unused]] const uint32_t live_rows = t.live_input_rows, live_columns = t.live_input_columns;
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
-    const float* const first_x = t.x + tile * TW * S * t.column_stride;
-    float* const first_y = t.y + tile * TW * t.y_column_stride;
+    const float* const first_x = t.x + tile * t.tile_columns * SW * t.column_stride;
+    float* const first_y = t.y + tile * t.tile_columns * t.y_column_stride;
     const float* weights = t.weights;
     InputChannels<V, kMultiplied> inputs(t);
     for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
@@ -51,12 +58,12 @@ void dwconv_tile(const DwTile& t) {
           }
         });
         unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
-          constexpr int dj = decltype(column)::value - decltype(j)::value * S;
-          if constexpr (dj >= 0 && dj < K) {
-            unroll<K>([&](auto di) FASTDW_INLINE_LAMBDA {
-              const V w = V::load(weights + (dj * K + di) * V::lanes, All{});
+          constexpr int dj = decltype(column)::value - decltype(j)::value * SW;
+          if constexpr (dj >= 0 && dj < KW) {
+            unroll<KH>([&](auto di) FASTDW_INLINE_LAMBDA {
+              const V w = V::load(weights + (dj * KH + di) * V::lanes, All{});
               unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
-                constexpr int row = decltype(i)::value * S + decltype(di)::value;
+                constexpr int row = decltype(i)::value * SH + decltype(di)::value;
                 acc[i][j] = fma(x[row], w, acc[i][j]);
               });
             });

@@ -29,16 +29,17 @@ const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.
 // times.
 constexpr ptrdiff_t kMostPhases = 2;
 
-const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g) {
+const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, const Input& x, bool patched) {
   if (w.forced) return *w.forced;
-  const bool square = w.kernel_h == w.kernel_w && g.stride_h == g.stride_w;
   const ptrdiff_t dilation = std::max(g.dilation_h, g.dilation_w);
-  if (square && (dilation == 1 || (g.stride_h == 1 && dilation <= kMostPhases))) {
-    for (int i = 0; i < w.set.depthwise_count; ++i) {
-      const DwKernel& k = w.set.depthwise[i];
-      const bool exists = w.multiplier == 1 || k.multiplied.exist();
-      if (k.kernel == w.kernel_h && k.stride == g.stride_h && exists) return k;
-    }
+  const bool phases = dilation > 1 && dilation <= kMostPhases && g.stride_h == 1 && g.stride_w == 1;
+  const bool dense = patched || x.column_stride == x.channels;
+  for (int i = 0; (dilation == 1 || phases) && i < w.set.depthwise_count; ++i) {
+    const DwKernel& k = w.set.depthwise[i];
+    const bool fits = k.kernel_h == w.kernel_h && k.kernel_w == w.kernel_w && k.stride_h == g.stride_h &&
+                      k.stride_w == g.stride_w && (w.multiplier == 1 || k.multiplied.exist());
+    const bool pays = !k.flat || (w.repeats > 1 && dense && !phases);
+    if (fits && pays) return k;
   }
   return generic_kernel(w.set);
 }
@@ -84,7 +85,7 @@ DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geomet
       geometry(geometry),
       x(x),
       pre_activation(pre_activation),
-      kernel(choose_kernel(weights, geometry)) {}
+      kernel(choose_kernel(weights, geometry, x, !in_place())) {}
 
 ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
 
@@ -141,7 +142,7 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
       at += half;
       count -= half;
     };
-    if (window.channels > weights.set.lanes) {
+    if (window.channels > weights.set.lanes && !kernel.flat) {
       halve(second.channel, second.channels, first.channels, weights.set.lanes);
     } else if (window.rows > tile_rows()) {
       halve(second.row, second.rows, first.rows, tile_rows());
@@ -200,7 +201,6 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   const bool whole = taps.rows == w.kernel_h && taps.columns == w.kernel_w;
   const bool last = taps.row + taps.rows == w.kernel_h && taps.column + taps.columns == w.kernel_w;
   const DwKernel& k = whole ? kernel : generic_kernel(w.set);
-  const bool specialised = k.kernel != 0;
   const Activation& f = w.activation;
   const bool clamp = last && f.curve == Curve::kClamp;
   const ptrdiff_t first_tap = taps.column * w.kernel_h + taps.row;
@@ -214,7 +214,6 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   t.y_row_stride = y_row_stride;
   t.y_column_stride = y_column_stride;
   t.y_group_stride = y_group_stride;
-  t.channels = window.channels;
   t.accumulate = first_tap != 0;
   t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
   t.hi = clamp ? f.b : std::numeric_limits<float>::infinity();
@@ -235,25 +234,29 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
     const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + window.channel;
     for (int row = 0; row < t.rows; ++row) {
       w.set.curves[static_cast<int>(f.curve)](
-          {t.y + row * y_row_stride, y_column_stride, columns, t.channels, f.a, f.b, slopes});
+          {t.y + row * y_row_stride, y_column_stride, columns, window.channels, f.a, f.b, slopes});
     }
   };
+  const bool dense = source.column_stride == window.channels && y_column_stride == window.channels;
+  const ptrdiff_t side_by_side = k.flat && dense && window.channels == w.channels ? w.repeats : 1;
   const DwBodies& bodies = w.multiplier == 1 ? k.plain : k.multiplied;
   for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
     t.rows = static_cast<int>(bodies.band ? k.band_rows(window.rows - i)
                                           : std::min<ptrdiff_t>(k.rows, window.rows - i));
     const ptrdiff_t first_row = (window.row + i) * g.stride_h - g.pad_top + taps.row * g.dilation_h;
     const ptrdiff_t input_rows = (t.rows - 1) * g.stride_h + extent_h;
-    if (specialised) {
+    if (!k.generic()) {
       t.live_input_rows = live_mask(first_row, input_rows, source.height);
     } else {
       t.live_row = std::min(taps.rows, ceil_div(std::max<ptrdiff_t>(-first_row, 0), g.dilation_h));
       t.live_end = std::clamp(ceil_div(source.height - first_row, g.dilation_h), t.live_row, taps.rows);
     }
     const bool rows_inside = t.rows == k.rows && first_row >= 0 && first_row + input_rows <= source.height;
-    for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * t.columns) {
+    for (ptrdiff_t j = 0; j < window.columns; j += t.tiles * t.tile_columns) {
       t.tiles = 1;
       t.columns = bodies.band ? window.columns : std::min<ptrdiff_t>(k.columns, window.columns - j);
+      t.tile_columns = t.columns;
+      t.channels = window.channels;
       t.first_column = (window.column + j) * g.stride_w - g.pad_left + taps.column * g.dilation_w;
       t.x = origin + first_row * t.row_stride + t.first_column * t.column_stride;
       t.y = y + i * y_row_stride + j * y_column_stride;
@@ -262,17 +265,20 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
       } else {
         const ptrdiff_t input_columns = (t.columns - 1) * g.stride_w + extent_w;
         const ptrdiff_t last_column = source.width - input_columns - t.first_column;
-        if (rows_inside && t.columns == k.columns && t.first_column >= 0 && last_column >= 0) {
-          // Interior tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
-          t.tiles =
+        const bool columns_inside = t.columns == k.columns && t.first_column >= 0 && last_column >= 0;
+        if (columns_inside) {
+          // Tiles go together: a call for each would cost as much as 32 channels of a 3×3 tile.
+          const ptrdiff_t tiles =
               1 + std::min((window.columns - j) / k.columns - 1, last_column / (k.columns * g.stride_w));
-          bodies.interior(t);
-        } else {
-          t.live_input_columns = live_mask(t.first_column, input_columns, source.width);
-          bodies.border(t);
+          const ptrdiff_t pixels = std::min(tiles, side_by_side);
+          t.tiles = tiles / pixels;
+          t.tile_columns *= pixels;
+          t.channels *= pixels;
         }
+        t.live_input_columns = live_mask(t.first_column, input_columns, source.width);
+        (rows_inside && columns_inside ? bodies.interior : bodies.border)(t);
       }
-      apply_curve(t.tiles * t.columns);
+      apply_curve(t.tiles * t.tile_columns);
     }
   }
 }

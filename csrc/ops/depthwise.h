@@ -24,12 +24,12 @@ struct DepthwiseOp {
   void window(ptrdiff_t image, const Window& window, float* y, ptrdiff_t y_row_stride,
               ptrdiff_t y_column_stride, float* patch) const;
 
-  // Rows of a window whose tiles are all full.
+  // Rows of a window whose tiles are all full. (Flat ones want y dense too: else a tile takes one pixel.)
   ptrdiff_t tile_rows() const { return kernel.rows * (by_phases() ? geometry.dilation_h : 1); }
 
   // Computes a window of 1, 2 or 4 rows into groups of pixels (KernelSet::group_pixels), column by column.
   bool writes_groups() const {
-    return kernel.plain.band && kernel.kernel != 0 && weights.multiplier == 1 && weights.set.pack &&
+    return kernel.plain.band && !kernel.generic() && weights.multiplier == 1 && weights.set.pack &&
            in_place() && !by_phases() && weights.activation.curve == Curve::kClamp;
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
@@ -51,9 +51,7 @@ struct DepthwiseOp {
   struct Taps;
   bool in_place() const { return x.channels_side_by_side() && !pre_activation; }
   // A plain kernel does a dilated convolution, once for every phase of rows and of columns.
-  bool by_phases() const {
-    return kernel.kernel != 0 && (geometry.dilation_h > 1 || geometry.dilation_w > 1);
-  }
+  bool by_phases() const { return !kernel.generic() && (geometry.dilation_h > 1 || geometry.dilation_w > 1); }
   void patched_window(ptrdiff_t image, const Window& window, const Taps& taps, float* y,
                       ptrdiff_t y_row_stride, ptrdiff_t y_column_stride, float* patch) const;
   void phases(const Source& source, const Window& window, const Taps& taps, float* y, ptrdiff_t y_row_stride,

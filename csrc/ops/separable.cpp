@@ -124,8 +124,9 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const PointwiseWeights& pw = pointwise_op.weights;
   const ptrdiff_t channels = depthwise_op.weights.outputs();
   const bool grouped = depthwise_op.writes_groups(), packs = pw.set.pack && !grouped;
-  const ptrdiff_t stride =
-      grouped ? pw.set.group_floats(channels) / pw.set.group_pixels : pixel_stride(channels);
+  ptrdiff_t stride = pixel_stride(channels);
+  if (grouped) stride = pw.set.group_floats(channels) / pw.set.group_pixels;
+  if (depthwise_op.kernel.flat) stride = channels;
   const double macs = static_cast<double>(out.images) * static_cast<double>(out.height) *
                       static_cast<double>(out.width) * static_cast<double>(channels) *
                       static_cast<double>(depthwise_op.weights.taps() + out.channels);

@@ -104,8 +104,9 @@ def empty(shape: tuple[int, ...]) -> _F32:
 def kernels(isa: str) -> list[str]:
     """Every entry of the instruction set's table.
 
-    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_generic",
-    "pwconv_6x2" (pixels × vectors of a tile), "pwconv_16x1.5".
+    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_3x3_s1_flat_7x1"
+    (for few channels: one vector holds those of some pixels), "dwconv_generic", "pwconv_6x2"
+    (pixels × vectors of a tile), "pwconv_16x1.5".
     """
 
 def lanes(isa: str) -> int:

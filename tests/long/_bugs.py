@@ -41,7 +41,7 @@ MUTANTS = [
     ),
     Mutant("min swallows NaN", VEC_AVX512, "_mm512_min_ps(a.v, b.v)", "_mm512_min_ps(b.v, a.v)"),
     Mutant(
-        "the kernel is transposed", DWCONV, "(dj * K + di) * V::lanes", "(di * K + dj) * V::lanes"
+        "the kernel is transposed", DWCONV, "(dj * KH + di) * V::lanes", "(di * KW + dj) * V::lanes"
     ),
     Mutant("the tile's last row is not stored", DWCONV, "i < rows &&", "i < rows - 1 &&"),
     Mutant("accumulation starts anew", GENERIC, "(accumulate, 0)", "(false, 0)"),
@@ -115,8 +115,20 @@ MUTANTS = [
     Mutant(
         "the interior reaches a column too far",
         DEPTHWISE,
-        "&& last_column >= 0)",
-        "&& last_column >= -1)",
+        "&& last_column >= 0;",
+        "&& last_column >= -1;",
+    ),
+    Mutant(
+        "flat tiles overlap",
+        DEPTHWISE,
+        "t.tile_columns *= pixels;",
+        "t.tile_columns *= pixels - 1;",
+    ),
+    Mutant(
+        "flat tiles run over gaps between pixels",
+        DEPTHWISE,
+        "k.flat && dense && window.channels",
+        "k.flat && window.channels",
     ),
     Mutant(
         "every panel adds the first one's residual",
@@ -173,11 +185,12 @@ MUTANTS = [
         "(last - c0) / multiplier",
     ),
     Mutant(
-        "the last bias of a vector is forgotten",
+        "a vector's last weight is forgotten",
         PACK,
-        "bias + c0 + live, w)",
-        "bias + c0 + live - 1, w)",
+        "from + at + run, w + i)",
+        "from + at + run - (i + run == live), w + i)",
     ),
+    Mutant("a flat tile's weights all begin anew", PACK, "at = c0 % outputs;", "at = 0;"),
     Mutant(
         "the large panels are one too many", PACK, "small + (i < large)", "small + (i <= large)"
     ),
