@@ -118,12 +118,7 @@ MUTANTS = [
         "&& last_column >= 0;",
         "&& last_column >= -1;",
     ),
-    Mutant(
-        "flat tiles overlap",
-        DEPTHWISE,
-        "t.tile_columns *= pixels;",
-        "t.tile_columns *= pixels - 1;",
-    ),
+    Mutant("flat tiles leave pixels out", DEPTHWISE, "t.channels *= pixels;", ""),
     Mutant(
         "flat tiles run over gaps between pixels",
         DEPTHWISE,
