@@ -124,6 +124,49 @@ struct TransposeTile {
 
 using TransposeFn = void (*)(const TransposeTile&);
 
+// Separable blocks of 3×3 over planes (NCHW), pixels in the lanes: nothing needs be turned over.
+//
+// The depthwise half: rows × columns of each channel, whose weights are packed as for DwTile. Rows of results
+// follow each other.
+struct DwPlanes {
+  const float* x;  // input pixel under the first tap of the first output; may lie outside the image
+  ptrdiff_t plane_stride, row_stride;
+  const float* weights;  // the first block
+  ptrdiff_t block_stride;
+  float* y;
+  ptrdiff_t y_plane_stride;
+  ptrdiff_t channels, rows, columns;
+  ptrdiff_t first_row, height, first_column, width;  // image coordinates of x, and of the image's ends
+  float lo, hi;
+};
+
+using DwPlanesFn = void (*)(const DwPlanes&);
+
+// The pointwise half: a tile of vectors of pixels × some channels of a panel.
+struct PwPlanes {
+  const float* x;  // whole vectors, past the last pixel too
+  ptrdiff_t plane_stride, input_channels;
+  const float* panel;  // at the first channel
+  ptrdiff_t panel_channels;
+  float* y;
+  ptrdiff_t y_plane_stride;
+  ptrdiff_t pixels;
+  const float* residual;  // or null
+  ptrdiff_t residual_plane_stride;
+  const char* ahead;  // as in PwTile, but of a plane for each input channel
+  ptrdiff_t ahead_plane_bytes, ahead_lines;
+  float lo, hi;
+};
+
+using PwPlanesFn = void (*)(const PwPlanes&);
+
+struct PlaneKernels {
+  static constexpr int kVectors = 3, kChannels = 8;  // most of a pointwise tile
+  DwPlanesFn depthwise[2];                           // by stride less one
+  PwPlanesFn pointwise[kVectors][kChannels];         // by vectors and channels less one
+  bool exist() const { return depthwise[0] != nullptr; }
+};
+
 // An activation over pixels × channels, in place.
 struct CurveTile {
   float* y;
@@ -166,6 +209,7 @@ struct KernelSet {
   int group_pixels;                       // 1, or 4: pointwise tiles read groups of four pixels
   PackFn pack;                            // where they do
   TransposeFn transpose;
+  PlaneKernels planes;  // empty in a set that has none
   CurveFn curves[static_cast<int>(Curve::kCount)];
   FmaLoopFn fma_loop;
   int fma_chains;

@@ -160,6 +160,37 @@ def test_nchw_gives_the_bits_of_nhwc(forced_isa, channels, multiplier):
     assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("width", [14, 15, 16, 31, 32, 48, 63])
+def test_wide_planes_give_the_bits_of_nhwc(forced_isa, width, strides):
+    """Rows that fill vectors of pixels, or nearly; blocks of few rows, and bands cut short."""
+    g = rng(width)
+    for case, (height, channels, filters) in enumerate([(2, 2, 1), (9, 3, 40), (7, 150, 25)]):
+        pads = (((0, 1), (0, 1)), ((1, 1), (1, 1)), ((2, 5), (3, 0)))[case]
+        x, taps = signed(g, (2, height, width * strides, channels)), signed(g, (3, 3, channels, 1))
+        mixer = signed(g, (channels, filters))
+        options = {
+            "strides": strides, "padding": pads, "depthwise_bias": signed(g, channels),
+            "depthwise_activation": ("relu6", "swish", None)[case],
+            "activation": ("hard_swish", None, "relu")[case],
+            "batch_norm": fastdw.BatchNorm(*batch_norm(g, filters)),
+        }  # fmt: skip
+        plain_result = fastdw.separable_conv2d(x, taps, mixer, **options)
+        residual = signed(g, plain_result.shape)
+        for options["residual"] in (None, residual):
+            wanted = fastdw.separable_conv2d(x, taps, mixer, **options)
+            first = {"data_format": "NCHW", "num_threads": 1 + case}
+            if options["residual"] is not None:
+                first["residual"] = np.moveaxis(residual, -1, 1).copy()
+            # Planes that do not follow each other too.
+            for planes in (
+                np.moveaxis(x, -1, 1).copy(),
+                embedded(np.moveaxis(x, -1, 1), (0, 1, 2, 0)),
+            ):
+                got = fastdw.separable_conv2d(planes, taps, mixer, **options | first)
+                assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
+
+
 def test_memmap(forced_isa, tmp_path):
     plain = arguments()
     wanted = fastdw.separable_conv2d(**plain, padding="same")

@@ -1,5 +1,6 @@
 // Data sheet of AVX-512: 32 registers of 16 floats, one or two FMAs of latency 4 a cycle.
 #define FASTDW_SET avx512
+#include "../kernels/planes.h"
 #include "avx512_pwconv.h"
 #include "avx512_transpose.h"
 #include "tuning.h"
@@ -30,6 +31,8 @@ struct Tuning : Bodies<Vec> {
   // 16×1½: 24 accumulators; 10×2½: 25.
   static constexpr int halved_pixels[] = {16, 16, 10, 6};
   static constexpr TransposeFn transpose = transpose_by_halves;
+  // 8×3 as well: 24 accumulators, three vectors of pixels, one weight.
+  static constexpr PlaneKernels planes = plane_kernels<Vec>();
 };
 
 }  // namespace

@@ -113,6 +113,7 @@ constexpr KernelSet make_kernel_set() {
   set.group_pixels = Tuning::group_pixels;
   set.pack = Tuning::pack;
   set.transpose = Tuning::transpose;
+  set.planes = Tuning::planes;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
 #include "../curves.inc"

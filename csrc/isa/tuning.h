@@ -42,6 +42,7 @@ struct Bodies {
   static constexpr PwTileFn halved = nullptr;
   static constexpr int halved_pixels[kMaxPanelVectors] = {};
   static constexpr TransposeFn transpose = fastdw::transpose<V>;
+  static constexpr PlaneKernels planes = {};
   static constexpr int group_pixels = 1;
   static constexpr PackFn pack = nullptr;
 };

@@ -23,6 +23,21 @@ struct Vec {
   FASTDW_INLINE void store(float* p, All) const { _mm512_storeu_ps(p, v); }
   FASTDW_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, mask(n), v); }
 
+  // The lanes i with 0 ≤ first + i < size.
+  using Lanes = __mmask16;
+  static FASTDW_INLINE Lanes inside(ptrdiff_t first, ptrdiff_t size) {
+    const auto below = [](ptrdiff_t n) { return n <= 0 ? 0u : n >= lanes ? 0xffffu : (1u << n) - 1; };
+    return static_cast<Lanes>(below(size - first) & ~below(-first));
+  }
+  // Zeros in the others.
+  static FASTDW_INLINE Vec load_where(Lanes live, const float* p) { return {_mm512_maskz_loadu_ps(live, p)}; }
+  // Lanes N to N + 15 of a and b in line.
+  template <int N>
+  static FASTDW_INLINE Vec slide(Vec a, Vec b) {
+    if constexpr (N == 0) return a;
+    return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(b.v), _mm512_castps_si512(a.v), N))};
+  }
+
   // Lane i of the result is p[index[i]]; n floats are read. The index is int32 in a row of floats.
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
     return {_mm512_permutexvar_ps(_mm512_castps_si512(_mm512_loadu_ps(index)), load(p, n).v)};
@@ -60,6 +75,15 @@ FASTDW_INLINE Vec zip_low(Vec a, Vec b) {
 }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) {
   const __m512i i = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return {_mm512_permutex2var_ps(a.v, i, b.v)};
+}
+// Every second lane of a and b in line, from the first and from the second on.
+FASTDW_INLINE Vec even(Vec a, Vec b) {
+  const __m512i i = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return {_mm512_permutex2var_ps(a.v, i, b.v)};
+}
+FASTDW_INLINE Vec odd(Vec a, Vec b) {
+  const __m512i i = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return {_mm512_permutex2var_ps(a.v, i, b.v)};
 }
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }

@@ -90,15 +90,51 @@ DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geomet
 ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
 
 Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const {
-  const auto bytes = [&](ptrdiff_t of_rows) { return of_rows * x.row_stride * ptrdiff_t{sizeof(float)}; };
+  const auto bytes = [](ptrdiff_t floats) { return floats * ptrdiff_t{sizeof(float)}; };
   const Geometry& g = geometry;
   const ptrdiff_t overlap = (weights.kernel_h - 1) * g.dilation_h + 1 - g.stride_h;
   // Crops, and strides beyond the kernel, would have it ask for much that nobody reads.
-  const bool dense = x.row_stride == x.width * x.channels && overlap >= 0;
-  if (!in_place() || !dense || bytes(x.height) * x.images < kCachedBytes) return {};
+  const bool planar = writes_planes();
+  const bool dense = x.row_stride == x.width * (planar ? 1 : x.channels) && overlap >= 0;
+  const bool cached = bytes(x.images * x.height * x.width * x.channels) < kCachedBytes;
+  if (!(in_place() || planar) || !dense || cached) return {};
   const Range fresh =
       input_range(row * g.stride_h - g.pad_top + overlap, rows, g.stride_h, g.stride_h, x.height);
-  return {reinterpret_cast<const char*>(x.at(image, fresh.first, 0, 0)), bytes(fresh.count) / kLine};
+  return {reinterpret_cast<const char*>(x.at(image, fresh.first, 0, 0)),
+          ceil_div(bytes(fresh.count * x.row_stride), kLine), planar ? bytes(x.channel_stride) : 0};
+}
+
+bool DepthwiseOp::writes_planes() const {
+  const DepthwiseWeights& w = weights;
+  return w.set.planes.exist() && kernel.kernel == 3 && !w.forced && w.multiplier == 1 && !by_phases() &&
+         !pre_activation && x.planar() && w.activation.slopes.empty();
+}
+
+void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns, float* y,
+                         ptrdiff_t y_plane_stride) const {
+  const Activation& f = weights.activation;
+  const bool clamp = f.curve == Curve::kClamp;
+  DwPlanes t{};
+  t.first_row = row * geometry.stride_h - geometry.pad_top;
+  t.first_column = -geometry.pad_left;
+  t.x = x.at(image, t.first_row, t.first_column, 0);
+  t.plane_stride = x.channel_stride;
+  t.row_stride = x.row_stride;
+  t.weights = weights.block(0);
+  t.block_stride = weights.block_stride();
+  t.y = y;
+  t.y_plane_stride = y_plane_stride;
+  t.channels = x.channels;
+  t.rows = rows;
+  t.columns = columns;
+  t.height = x.height;
+  t.width = x.width;
+  t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
+  t.hi = clamp ? f.b : std::numeric_limits<float>::infinity();
+  weights.set.planes.depthwise[kernel.stride - 1](t);
+  if (clamp) return;
+  weights.set.curves[static_cast<int>(f.curve)](
+      {y, y_plane_stride, x.channels, rows * columns, f.a, f.b, nullptr});
 }
 
 void DepthwiseOp::window(ptrdiff_t image, const Window& window, float* y, ptrdiff_t y_row_stride,

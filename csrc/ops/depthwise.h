@@ -34,6 +34,11 @@ struct DepthwiseOp {
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
 
+  // Computes whole rows of every channel into planes.
+  bool writes_planes() const;
+  void planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns, float* y,
+              ptrdiff_t y_plane_stride) const;
+
   // Input that a window of these rows reads and the one above it does not, where asking ahead for it pays.
   Ahead fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const;
 

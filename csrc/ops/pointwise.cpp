@@ -185,6 +185,50 @@ void PointwiseOp::multiply_spans(const PixelBlock& b, const Spans& s, float* scr
   }
 }
 
+void PointwiseOp::planes(const PixelBlock& b, const float* a, ptrdiff_t a_plane_stride) const {
+  constexpr int kVectors = PlaneKernels::kVectors, kChannels = PlaneKernels::kChannels;
+  const KernelSet& set = weights.set;
+  const Activation& f = weights.activation;
+  const bool clamp = f.curve == Curve::kClamp;
+  const ptrdiff_t pixels = b.rows * b.columns, vectors = ceil_div(pixels, set.lanes);
+  const ptrdiff_t tiles = ceil_div(vectors, kVectors);
+  const ptrdiff_t all_tiles = tiles * ceil_div(weights.outputs, kChannels);
+  PwPlanes t{};
+  t.plane_stride = a_plane_stride;
+  t.input_channels = weights.inputs;
+  t.y_plane_stride = out.channel_stride;
+  t.residual_plane_stride = residual.channel_stride;
+  t.ahead = b.ahead.begin;
+  t.ahead_plane_bytes = b.ahead.plane_bytes;
+  t.lo = clamp ? f.a : -__builtin_inff();
+  t.hi = clamp ? f.b : __builtin_inff();
+  ptrdiff_t ahead_lines = b.ahead.lines;
+  for (ptrdiff_t n = b.first_panel; n < b.last_panel; ++n) {
+    const PointwiseWeights::Panel panel = weights.panel(n);
+    t.panel_channels = panel.vectors * set.lanes;
+    for (ptrdiff_t c = 0; c < panel.channels; c += kChannels) {
+      const ptrdiff_t channels = std::min<ptrdiff_t>(kChannels, panel.channels - c);
+      t.panel = panel.weights + c;
+      // Tiles of sizes that differ by one vector at most.
+      for (ptrdiff_t i = 0; i < tiles; ++i) {
+        const ptrdiff_t first = vectors * i / tiles, size = vectors * (i + 1) / tiles - first;
+        const ptrdiff_t pixel = first * set.lanes;
+        t.x = a + pixel;
+        t.pixels = std::min(size * set.lanes, pixels - pixel);
+        t.y = out.at(b.image, b.row, 0, panel.first + c) + pixel;
+        if (residual.data) t.residual = residual.at(b.image, b.row, 0, panel.first + c) + pixel;
+        t.ahead_lines = std::min(ahead_lines, ceil_div(b.ahead.lines, all_tiles));
+        set.planes.pointwise[size - 1][channels - 1](t);
+        ahead_lines -= t.ahead_lines;
+        t.ahead += t.ahead_lines * kLine;
+      }
+    }
+    if (clamp) continue;
+    set.curves[static_cast<int>(f.curve)]({out.at(b.image, b.row, 0, panel.first), out.channel_stride,
+                                           panel.channels, pixels, f.a, f.b, nullptr});
+  }
+}
+
 void pointwise(const PointwiseOp& op, const Input& x, int threads) {
   const PointwiseWeights& w = op.weights;
   const Output& out = op.out;

@@ -27,6 +27,13 @@ struct PointwiseOp {
   // scratch is a block's.
   void grouped_block(const PixelBlock& block, const float* groups, float* scratch, ptrdiff_t staging) const;
 
+  // A block of whole rows from planes, which can be read up to whole vectors of pixels.
+  bool takes_planes() const {
+    return weights.set.planes.exist() && out.planar() && (!residual.data || residual.planar()) &&
+           weights.activation.slopes.empty();
+  }
+  void planes(const PixelBlock& block, const float* a, ptrdiff_t a_plane_stride) const;
+
   ptrdiff_t scratch_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const;
 
   // Whether results must be staged: for the layout of out or of the residual.

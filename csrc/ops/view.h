@@ -15,6 +15,8 @@ struct View {
   }
   // Then kernels work in place; any other layout goes through a copy in cache, a block at a time.
   bool channels_side_by_side() const { return channels == 1 || channel_stride == 1; }
+  // Each channel's pixels side by side, row by row.
+  bool planar() const { return column_stride == 1 && !channels_side_by_side() && rows_in_line(); }
   // The pixels of an image form one row.
   bool rows_in_line() const { return height == 1 || row_stride == width * column_stride; }
   bool images_in_line() const { return images == 1 || image_stride == height * width * column_stride; }
@@ -23,10 +25,11 @@ struct View {
 using Input = View<const float>;
 using Output = View<float>;
 
-// Memory to be asked for before it is read.
+// Memory to be asked for before it is read. Of planes: so many lines of each.
 struct Ahead {
   const char* begin;
   ptrdiff_t lines;
+  ptrdiff_t plane_bytes;  // from plane to plane
 };
 
 // Copies rows × columns × channels between two layouts.
