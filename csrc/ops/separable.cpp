@@ -142,7 +142,8 @@ bool over_planes(const DepthwiseOp& dw, const PointwiseOp& pw) {
 void separable_over_planes(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op, int threads) {
   const Output& out = pointwise_op.out;
   const ptrdiff_t stride = plane_stride(depthwise_op, out);
-  Cut down{out.height, std::min(kPlaneRows, out.height), 1};
+  // For even shares some bands may be half empty: 28×28×256 on two threads is 1.14 times as fast.
+  Cut down{out.height, threads > 1 ? 2 : kPlaneRows, 1};
   const ptrdiff_t parts = ceil_div(out.height, plane_rows(depthwise_op, out));
   down.parts = std::min(down.units(), ceil_div(parts, threads) * threads);
   const ptrdiff_t blocks = out.images * down.parts;
