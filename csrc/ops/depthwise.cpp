@@ -106,8 +106,11 @@ Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) c
 
 bool DepthwiseOp::writes_planes() const {
   const DepthwiseWeights& w = weights;
-  return w.set.planes.exist() && kernel.kernel == 3 && !w.forced && w.multiplier == 1 && !by_phases() &&
-         !pre_activation && x.planar() && w.activation.slopes.empty();
+  const Geometry& g = geometry;
+  const bool plain = w.kernel_h == 3 && w.kernel_w == 3 && w.multiplier == 1 && g.stride_h == g.stride_w &&
+                     g.stride_h <= 2 && g.dilation_h == 1 && g.dilation_w == 1;
+  return w.set.planes.exist() && !w.forced && plain && !pre_activation && x.planar() &&
+         w.activation.slopes.empty();
 }
 
 void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns, float* y,
@@ -131,7 +134,7 @@ void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff
   t.width = x.width;
   t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
   t.hi = clamp ? f.b : std::numeric_limits<float>::infinity();
-  weights.set.planes.depthwise[kernel.stride - 1](t);
+  weights.set.planes.depthwise[geometry.stride_h - 1](t);
   if (clamp) return;
   weights.set.curves[static_cast<int>(f.curve)](
       {y, y_plane_stride, x.channels, rows * columns, f.a, f.b, nullptr});
