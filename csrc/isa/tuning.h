@@ -17,17 +17,17 @@ struct TileSize {
 // The bodies that every data sheet starts from.
 template <class V>
 struct Bodies {
-  template <class Shape, int TH, int TW, bool kPrefetch = false>
+  template <class Shape, int TH, int TW, bool kLeap = false, bool kPrefetch = false>
   static constexpr DwBodies depthwise_bodies() {
-    return {dwconv_tile<V, Shape, TH, TW, kPrefetch, false, false>,
-            dwconv_tile<V, Shape, TH, TW, kPrefetch, false, true>, nullptr};
+    return {dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, false>,
+            dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, true>, nullptr};
   }
   // In practice a multiplier goes with square 3×3; the generic band does the others.
   template <class Shape, int TH, int TW>
   static constexpr DwBodies multiplied_bodies() {
     if constexpr (Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW) {
-      return {dwconv_tile<V, Shape, TH, TW, false, true, false>,
-              dwconv_tile<V, Shape, TH, TW, false, true, true>, nullptr};
+      return {dwconv_tile<V, Shape, TH, TW, false, false, true, false>,
+              dwconv_tile<V, Shape, TH, TW, false, false, true, true>, nullptr};
     }
     return {};
   }
