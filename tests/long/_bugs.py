@@ -68,7 +68,7 @@ MUTANTS = [
     ),
     Mutant("a tail of one channel is dropped", PWCONV, "left > 0)", "left > 1)"),
     Mutant("the residual has the output's stride", PWCONV, "i * residual_stride", "i * y_stride"),
-    Mutant("ln 2 is a bit long", CURVES, "2.12194440e-4f", "2.12194440e-5f"),
+    Mutant("ln 2 is a bit long", CURVES, "set1(2.12194440e-4f)", "set1(2.12194440e-5f)"),
     Mutant("hard_swish of -inf", CURVES, "mul(max(V::set1(-3.0f), v), Hard", "mul(v, Hard"),
     Mutant(
         "prelu with a slope of zero at -inf", CURVES, "mul(finite, p.slopes)", "mul(v, p.slopes)"
