@@ -209,6 +209,19 @@ def test_xnnpack_10781_products_of_sizes_that_wrap():
 
 
 @pytest.mark.emulated
+@pytest.mark.parametrize("channels", [8, 16, 32])
+def test_product_of_both_strides_beyond_64_bits(forced_isa, channels):
+    stride = 2**30
+    x, mixer = np.ones((1, 1, 1, channels), F32), ones(channels, 3)
+    got = fastdw.separable_conv2d(
+        x, ones(1, 1, channels), mixer, stride, ((0, stride), (0, stride)),
+        depthwise_bias=ones(channels), num_threads=1,
+    )  # fmt: skip
+    wanted = channels * np.array([[2, 1], [1, 1]], F32)
+    assert_same(got[0], np.repeat(wanted[..., None], 3, axis=-1))
+
+
+@pytest.mark.emulated
 def test_xnnpack_10453_kernel_larger_than_the_padded_image():
     refused({"depthwise_kernel": ones(7, 3, 4)}, "kernel")
     refused({"depthwise_kernel": ones(9, 3, 4), "padding": 1}, "kernel")

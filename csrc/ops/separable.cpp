@@ -197,8 +197,9 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
   const ptrdiff_t share = patch > 0 || streamed ? room : std::min(room, kDepthwiseFloats);
   ptrdiff_t most = std::max({ptrdiff_t{1}, share / stride, std::min(kFewPixels, room / stride)});
   if (const Geometry& g = depthwise_op.geometry; threads == 1 && !pw.set.pack && !streamed && patch == 0) {
-    const ptrdiff_t pixel_floats = g.stride_h * g.stride_w * depthwise_op.x.channels;
-    most = std::max(std::min(kFewPixels, most), std::min(most, kInputFloats / pixel_floats));
+    // One by one: the product of vast strides may overflow.
+    const ptrdiff_t pixels = kInputFloats / g.stride_h / g.stride_w / depthwise_op.x.channels;
+    most = std::max(std::min(kFewPixels, most), std::min(most, pixels));
   }
   if (grouped && pointwise_op.staged()) most = std::min(most, pointwise_op.most_staged(kStagingFloats));
   // Rather than cut rows, AVX takes more of the scratch in any case: 147×147×64 is 1.12 times as fast,
