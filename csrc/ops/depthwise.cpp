@@ -181,7 +181,9 @@ void DepthwiseOp::patched_window(ptrdiff_t image, const Window& window, const Ta
       at += half;
       count -= half;
     };
-    if (window.channels > weights.set.lanes && !kernel.flat) {
+    // Flat tiles take all channels, few as they are. (A flat kernel that is forced may have many.)
+    const bool all_channels = kernel.flat && weights.repeats > 1;
+    if (window.channels > weights.set.lanes && !all_channels) {
       halve(second.channel, second.channels, first.channels, weights.set.lanes);
     } else if (window.rows > tile_rows()) {
       halve(second.row, second.rows, first.rows, tile_rows());
