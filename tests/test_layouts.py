@@ -191,6 +191,18 @@ def test_wide_planes_give_the_bits_of_nhwc(forced_isa, width, strides):
                 assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
 
 
+@pytest.mark.parametrize("where", ["depthwise_activation", "activation"])
+def test_wide_planes_with_a_slope_for_each_channel(forced_isa, where):
+    g = rng(19)
+    x, taps, mixer = signed(g, (2, 6, 32, 5)), signed(g, (3, 3, 5, 1)), signed(g, (5, 20))
+    slopes = signed(g, 5 if where == "depthwise_activation" else 20)
+    options = {"padding": "same", where: ("prelu", slopes)}
+    wanted = fastdw.separable_conv2d(x, taps, mixer, **options)
+    planes = np.moveaxis(x, -1, 1).copy()
+    got = fastdw.separable_conv2d(planes, taps, mixer, data_format="NCHW", **options)
+    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
+
+
 def test_memmap(forced_isa, tmp_path):
     plain = arguments()
     wanted = fastdw.separable_conv2d(**plain, padding="same")
