@@ -203,6 +203,17 @@ def test_wide_planes_with_a_slope_for_each_channel(forced_isa, where):
     assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
 
 
+def test_wide_planes_with_a_cropped_residual(forced_isa):
+    g = rng(20)
+    x, taps, mixer = signed(g, (2, 4, 6, 32)), signed(g, (3, 3, 4)), signed(g, (4, 20))
+    options = {"padding": "same", "data_format": "NCHW"}
+    residual = signed(g, (2, 20, 6, 32))
+    wanted = fastdw.separable_conv2d(x, taps, mixer, residual=residual, **options)
+    crop = embedded(residual, (0, 0, 1, 2))
+    got = fastdw.separable_conv2d(x, taps, mixer, residual=crop, **options)
+    assert_same_bits(got, wanted)
+
+
 def test_memmap(forced_isa, tmp_path):
     plain = arguments()
     wanted = fastdw.separable_conv2d(**plain, padding="same")
