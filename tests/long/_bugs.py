@@ -20,6 +20,7 @@ DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
 SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/view.cpp"
 PACK, THREADS, CALL = "csrc/pack.cpp", "csrc/threads.cpp", "csrc/call.cpp"
 PREPARED, HALVED = "csrc/prepared.cpp", "csrc/isa/avx512_pwconv.h"
+PLANES, UNROLL = "csrc/kernels/planes.h", "csrc/kernels/unroll.h"
 
 MUTANTS = [
     Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
@@ -274,5 +275,56 @@ MUTANTS = [
     ),
     Mutant(
         "half a vector stands there once", PACK, "if (p.halved) std::copy", "if (false) std::copy"
+    ),
+    Mutant("a leap leaves a vector out", UNROLL, "0x2031", "0x2030"),
+    Mutant("by leaps the weights fall behind", DWCONV, "c * (1 + KH * KW)", "c * (KH * KW)"),
+    Mutant(
+        "a row below the plane is taken for the image's",
+        PLANES,
+        "first + row < t.height",
+        "first + row <= t.height",
+    ),
+    Mutant("all planes have the first ones' weights", PLANES, "block += t.block_stride", "(void)0"),
+    Mutant(
+        "a lane too many is inside",
+        VEC_AVX512,
+        "below(size - first) &",
+        "below(size - first + 1) &",
+    ),
+    Mutant(
+        "planes slide in the wrong order",
+        VEC_AVX512,
+        "(b.v), _mm512_castps_si512(a.v), N",
+        "(a.v), _mm512_castps_si512(b.v), N",
+    ),
+    Mutant(
+        "all planes of a panel have its first weights",
+        POINTWISE,
+        "panel.weights + c;",
+        "panel.weights;",
+    ),
+    Mutant(
+        "planes add the residual of a panel's first channel",
+        POINTWISE,
+        "residual.at(b.image, b.row, 0, panel.first + c)",
+        "residual.at(b.image, b.row, 0, panel.first)",
+    ),
+    Mutant(
+        "planes forget the slopes",
+        DEPTHWISE,
+        "x.planar() &&\n         w.activation.slopes.empty()",
+        "x.planar()",
+    ),
+    Mutant(
+        "planes with rows apart",
+        "csrc/ops/view.h",
+        "!channels_side_by_side() && rows_in_line()",
+        "!channels_side_by_side()",
+    ),
+    Mutant(
+        "planes forget the pointwise half's slopes",
+        "csrc/ops/pointwise.h",
+        " &&\n           weights.activation.slopes.empty()",
+        "",
     ),
 ]
