@@ -15,7 +15,7 @@ namespace {
 constexpr double kKeepGilMacs = 1e6;
 // Between parts of about this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
 constexpr double kMacsBetweenSignals = 1e9;
-// A part has whole multiples of these rows, as every tile has; those of a very wide image take longer.
+// A part has whole multiples of these rows, as most tiles have; those of a very wide image take longer.
 constexpr ptrdiff_t kPartRows = 16;
 
 double macs_per_image(const Operator& op, const Output& out) {

@@ -13,7 +13,8 @@ using std::ptrdiff_t;
 
 // Depthwise tiles: `tiles` of them side by side, each of `rows` × `columns` outputs, all of `channels`.
 //
-// Packed weights, one block a vector of output channels (`lanes` floats each, zeros past the last channel):
+// Packed weights, one block a vector of output channels (`lanes` floats each; past the last channel those of
+// the first again, as often as flat tiles need them, then zeros):
 //     [ input index | bias | tap (0,0) | tap (1,0) | … column by column, from left to right ]
 // The input index (int32, the lane's input channel less the first lane's) is there for multipliers above 1.
 struct DwTile {
@@ -23,9 +24,9 @@ struct DwTile {
   ptrdiff_t bias_offset, block_stride;
   float* y;
   ptrdiff_t y_row_stride, y_column_stride;
-  ptrdiff_t channels;      // output channels
+  ptrdiff_t channels;      // output channels; of flat tiles those of some pixels side by side
   ptrdiff_t tiles;         // of bands: one
-  ptrdiff_t tile_columns;  // outputs from a tile to the next one
+  ptrdiff_t tile_columns;  // outputs from a tile to the next one: of flat tiles these pixels
   float lo, hi;
   ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
   // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:

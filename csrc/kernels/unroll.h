@@ -32,13 +32,13 @@ FASTDW_INLINE void for_vectors(std::ptrdiff_t channels, const Step& step) {
   if (c < channels) step(c, static_cast<int>(channels - c));
 }
 
-// The same by fours in the order 1, 3, 0, 2, what is left in line: step(channel, n, next channel). After the
-// last comes the first one `beyond`.
+// The same by fours in the order 1, 3, 0, 2 (hexadecimal digits, the last one first), what is left in line:
+// step(channel, n, next channel). After the last comes the first one `beyond`.
 template <class V, class Step>
 FASTDW_INLINE void for_vectors_leaping(std::ptrdiff_t channels, std::ptrdiff_t beyond, const Step& step) {
   const std::ptrdiff_t whole = channels / V::lanes, fours = whole & ~3;
   const auto nth = [&](std::ptrdiff_t i) FASTDW_INLINE_LAMBDA {
-    return (i < fours ? (i & ~3) + (0x2031 >> 4 * (i & 3) & 3) : i) * V::lanes;
+    return (i < fours ? (i & ~3) + ((0x2031 >> (4 * (i & 3))) & 3) : i) * V::lanes;
   };
   const std::ptrdiff_t end = beyond + nth(0);
   std::ptrdiff_t c = nth(0);

@@ -16,8 +16,8 @@ constexpr ptrdiff_t kStreamedBytes = 384 * 1024;
 // Tasks a thread, at most, for even shares.
 constexpr ptrdiff_t kTasksPerThread = 4;
 
-// Pixels whose depthwise results lie a power of two apart share few cache sets: an odd number of lines avoids
-// that.
+// Pixels, or planes, whose depthwise results lie a power of two apart share few cache sets: an odd number of
+// lines avoids that.
 ptrdiff_t pixel_stride(ptrdiff_t channels) { return (ceil_div(channels, 16) | 1) * 16; }
 
 // Input of a block, at most, where the next one's shall have room in L2 beside it. At stride 2 56×56×144 → 32
@@ -146,7 +146,8 @@ bool over_planes(const DepthwiseOp& dw, const PointwiseOp& pw) {
 void separable_over_planes(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op, int threads) {
   const Output& out = pointwise_op.out;
   const ptrdiff_t stride = plane_stride(depthwise_op, out);
-  // For even shares some bands may be half empty: 28×28×256 on two threads is 1.14 times as fast.
+  // For even shares some bands may be half empty: 28×28×256 on two threads is 1.14 times as fast. No part has
+  // more than plane_rows(), from which the stride comes.
   Cut down{out.height, threads > 1 ? 2 : kPlaneRows, 1};
   const ptrdiff_t parts = ceil_div(out.height, plane_rows(depthwise_op, out));
   down.parts = std::min(down.units(), ceil_div(parts, threads) * threads);
