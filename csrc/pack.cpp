@@ -27,7 +27,7 @@ namespace {
 // save a sixth of the vectors. A flat tile shares no vector of input with its neighbours, and its vectors lie
 // across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512 0.85 times as fast).
 ptrdiff_t flat_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels) {
-  constexpr ptrdiff_t kMostVectors = 6;  // more would take much of L1 (3×3 with AVX-512: 4 KB)
+  constexpr ptrdiff_t kMostVectors = 6;  // more would take much of L1 (5×5 with AVX-512: 10 KB)
   const bool exists = std::any_of(set.depthwise, set.depthwise + set.depthwise_count, [&](const DwKernel& k) {
     return k.flat && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
   });

@@ -1,6 +1,7 @@
 // Prepared weights: where a weight sits in memory. The pictures are in README.md and kernels.h.
 #pragma once
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,11 @@ struct Activation {
   Curve curve = Curve::kClamp;
   float a = 0, b = 0;
   std::vector<float> slopes;
+
+  bool clamps() const { return curve == Curve::kClamp; }
+  // What the kernels clamp sums to: nothing where a curve comes after them.
+  float lo() const { return clamps() ? a : -std::numeric_limits<float>::infinity(); }
+  float hi() const { return clamps() ? b : std::numeric_limits<float>::infinity(); }
 };
 
 struct FreeMemory {

@@ -10,10 +10,10 @@ namespace neon {
 namespace {
 
 struct Tuning : Bodies<Vec> {
-  // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs. 2×4 of a 5×5 or 7×7: 8
-  // accumulators, a column of inputs, a weight.
   template <class Shape>
   static constexpr bool in_bands = Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW;
+  // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs. 2×4 of the others: 8
+  // accumulators, a column of inputs, a weight.
   template <class Shape>
   static constexpr TileSize depthwise() {
     return in_bands<Shape> ? TileSize{4, 1} : TileSize{2, 4};

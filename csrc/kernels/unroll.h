@@ -32,8 +32,8 @@ FASTDW_INLINE void for_vectors(std::ptrdiff_t channels, const Step& step) {
   if (c < channels) step(c, static_cast<int>(channels - c));
 }
 
-// The same by fours in the order 1, 3, 0, 2 (hexadecimal digits, the last one first), what is left in line:
-// step(channel, n, next channel). After the last comes the first one `beyond`.
+// The same by fours in the order 1, 3, 0, 2 (the digits below, from the last one on), what is left in
+// line: step(channel, n, next channel). After the last comes the first one `beyond`.
 template <class V, class Step>
 FASTDW_INLINE void for_vectors_leaping(std::ptrdiff_t channels, std::ptrdiff_t beyond, const Step& step) {
   const std::ptrdiff_t whole = channels / V::lanes, fours = whole & ~3;

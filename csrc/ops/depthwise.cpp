@@ -116,7 +116,6 @@ bool DepthwiseOp::writes_planes() const {
 void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns, float* y,
                          ptrdiff_t y_plane_stride) const {
   const Activation& f = weights.activation;
-  const bool clamp = f.curve == Curve::kClamp;
   DwPlanes t{};
   t.first_row = row * geometry.stride_h - geometry.pad_top;
   t.first_column = -geometry.pad_left;
@@ -132,10 +131,10 @@ void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff
   t.columns = columns;
   t.height = x.height;
   t.width = x.width;
-  t.lo = clamp ? f.a : -std::numeric_limits<float>::infinity();
-  t.hi = clamp ? f.b : std::numeric_limits<float>::infinity();
+  t.lo = f.lo();
+  t.hi = f.hi();
   weights.set.planes.depthwise[geometry.stride_h - 1](t);
-  if (clamp) return;
+  if (f.clamps()) return;
   weights.set.curves[static_cast<int>(f.curve)](
       {y, y_plane_stride, x.channels, rows * columns, f.a, f.b, nullptr});
 }
@@ -243,7 +242,7 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   const bool last = taps.row + taps.rows == w.kernel_h && taps.column + taps.columns == w.kernel_w;
   const DwKernel& k = whole ? kernel : generic_kernel(w.set);
   const Activation& f = w.activation;
-  const bool clamp = last && f.curve == Curve::kClamp;
+  const bool clamp = last && f.clamps();
   const ptrdiff_t first_tap = taps.column * w.kernel_h + taps.row;
 
   DwTile t{};

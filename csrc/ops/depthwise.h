@@ -30,7 +30,7 @@ struct DepthwiseOp {
   // Computes a window of 1, 2 or 4 rows into groups of pixels (KernelSet::group_pixels), column by column.
   bool writes_groups() const {
     return kernel.plain.band && !kernel.generic() && weights.multiplier == 1 && weights.set.pack &&
-           in_place() && !by_phases() && weights.activation.curve == Curve::kClamp;
+           in_place() && !by_phases() && weights.activation.clamps();
   }
   void groups(ptrdiff_t image, const Window& window, float* y) const;
 

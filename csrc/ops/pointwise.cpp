@@ -32,7 +32,6 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
               const float* a, ptrdiff_t a_stride, float* y, const Layout& y_layout, const float* residual,
               const Layout& residual_layout, const Ahead& ahead) {
   const Activation& f = w.activation;
-  const bool clamp = f.curve == Curve::kClamp;
   const ptrdiff_t origin = w.panel(first_panel).first, pixels = span.rows * span.columns;
   const ptrdiff_t group = w.set.group_pixels, groups = ceil_div(pixels, group);
   const ptrdiff_t group_columns = group / span.rows;
@@ -41,8 +40,8 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
   t.input_channels = w.inputs;
   t.y_stride = span.strides(y_layout);
   t.residual_stride = span.strides(residual_layout);
-  t.lo = clamp ? f.a : -__builtin_inff();
-  t.hi = clamp ? f.b : __builtin_inff();
+  t.lo = f.lo();
+  t.hi = f.hi();
   t.ahead = ahead.begin;
   const char* const ahead_end = ahead.begin + ahead.lines * kLine;
   for (ptrdiff_t p = first_panel; p < last_panel; ++p) {
@@ -68,7 +67,7 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
       if (ahead_lines) t.ahead_lines = t.ahead < ahead_end ? ahead_lines : 0;
       panel.kernels.tiles[count - 1](t);
       if (ahead_lines) t.ahead += t.ahead_lines * w.inputs * kLine;
-      if (!clamp) {
+      if (!f.clamps()) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
         for (ptrdiff_t row = 0; row < span.rows; ++row) {
           w.set.curves[static_cast<int>(f.curve)]({t.y + row * y_layout.row_stride, y_layout.column_stride,
@@ -189,7 +188,6 @@ void PointwiseOp::planes(const PixelBlock& b, const float* a, ptrdiff_t a_plane_
   constexpr int kVectors = PlaneKernels::kVectors, kChannels = PlaneKernels::kChannels;
   const KernelSet& set = weights.set;
   const Activation& f = weights.activation;
-  const bool clamp = f.curve == Curve::kClamp;
   const ptrdiff_t pixels = b.rows * b.columns, vectors = ceil_div(pixels, set.lanes);
   const ptrdiff_t tiles = ceil_div(vectors, kVectors);
   const ptrdiff_t all_tiles = tiles * ceil_div(weights.outputs, kChannels);
@@ -200,8 +198,8 @@ void PointwiseOp::planes(const PixelBlock& b, const float* a, ptrdiff_t a_plane_
   t.residual_plane_stride = residual.channel_stride;
   t.ahead = b.ahead.begin;
   t.ahead_plane_bytes = b.ahead.plane_bytes;
-  t.lo = clamp ? f.a : -__builtin_inff();
-  t.hi = clamp ? f.b : __builtin_inff();
+  t.lo = f.lo();
+  t.hi = f.hi();
   ptrdiff_t ahead_lines = b.ahead.lines;
   for (ptrdiff_t n = b.first_panel; n < b.last_panel; ++n) {
     const PointwiseWeights::Panel panel = weights.panel(n);
@@ -223,7 +221,7 @@ void PointwiseOp::planes(const PixelBlock& b, const float* a, ptrdiff_t a_plane_
         t.ahead += t.ahead_lines * kLine;
       }
     }
-    if (clamp) continue;
+    if (f.clamps()) continue;
     set.curves[static_cast<int>(f.curve)]({out.at(b.image, b.row, 0, panel.first), out.channel_stride,
                                            panel.channels, pixels, f.a, f.b, nullptr});
   }

@@ -98,8 +98,8 @@ MUTANTS = [
     Mutant(
         "the clamp comes before the sum is whole",
         DEPTHWISE,
-        "clamp = last && f.curve",
-        "clamp = f.curve",
+        "clamp = last && f.clamps()",
+        "clamp = f.clamps()",
     ),
     Mutant(
         "a patch lacks the channel that a vector ends in",
