@@ -32,7 +32,9 @@ def prepare(
     shape = (n, channels, height, width) if planar else block.output_shape
     out = on_a_line(np.zeros(shape, np.float32))
     result = out.transpose(0, 2, 3, 1) if planar else out
-    run = functools.partial(layer, x, out=out, num_threads=threads)
+    # By position: Python takes 0.13 µs to pass these by name.
+    addend = () if block.layer.op == "depthwise" else (None,)
+    run = functools.partial(layer, x, *addend, out, threads)
     return Prepared(run, lambda: result, data_format)
 
 

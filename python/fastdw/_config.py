@@ -12,8 +12,13 @@ from typing import Any, Literal, overload
 from fastdw import _core
 from fastdw._arguments import MAX_THREADS, came, num_threads
 
+
+class _ThisThread(threading.local):
+    threads: int | None = None
+
+
 _process_threads: int | None = None
-_this_thread = threading.local()
+_this_thread = _ThisThread()
 
 
 def set_num_threads(n: int) -> None:
@@ -49,7 +54,7 @@ def get_num_threads() -> int:
     int
         1 ... 1024.
     """
-    return getattr(_this_thread, "threads", None) or _process_threads or _initial_threads()
+    return _this_thread.threads or _process_threads or _initial_threads()
 
 
 def threads(n: int) -> AbstractContextManager[None]:
@@ -75,7 +80,7 @@ def threads(n: int) -> AbstractContextManager[None]:
 
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
-    before = getattr(_this_thread, "threads", None)
+    before = _this_thread.threads
     _this_thread.threads = n
     try:
         yield

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
+from fastdw._config import get_num_threads
 from fastdw._geometry import window
 from fastdw._layers import Layer, converted, half
 
@@ -103,7 +104,9 @@ class DepthwiseConv2D(Layer):
         ValueError
             For a wrong shape, value, flag or overlap, and for an empty output.
         """
-        return self._call(x, None, out, num_threads)
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, None, out, threads)
+        return self._call(x, None, out, threads) if result is None else result
 
     @property
     def nbytes(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
+from fastdw._config import get_num_threads
 from fastdw._layers import Layer, converted, half
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class PointwiseConv2D(Layer):
         ValueError
             For a wrong shape, value, flag or overlap.
         """
-        return self._call(x, residual, out, num_threads)
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, residual, out, threads)
+        return self._call(x, residual, out, threads) if result is None else result
 
     @property
     def nbytes(self) -> int:

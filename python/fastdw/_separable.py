@@ -8,6 +8,7 @@ from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._activations import parse_activation
 from fastdw._batch_norm import BatchNorm
+from fastdw._config import get_num_threads
 from fastdw._geometry import window
 from fastdw._layers import Layer, converted, half
 
@@ -149,7 +150,9 @@ class SeparableConv2D(Layer):
         ValueError
             For a wrong shape, value, flag or overlap, and for an empty output.
         """
-        return self._call(x, residual, out, num_threads)
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, residual, out, threads)
+        return self._call(x, residual, out, threads) if result is None else result
 
     @property
     def nbytes(self) -> int:
