@@ -62,6 +62,7 @@ struct DwKernel {
   // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats.
   bool flat;
   DwBodies plain;
+  DwBodies fused;       // the same where the pointwise half reads the results, if another order pays there
   DwBodies multiplied;  // with a channel multiplier above 1
   bool generic() const { return kernel_h == 0; }
   ptrdiff_t band_rows(ptrdiff_t left) const {

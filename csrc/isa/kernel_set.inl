@@ -44,9 +44,9 @@ constexpr Name depthwise_name(TileSize size, const char* kind) {
 
 template <class Shape>
 constexpr DwKernel depthwise_kernel(const Name& name, TileSize size, bool flat, DwBodies plain,
-                                    DwBodies multiplied) {
-  return {name.text, Shape::KH,    Shape::KW, Shape::SH, Shape::SW,
-          size.rows, size.columns, flat,      plain,     multiplied};
+                                    DwBodies fused, DwBodies multiplied) {
+  return {name.text,    Shape::KH, Shape::KW, Shape::SH, Shape::SW, size.rows,
+          size.columns, flat,      plain,     fused,     multiplied};
 }
 
 template <class Shape>
@@ -55,6 +55,7 @@ struct Depthwise {
   static constexpr Name name = depthwise_name<Shape>(size, "_");
   static constexpr DwKernel kernel = depthwise_kernel<Shape>(
       name, size, false, Tuning::template depthwise_bodies<Shape, size.rows, size.columns>(),
+      Tuning::template fused_bodies<Shape, size.rows, size.columns>(),
       Tuning::template multiplied_bodies<Shape, size.rows, size.columns>());
 };
 
@@ -63,7 +64,7 @@ struct FlatDepthwise {
   static constexpr TileSize size = Tuning::flat;
   static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
   static constexpr DwKernel kernel = depthwise_kernel<Shape>(
-      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>(), {});
+      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>(), {}, {});
 };
 
 constexpr DwKernel kDepthwise[] = {
@@ -81,6 +82,7 @@ constexpr DwKernel kDepthwise[] = {
      0,
      false,
      {nullptr, nullptr, dwconv_generic<Vec, false>},
+     {},
      {nullptr, nullptr, dwconv_generic<Vec, true>}},
 };
 

@@ -22,6 +22,11 @@ struct Bodies {
     return {dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, false>,
             dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, true>, nullptr};
   }
+  // What the pointwise half reads stays in a buffer: tiles may fill it in another order.
+  template <class Shape, int TH, int TW>
+  static constexpr DwBodies fused_bodies() {
+    return {};
+  }
   // In practice a multiplier goes with square 3×3; the generic band does the others.
   template <class Shape, int TH, int TW>
   static constexpr DwBodies multiplied_bodies() {

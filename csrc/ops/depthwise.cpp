@@ -80,11 +80,12 @@ struct Phase {
 }  // namespace
 
 DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
-                         const Activation* pre_activation)
+                         const Activation* pre_activation, bool fused)
     : weights(weights),
       geometry(geometry),
       x(x),
       pre_activation(pre_activation),
+      fused(fused),
       kernel(choose_kernel(weights, geometry, x, !in_place())) {}
 
 ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
@@ -279,7 +280,8 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   };
   const bool dense = source.column_stride == window.channels && y_column_stride == window.channels;
   const ptrdiff_t side_by_side = k.flat && dense && window.channels == w.channels ? w.repeats : 1;
-  const DwBodies& bodies = w.multiplier == 1 ? k.plain : k.multiplied;
+  const DwBodies& single = fused && k.fused.exist() ? k.fused : k.plain;
+  const DwBodies& bodies = w.multiplier == 1 ? single : k.multiplied;
   for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
     t.rows = static_cast<int>(bodies.band ? k.band_rows(window.rows - i)
                                           : std::min<ptrdiff_t>(k.rows, window.rows - i));

@@ -17,7 +17,7 @@ struct Window {
 
 struct DepthwiseOp {
   DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
-              const Activation* pre_activation);
+              const Activation* pre_activation, bool fused);
 
   // Computes a window into y, whose channels lie side by side, activation included. `patch` holds
   // patch_floats() floats.
@@ -49,6 +49,7 @@ struct DepthwiseOp {
   const Geometry geometry;
   const Input x;
   const Activation* const pre_activation;
+  const bool fused;  // results are read by the pointwise half
   const DwKernel& kernel;
 
  private:
