@@ -150,7 +150,7 @@ def inner_loops(kernels: Path) -> Iterator[tuple[str, list[str]]]:
 def throughput(body: list[str]) -> float:
     """Return the multiply-adds a cycle that llvm-mca expects of a Neoverse N1."""
     text = "\n".join(
-        re.sub(r"^((?:b|b\.\w+|cbn?z|tbn?z)\s.*?)[0-9a-f]+$", r"\1 0", t) for t in body
+        re.sub(r"^((?:bl?|b\.\w+|cbn?z|tbn?z)\s.*?)[0-9a-f]+$", r"\1 0", t) for t in body
     )
     report = subprocess.run(
         ["llvm-mca-19", "-mtriple=aarch64", "-mcpu=neoverse-n1", "-iterations=100"],
@@ -171,7 +171,7 @@ def inspect(kernels: list[Path]) -> None:
     """Print each inner loop, and what the tiles of neon_inorder gain by the model estimate."""
     print("\nFMLA a cycle: of a Neoverse N1 (llvm-mca), of a Cortex-A53 and -A55 (model estimate)")
     print(f"{'FMLA':>5}{'all':>5}{'stack':>6}{'N1':>6}{'A53':>6}{'A55':>6}  inner loop of")
-    turns: dict[str, tuple[int, list[float]]] = {}  # of a pointwise tile's longest loop
+    turns: dict[str, tuple[int, list[float | None]]] = {}  # of a pointwise tile's longest loop
     for kernel in kernels:
         for name, body in inner_loops(kernel):
             stack = sum("[sp" in text for text in body)
@@ -180,24 +180,26 @@ def inspect(kernels: list[Path]) -> None:
             rates = "".join("     -" if c is None else f"{fmla / c:6.2f}" for c in cycles)
             print(f"{fmla:5}{len(body):5}{stack:6}{throughput(body):6.2f}{rates}  {short(name)}")
             tile = re.search(r"pwconv_\w+<\d+, \d+>", name)
-            known = [c for c in cycles if c is not None]
-            if tile and len(known) == len(cycles) and fmla > turns.get(tile[0], (0,))[0]:
-                turns[tile[0]] = fmla, known
+            if tile and fmla > turns.get(tile[0], (0,))[0]:
+                turns[tile[0]] = fmla, cycles
     print("\nModel estimate: cycles an input channel")
-    for name, (fmla, cycles_inorder) in turns.items():
+    unknown = 0, [None] * len(in_order.CORES)
+    for name in turns:
         ordinary = name.replace("inorder", "grouped")
         if name == ordinary:
             continue
         pixels, vectors = map(int, re.findall(r"\d+", name))
         for i, core in enumerate(in_order.CORES):
             before, after = (
-                cycles[i] * pixels * vectors / adds
-                for adds, cycles in (turns[ordinary], (fmla, cycles_inorder))
+                cycles[i] and cycles[i] * pixels * vectors / adds
+                for adds, cycles in (turns.get(ordinary, unknown), turns[name])
             )
-            print(
-                f"{pixels:2}x{vectors} on a Cortex-{core.name}: neon {before:.1f}, "
-                f"neon_inorder {after:.1f}, {before / after:.2f} times as fast"
-            )
+            print(f"{pixels:2}x{vectors} on a Cortex-{core.name}: ", end="")
+            if before and after:
+                gain = f"{before / after:.2f} times as fast"
+                print(f"neon {before:.1f}, neon_inorder {after:.1f}, {gain}")
+            else:
+                print("a loop that the model does not know")
 
 
 def main() -> int:
