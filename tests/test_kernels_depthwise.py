@@ -7,6 +7,7 @@ import pytest
 from fastdw import _core, reference
 from support import (
     CHANNELS,
+    CLAMP,
     Arena,
     assert_same,
     assert_within,
@@ -147,6 +148,21 @@ def test_non_finite_inputs_reach_exactly_their_outputs(dwconv, planted):
         kernel = integers(generator, (*taps, c, 1))
         got = run_depthwise(isa, x, kernel, None, strides, dilation, pads, name)
         assert_same(got, expected(x, kernel, None, strides, dilation, pads))
+
+
+def test_more_channels_than_a_patch_holds(dwconv):
+    isa, name = dwconv
+    generator = rng(10)
+    c = 20_000  # all in one block of the separable operator
+    for taps, strides, dilation, pads, height, width in geometries(name, 3, 11):
+        x = integers(generator, (1, c, height, width)).transpose(0, 2, 3, 1)
+        kernel, matrix = integers(generator, (*taps, c, 1)), integers(generator, (c, 1), 1)
+        wanted = expected(x, kernel, None, strides, dilation, pads) @ matrix
+        out = np.full_like(wanted, np.nan)
+        depthwise_half = _core.Depthwise(kernel, None, CLAMP, isa, name)
+        operator = _core.Operator(depthwise_half, _core.Pointwise(matrix, None, CLAMP, isa))
+        operator.run(x, None, out, (*strides, *dilation, pads[0][0], pads[1][0]), 1)
+        assert_same(out, wanted)
 
 
 @pytest.mark.parametrize("at_end", [True, False], ids=["end", "start"])

@@ -127,6 +127,12 @@ MUTANTS = [
         "k.flat && window.channels",
     ),
     Mutant(
+        "a forced flat kernel takes all of many channels",
+        DEPTHWISE,
+        "kernel.flat && weights.repeats > 1;",
+        "kernel.flat;",
+    ),
+    Mutant(
         "every panel adds the first one's residual",
         POINTWISE,
         "residual + column * residual_layout.column_stride + (panel.first - origin)",
