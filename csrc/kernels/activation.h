@@ -65,17 +65,17 @@ FASTDW_INLINE V sigmoid(V v) {
   return div(select_less(v, V::set1(0.0f), e, one), add(one, e));
 }
 
-// v·sigmoid(s) as v/(1 + e^−s), a quarter fewer operations than by sigmoid(). Where e^−s overflows, below
-// s = −88, the result is 0: that is within the bound, which counts |v|.
+// v·sigmoid(s) as v/(1 + e^−s). Where e^−s overflows, below s = −88, the result is 0: that is within the
+// bound, which counts |v|. So does not cutting ln 2 in two: it errs most where e^−s matters least. Against
+// sigmoid()'s way a third fewer operations.
 template <class V>
 FASTDW_INLINE V times_sigmoid(V v, V s) {
   const V round = V::set1(12582912.0f), one = V::set1(1.0f);
   s = max(V::set1(-104.0f), min(V::set1(104.0f), s));
-  // −s = n·ln 2 − r; the polynomial is that of expm1_reduced.
+  // −s·log₂ e = n − r; the polynomial is 2^−r for |r| ≤ 1/2.
   const V n = sub(fma(s, V::set1(-1.44269504f), round), round);
-  V r = fma(n, V::set1(0.693359375f), s);
-  r = fma(n, V::set1(-2.12194440e-4f), r);
-  const V p = polynomial(r, 1.0f, -1.0f, 0.5f, -0.16666518f, 0.041666202f, -0.008369025f, 0.0013950726f);
+  const V r = fma(s, V::set1(1.44269504f), n);
+  const V p = polynomial(r, 1.0f, -0.693147004f, 0.240222439f, -0.0555073284f, 0.00967151299f, -0.00132647285f);
   return div(v, add(one, scale(p, n)));
 }
 
