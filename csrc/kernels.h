@@ -126,7 +126,7 @@ struct TransposeTile {
 
 using TransposeFn = void (*)(const TransposeTile&);
 
-// Separable blocks of 3×3 over planes (NCHW), pixels in the lanes: nothing needs be turned over.
+// Separable blocks of 3×3 and 5×5 over planes (NCHW), pixels in the lanes: nothing needs be turned over.
 //
 // The depthwise half: rows × columns of each channel, whose weights are packed as for DwTile. Rows of results
 // follow each other.
@@ -164,9 +164,9 @@ using PwPlanesFn = void (*)(const PwPlanes&);
 
 struct PlaneKernels {
   static constexpr int kVectors = 3, kChannels = 8;  // most of a pointwise tile
-  DwPlanesFn depthwise[2];                           // by stride less one
+  DwPlanesFn depthwise[2][2];                        // of 3×3 and of 5×5, by stride less one
   PwPlanesFn pointwise[kVectors][kChannels];         // by vectors and channels less one
-  bool exist() const { return depthwise[0] != nullptr; }
+  bool exist() const { return depthwise[0][0] != nullptr; }
 };
 
 // An activation over pixels × channels, in place.

@@ -160,15 +160,16 @@ def test_nchw_gives_the_bits_of_nhwc(forced_isa, channels, multiplier):
     assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
 
 
+@pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("width", [14, 15, 16, 31, 32, 48, 63])
-def test_wide_planes_give_the_bits_of_nhwc(forced_isa, width, strides):
+def test_wide_planes_give_the_bits_of_nhwc(forced_isa, width, strides, size):
     """Rows that fill vectors of pixels, or nearly; blocks of few rows, and bands cut short."""
     g = rng(width)
     for case, (height, channels, filters) in enumerate([(2, 2, 1), (9, 3, 40), (7, 150, 25)]):
         pads = (((0, 1), (0, 1)), ((1, 1), (1, 1)), ((2, 5), (3, 0)))[case]
-        x, taps = signed(g, (2, height, width * strides, channels)), signed(g, (3, 3, channels, 1))
-        mixer = signed(g, (channels, filters))
+        x = signed(g, (2, height + size - 3, width * strides + size - 3, channels))
+        taps, mixer = signed(g, (size, size, channels, 1)), signed(g, (channels, filters))
         options = {
             "strides": strides, "padding": pads, "depthwise_bias": signed(g, channels),
             "depthwise_activation": ("relu6", "swish", None)[case],

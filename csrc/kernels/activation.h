@@ -75,7 +75,8 @@ FASTDW_INLINE V times_sigmoid(V v, V s) {
   // −s·log₂ e = n − r; the polynomial is 2^−r for |r| ≤ 1/2.
   const V n = sub(fma(s, V::set1(-1.44269504f), round), round);
   const V r = fma(s, V::set1(1.44269504f), n);
-  const V p = polynomial(r, 1.0f, -0.693147004f, 0.240222439f, -0.0555073284f, 0.00967151299f, -0.00132647285f);
+  const V p =
+      polynomial(r, 1.0f, -0.693147004f, 0.240222439f, -0.0555073284f, 0.00967151299f, -0.00132647285f);
   return div(v, add(one, scale(p, n)));
 }
 

@@ -108,8 +108,9 @@ Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) c
 bool DepthwiseOp::writes_planes() const {
   const DepthwiseWeights& w = weights;
   const Geometry& g = geometry;
-  const bool plain = w.kernel_h == 3 && w.kernel_w == 3 && w.multiplier == 1 && g.stride_h == g.stride_w &&
-                     g.stride_h <= 2 && g.dilation_h == 1 && g.dilation_w == 1;
+  const bool sized = (w.kernel_h == 3 || w.kernel_h == 5) && w.kernel_w == w.kernel_h;
+  const bool plain = sized && w.multiplier == 1 && g.stride_h == g.stride_w && g.stride_h <= 2 &&
+                     g.dilation_h == 1 && g.dilation_w == 1;
   return w.set.planes.exist() && !w.forced && plain && !pre_activation && x.planar() &&
          w.activation.slopes.empty();
 }
@@ -134,7 +135,7 @@ void DepthwiseOp::planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff
   t.width = x.width;
   t.lo = f.lo();
   t.hi = f.hi();
-  weights.set.planes.depthwise[geometry.stride_h - 1](t);
+  weights.set.planes.depthwise[weights.kernel_h == 5][geometry.stride_h - 1](t);
   if (f.clamps()) return;
   weights.set.curves[static_cast<int>(f.curve)](
       {y, y_plane_stride, x.channels, rows * columns, f.a, f.b, nullptr});

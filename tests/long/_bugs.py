@@ -290,7 +290,33 @@ MUTANTS = [
         "first + row < t.height",
         "first + row <= t.height",
     ),
-    Mutant("all planes have the first ones' weights", PLANES, "block += t.block_stride", "(void)0"),
+    Mutant(
+        "all planes have the first ones' weights",
+        PLANES,
+        "block += t.block_stride;\n    const V bias",
+        "(void)0;\n    const V bias",
+    ),
+    Mutant(
+        "all windows have the first planes' weights",
+        PLANES,
+        "block += t.block_stride;\n    V acc",
+        "(void)0;\n    V acc",
+    ),
+    Mutant(
+        "a window's dead row keeps the one before",
+        PLANES,
+        "i < input_rows && first_row + i >= 0 && first_row + i < t.height",
+        "true",
+    ),
+    Mutant(
+        "windows forget what they reach into", PLANES, "if (reaches_on) split", "if (false) split"
+    ),
+    Mutant(
+        "a window's odd columns are its even ones",
+        PLANES,
+        "odd(a, b).store(to + Window::kPhase",
+        "even(a, b).store(to + Window::kPhase",
+    ),
     Mutant(
         "a lane too many is inside",
         VEC_AVX512,

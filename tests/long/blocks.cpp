@@ -184,7 +184,7 @@ std::vector<float> plain_pointwise(const Layer& l, const std::vector<float>& a, 
 bool try_layer(const KernelSet& set) {
   Layer l{};
   Geometry& g = l.geometry;
-  // What goes over planes with AVX-512: 3×3 on wide NCHW. And what may have flat tiles.
+  // What goes over planes with AVX-512: 3×3 and 5×5 on wide NCHW. And what may have flat tiles.
   const bool over_planes = one_in(3), narrow = one_in(3);
   l.kernel_h = one_of({1, 2, 3, 3, 3, 5, 7});
   l.kernel_w = one_in(4) ? one_of({1, 3, between(1, 6)}) : l.kernel_h;
@@ -204,7 +204,7 @@ bool try_layer(const KernelSet& set) {
     g = {1, 1, one_of({1, 1, 2}), one_of({1, 1, 2}), 0, 0};
   }
   if (over_planes) {
-    l.kernel_h = l.kernel_w = 3;
+    l.kernel_h = l.kernel_w = one_of({3, 5});
     g.stride_h = g.stride_w = between(1, 2);
     g.dilation_h = g.dilation_w = 1;
     l.multiplier = 1;
