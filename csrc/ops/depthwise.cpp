@@ -46,10 +46,9 @@ const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, cons
 
 // Bit i: coordinate first + i lies in [0, size), for i below count.
 uint32_t live_mask(ptrdiff_t first, ptrdiff_t count, ptrdiff_t size) {
-  uint32_t mask = 0;
-  for (ptrdiff_t i = 0; i < count; ++i)
-    mask |= static_cast<uint32_t>(first + i >= 0 && first + i < size) << i;
-  return mask;
+  const ptrdiff_t begin = std::clamp<ptrdiff_t>(-first, 0, count);
+  const ptrdiff_t end = std::clamp<ptrdiff_t>(size - first, begin, count);
+  return static_cast<uint32_t>((uint64_t{1} << end) - (uint64_t{1} << begin));
 }
 
 // Less is found in L2 anyway, and asking costs 2 %.
@@ -341,6 +340,8 @@ void depthwise(const DepthwiseOp& op, const Output& out, int threads) {
   block.columns = staged ? std::min<ptrdiff_t>(out.width, 64) : out.width;
   const ptrdiff_t wanted = ceil_div(4 * threads, out.images * ceil_div(out.channels, block.channels));
   block.rows = std::max(tile_rows, out.height / wanted / tile_rows * tile_rows);
+  // One thread that copies nothing has no use for more: each costs as much as 30 vectors of 3×3.
+  if (threads == 1 && !staged && op.patch_floats() == 0) block.rows = out.height;
   if (staged) {
     const ptrdiff_t most = kPatchFloats / (block.columns * block.channels) / tile_rows * tile_rows;
     block.rows = std::clamp<ptrdiff_t>(block.rows, 1, std::max<ptrdiff_t>(most, 1));
