@@ -55,7 +55,7 @@ void compute(const Operator& op, const Geometry& geometry, const Input& whole_x,
   // The rows above the first one are like a pad taken away.
   Geometry moved = geometry;
   moved.pad_top -= part.row * geometry.stride_h;
-  const DepthwiseOp first(*op.depthwise, moved, x, op.pre_activation, op.pointwise != nullptr);
+  const DepthwiseOp first(*op.depthwise, moved, x, op.pre_activation, op.pointwise ? nullptr : &out);
   if (op.pointwise) {
     separable(first, {*op.pointwise, out, residual}, threads);
   } else {

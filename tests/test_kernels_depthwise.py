@@ -60,7 +60,12 @@ def expected(x, kernel, bias, strides, dilation, pads):
 def test_small_integers_are_exact(dwconv):
     isa, name = dwconv
     lanes = _core.lanes(isa)
-    channels = [*CHANNELS, *(33 * [3]), *(33 * [lanes]), *(33 * [3 * lanes + lanes // 2 + 1])]
+    channels = [
+        *CHANNELS,
+        *(33 * [3]),
+        *(33 * [lanes]),
+        *(33 * [3 * lanes + lanes // 2 + 1]),
+    ]
     generator = rng(1)
     cases = zip(channels, geometries(name, len(channels), 2), strict=True)
     for c, (taps, strides, dilation, pads, height, width) in thin(cases):
@@ -68,6 +73,22 @@ def test_small_integers_are_exact(dwconv):
         kernel, bias = integers(generator, (*taps, c, 1)), integers(generator, c)
         got = run_depthwise(isa, x, kernel, bias, strides, dilation, pads, name)
         assert_same(got, expected(x, kernel, bias, strides, dilation, pads))
+
+
+@pytest.mark.parametrize("kernel_shape", [(3, 3), (3, 1), (5, 5)])
+def test_the_kernel_chosen_is_exact(isa, kernel_shape):
+    """By rows of the plane, channels, strides, and where the pixels lie."""
+    generator = rng(10)
+    cases = [(h, c, s) for h in range(1, 18) for c in (1, 3, 11, 15, 16, 44) for s in (1, 2)]
+    for height, c, stride in thin(cases):
+        x = integers(generator, (2, height, 9, c + 2))
+        kernel, bias = integers(generator, (*kernel_shape, c, 1)), integers(generator, c)
+        pads = [(k // 2, k // 2) for k in kernel_shape]
+        wanted = expected(x[..., 1:-1], kernel, bias, (stride, stride), (1, 1), pads)
+        for part in (x[..., 1:-1], np.ascontiguousarray(x[..., 1:-1])):
+            assert_same(
+                run_depthwise(isa, part, kernel, bias, (stride, stride), (1, 1), pads), wanted
+            )
 
 
 @pytest.mark.parametrize("multiplier", [2, 3, 4, 7, 32])

@@ -59,6 +59,15 @@ struct Depthwise {
       Tuning::template multiplied_bodies<Shape, size.rows, size.columns>());
 };
 
+// For planes whose rows it divides better.
+template <class Shape, int TH, int TW>
+struct OtherDepthwise {
+  static constexpr TileSize size = {TH, TW};
+  static constexpr Name name = depthwise_name<Shape>(size, "_");
+  static constexpr DwKernel kernel =
+      depthwise_kernel<Shape>(name, size, false, Tuning::template depthwise_bodies<Shape, TH, TW>(), {});
+};
+
 template <class Shape>
 struct FlatDepthwise {
   static constexpr TileSize size = Tuning::flat;
@@ -68,6 +77,9 @@ struct FlatDepthwise {
 };
 
 constexpr DwKernel kDepthwise[] = {
+#ifdef FASTDW_OWN_DEPTHWISE  // of the data sheet
+    FASTDW_OWN_DEPTHWISE
+#endif
 #define FASTDW_FLAT_DEPTHWISE(KH, KW) FlatDepthwise<KernelShape<KH, KW, 1, 1>>::kernel,
 #define FASTDW_DEPTHWISE(KH, KW, SH, SW) Depthwise<KernelShape<KH, KW, SH, SW>>::kernel,
 #include "../kernels.inc"

@@ -29,19 +29,30 @@ const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.
 // times.
 constexpr ptrdiff_t kMostPhases = 2;
 
-const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, const Input& x, bool patched) {
+const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, const Input& x, bool patched,
+                              const Output* out) {
   if (w.forced) return *w.forced;
   const ptrdiff_t dilation = std::max(g.dilation_h, g.dilation_w);
   const bool phases = dilation > 1 && dilation <= kMostPhases && g.stride_h == 1 && g.stride_w == 1;
   const bool dense = patched || x.column_stride == x.channels;
+  // Of tiles those that leave the fewest rows empty; of equals the last. (In blocks 7×2 gains 0 to 1 % on
+  // planes of 14 and 7 rows, and on two threads, whose rows are cut by the same size, loses up to 8.)
+  const ptrdiff_t rows = out ? ceil_div(out->height, dilation) : 0;
+  const auto padded_rows = [rows](const DwKernel& k) { return ceil_div(rows, k.rows) * k.rows; };
+  const DwKernel* best = &generic_kernel(w.set);
   for (int i = 0; (dilation == 1 || phases) && i < w.set.depthwise_count; ++i) {
     const DwKernel& k = w.set.depthwise[i];
     const bool fits = k.kernel_h == w.kernel_h && k.kernel_w == w.kernel_w && k.stride_h == g.stride_h &&
                       k.stride_w == g.stride_w && (w.multiplier == 1 || k.multiplied.exist());
-    const bool pays = !k.flat || (w.repeats > 1 && dense && !phases);
-    if (fits && pays) return k;
+    if (!fits) continue;
+    if (k.flat) {
+      const bool pays = w.repeats > 1 && dense && !phases;
+      if (pays) return k;
+    } else if (best->generic() || padded_rows(k) <= padded_rows(*best)) {
+      best = &k;
+    }
   }
-  return generic_kernel(w.set);
+  return *best;
 }
 
 // Bit i: coordinate first + i lies in [0, size), for i below count.
@@ -79,13 +90,13 @@ struct Phase {
 }  // namespace
 
 DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
-                         const Activation* pre_activation, bool fused)
+                         const Activation* pre_activation, const Output* out)
     : weights(weights),
       geometry(geometry),
       x(x),
       pre_activation(pre_activation),
-      fused(fused),
-      kernel(choose_kernel(weights, geometry, x, !in_place())) {}
+      fused(!out),
+      kernel(choose_kernel(weights, geometry, x, !in_place(), out)) {}
 
 ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
 

@@ -16,8 +16,9 @@ struct Window {
 };
 
 struct DepthwiseOp {
+  // `out`: where the results go; null where that is the buffer of a separable block.
   DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geometry, const Input& x,
-              const Activation* pre_activation, bool fused);
+              const Activation* pre_activation, const Output* out);
 
   // Computes a window into y, whose channels lie side by side, activation included. `patch` holds
   // patch_floats() floats.
