@@ -22,6 +22,7 @@ struct DwTile {
   ptrdiff_t row_stride, column_stride;
   const float* weights;  // first tap of the first block; the bias stands at bias_offset from it
   ptrdiff_t bias_offset, block_stride;
+  ptrdiff_t blocks;  // flat bands only: after so many they begin anew
   float* y;
   ptrdiff_t y_row_stride, y_column_stride;
   ptrdiff_t channels;      // output channels; of flat tiles those of some pixels side by side
@@ -59,7 +60,8 @@ struct DwKernel {
   const char* name;
   int kernel_h, kernel_w, stride_h, stride_w;  // 0: any
   int rows, columns;                           // outputs of a tile; columns 0: as many as there are
-  // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats.
+  // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats. A
+  // flat band's are those of whole rows, where both sides are dense; packed weights then fill their vectors.
   bool flat;
   DwBodies plain;
   DwBodies fused;       // the same where the pointwise half reads the results, if another order pays there

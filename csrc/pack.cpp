@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <numeric>
 
 namespace fastdw {
 
@@ -23,15 +24,20 @@ FloatBuffer allocate_floats(ptrdiff_t count) {
 
 namespace {
 
-// The fewest pixels side by side that leave at most an eighth of the lanes empty; one where that does not
-// save a sixth of the vectors. A flat tile shares no vector of input with its neighbours, and its vectors lie
-// across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512 0.85 times as fast).
+// For flat bands as many pixels as fill their vectors.
+//
+// For flat tiles the fewest side by side that leave at most an eighth of the lanes empty; one where that does
+// not save a sixth of the vectors. A flat tile shares no vector of input with its neighbours, and its vectors
+// lie across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512 0.85 times as fast).
 ptrdiff_t flat_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels) {
   constexpr ptrdiff_t kMostVectors = 6;  // more would take much of L1 (5×5 with AVX-512: 10 KB)
-  const bool exists = std::any_of(set.depthwise, set.depthwise + set.depthwise_count, [&](const DwKernel& k) {
-    return k.flat && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
-  });
-  if (!exists || channels >= kMostVectors * set.lanes) return 1;
+  const auto exists = [&](bool bands) {
+    return std::any_of(set.depthwise, set.depthwise + set.depthwise_count, [&](const DwKernel& k) {
+      return k.flat && (k.plain.band != nullptr) == bands && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
+    });
+  };
+  if (exists(true) && channels <= set.lanes) return set.lanes / std::gcd(channels, ptrdiff_t{set.lanes});
+  if (!exists(false) || channels >= kMostVectors * set.lanes) return 1;
   const auto vectors = [&](ptrdiff_t pixels) { return ceil_div(pixels * channels, set.lanes); };
   ptrdiff_t pixels = 1;
   while (8 * pixels * channels < 7 * vectors(pixels) * set.lanes) ++pixels;

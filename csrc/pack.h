@@ -45,6 +45,8 @@ class DepthwiseWeights {
   void unpack(float* kernel, float* bias) const;
 
   ptrdiff_t outputs() const { return channels * multiplier; }
+  // Whether the packed blocks may begin anew after the last one, for rows of flat tiles.
+  bool in_lines() const { return outputs() * repeats % set.lanes == 0 && outputs() <= set.lanes; }
   ptrdiff_t vectors() const { return ceil_div(outputs() * repeats, set.lanes); }
   ptrdiff_t nbytes() const;
   ptrdiff_t taps() const { return kernel_h * kernel_w; }

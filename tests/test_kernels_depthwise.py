@@ -63,6 +63,7 @@ def test_small_integers_are_exact(dwconv):
     channels = [
         *CHANNELS,
         *(33 * [3]),
+        *(33 * [11]),
         *(33 * [lanes]),
         *(33 * [3 * lanes + lanes // 2 + 1]),
     ]

@@ -76,6 +76,13 @@ struct FlatDepthwise {
       name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>(), {}, {});
 };
 
+template <class Shape, int TH, DwTileFn band>
+struct FlatBands {
+  static constexpr TileSize size = {TH, 0};
+  static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
+  static constexpr DwKernel kernel = depthwise_kernel<Shape>(name, size, true, {nullptr, nullptr, band}, {});
+};
+
 constexpr DwKernel kDepthwise[] = {
 #ifdef FASTDW_OWN_DEPTHWISE  // of the data sheet
     FASTDW_OWN_DEPTHWISE

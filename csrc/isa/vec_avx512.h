@@ -48,6 +48,15 @@ struct Vec {
   }
 };
 
+// As Vec::slide, by a number known at run time.
+struct Slide {
+  __m512i index;
+  explicit Slide(int n)
+      : index(_mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                               _mm512_set1_epi32(n))) {}
+  FASTDW_INLINE Vec operator()(Vec a, Vec b) const { return {_mm512_permutex2var_ps(a.v, index, b.v)}; }
+};
+
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }

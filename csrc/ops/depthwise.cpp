@@ -29,6 +29,11 @@ const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.
 // times.
 constexpr ptrdiff_t kMostPhases = 2;
 
+// Pixel by pixel, in place or in the staging buffer.
+bool writes_dense(const Output* out) {
+  return out && (out->column_stride == out->channels || !out->channels_side_by_side());
+}
+
 const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, const Input& x, bool patched,
                               const Output* out) {
   if (w.forced) return *w.forced;
@@ -47,7 +52,7 @@ const DwKernel& choose_kernel(const DepthwiseWeights& w, const Geometry& g, cons
     if (!fits) continue;
     if (k.flat) {
       const bool pays = w.repeats > 1 && dense && !phases;
-      if (pays) return k;
+      if (pays && (!k.plain.band || (w.in_lines() && writes_dense(out)))) return k;
     } else if (best->generic() || padded_rows(k) <= padded_rows(*best)) {
       best = &k;
     }
@@ -252,7 +257,11 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   const DepthwiseWeights& w = weights;
   const bool whole = taps.rows == w.kernel_h && taps.columns == w.kernel_w;
   const bool last = taps.row + taps.rows == w.kernel_h && taps.column + taps.columns == w.kernel_w;
-  const DwKernel& k = whole ? kernel : generic_kernel(w.set);
+  const bool dense = source.column_stride == window.channels && y_column_stride == window.channels &&
+                     window.channels == w.channels;
+  // A flat band that is forced may meet what it cannot do.
+  const bool fits = !kernel.flat || !kernel.plain.band || (dense && w.in_lines());
+  const DwKernel& k = whole && fits ? kernel : generic_kernel(w.set);
   const Activation& f = w.activation;
   const bool clamp = last && f.clamps();
   const ptrdiff_t first_tap = taps.column * w.kernel_h + taps.row;
@@ -263,6 +272,7 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
   t.weights = w.block(window.channel) + w.bias_offset() + (1 + first_tap) * w.set.lanes;
   t.bias_offset = -(1 + first_tap) * w.set.lanes;
   t.block_stride = w.block_stride();
+  t.blocks = w.vectors();
   t.y_row_stride = y_row_stride;
   t.y_column_stride = y_column_stride;
   t.y_group_stride = y_group_stride;
@@ -289,8 +299,7 @@ void DepthwiseOp::tiles(const Source& source, const Geometry& g, const Window& w
           {t.y + row * y_row_stride, y_column_stride, columns, window.channels, f.a, f.b, slopes});
     }
   };
-  const bool dense = source.column_stride == window.channels && y_column_stride == window.channels;
-  const ptrdiff_t side_by_side = k.flat && dense && window.channels == w.channels ? w.repeats : 1;
+  const ptrdiff_t side_by_side = k.flat && dense ? w.repeats : 1;
   const DwBodies& single = fused && k.fused.exist() ? k.fused : k.plain;
   const DwBodies& bodies = w.multiplier == 1 ? single : k.multiplied;
   for (ptrdiff_t i = 0; i < window.rows; i += t.rows) {
