@@ -44,7 +44,7 @@ constexpr Name depthwise_name(TileSize size, const char* kind) {
 
 template <class Shape>
 constexpr DwKernel depthwise_kernel(const Name& name, TileSize size, bool flat, DwBodies plain,
-                                    DwBodies fused, DwBodies multiplied) {
+                                    DwBodies fused = {}, DwBodies multiplied = {}) {
   return {name.text,    Shape::KH, Shape::KW, Shape::SH, Shape::SW, size.rows,
           size.columns, flat,      plain,     fused,     multiplied};
 }
@@ -65,7 +65,7 @@ struct OtherDepthwise {
   static constexpr TileSize size = {TH, TW};
   static constexpr Name name = depthwise_name<Shape>(size, "_");
   static constexpr DwKernel kernel =
-      depthwise_kernel<Shape>(name, size, false, Tuning::template depthwise_bodies<Shape, TH, TW>(), {});
+      depthwise_kernel<Shape>(name, size, false, Tuning::template depthwise_bodies<Shape, TH, TW>());
 };
 
 template <class Shape>
@@ -73,14 +73,14 @@ struct FlatDepthwise {
   static constexpr TileSize size = Tuning::flat;
   static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
   static constexpr DwKernel kernel = depthwise_kernel<Shape>(
-      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>(), {}, {});
+      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>());
 };
 
 template <class Shape, int TH, DwTileFn band>
 struct FlatBands {
   static constexpr TileSize size = {TH, 0};
   static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
-  static constexpr DwKernel kernel = depthwise_kernel<Shape>(name, size, true, {nullptr, nullptr, band}, {});
+  static constexpr DwKernel kernel = depthwise_kernel<Shape>(name, size, true, {nullptr, nullptr, band});
 };
 
 constexpr DwKernel kDepthwise[] = {

@@ -266,11 +266,11 @@ bool try_layer(const KernelSet& set) {
     }
   }
   const Activation* const before = l.pre_activated ? &l.pre_activation : nullptr;
-  const DepthwiseOp first(depthwise_weights, g, x.input(), before, true);
+  const DepthwiseOp first(depthwise_weights, g, x.input(), before, nullptr);
   const PointwiseOp second{pointwise_weights, out.view, added};
   const auto threads = static_cast<int>(one_of({1, 1, 2, 3, 4, 7, 16, 64}));
   separable(first, second, threads);
-  depthwise(DepthwiseOp(depthwise_weights, g, x.input(), before, false), half.view, threads);
+  depthwise(DepthwiseOp(depthwise_weights, g, x.input(), before, &half.view), half.view, threads);
   planes += first.writes_planes() && second.takes_planes();
   flat += first.kernel.flat;
   const bool right = out.memory.copy() == expected, half_right = half.memory.copy() == expected_half;

@@ -297,7 +297,7 @@ void run(Bytes bytes) {
     const PointwiseWeights pw(set, matrix.data(), bias.data(), middle, k.f, last);
     check_unpack(dw, taps, middle_bias);
     check_unpack(pw, matrix, bias);
-    const DepthwiseOp first(dw, k.g, x.input(), has_pre ? &pre : nullptr, k.pointwise);
+    const DepthwiseOp first(dw, k.g, x.input(), has_pre ? &pre : nullptr, k.pointwise ? nullptr : &result.view);
     const PointwiseOp second{pw, result.view, has_residual ? residual.input() : Input{}};
     if (k.depthwise && k.pointwise) {
       separable(first, second, threads);

@@ -76,7 +76,7 @@ struct Layer {
     std::vector<float> y(static_cast<size_t>(n * size * size * f));
     const auto in = channels_first ? nchw(x.data(), n, size, c) : nhwc(x.data(), n, size, c);
     const auto out = channels_first ? nchw(y.data(), n, size, f) : nhwc(y.data(), n, size, f);
-    const DepthwiseOp first(*depthwise_weights, {1, 1, 1, 1, 1, 1}, in, nullptr, true);
+    const DepthwiseOp first(*depthwise_weights, {1, 1, 1, 1, 1, 1}, in, nullptr, nullptr);
     separable(first, {*pointwise_weights, out, {}}, threads);
     return y;
   }
