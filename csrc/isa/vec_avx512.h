@@ -95,6 +95,8 @@ FASTDW_INLINE Vec odd(Vec a, Vec b) {
   const __m512i i = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return {_mm512_permutex2var_ps(a.v, i, b.v)};
 }
+// Makes the compiler have the value in a register here: it can be neither loaded anew later nor computed.
+FASTDW_INLINE void hold(Vec& a) { __asm__("" : "+v"(a.v)); }
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 FASTDW_INLINE Vec shift_left_23(Vec a) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
