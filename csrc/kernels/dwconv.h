@@ -19,8 +19,8 @@ struct KernelShape {
 //
 // kLeap: vectors of channels in an order of leaps. Where they follow each other every load of the unrolled
 // tile has a constant stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2
-// cost 140 to 154 cycles, by leaps 122 to 136 (3×3 at stride 2). kPrefetch asks for the next vector of every
-// input; by leaps, after the last one, for the next tile's first.
+// cost 140 to 154 cycles, by leaps 122 to 136 (3×3 at stride 2). kPrefetch asks for every input's next line;
+// by leaps for its next vector, after the last one for the next tile's first.
 template <class V, class Shape, int TH, int TW, bool kLeap, bool kPrefetch, bool kMultiplied, bool kBorder>
 void dwconv_tile(const DwTile& t) {
   constexpr int KH = Shape::KH, KW = Shape::KW, SH = Shape::SH, SW = Shape::SW;
@@ -35,7 +35,7 @@ void dwconv_tile(const DwTile& t) {
     float* const first_y = t.y + tile * t.tile_columns * t.y_column_stride;
     const float* weights = t.weights;
     InputChannels<V, kMultiplied> inputs(t);
-    const auto step = [&](ptrdiff_t c, auto n, [[maybe_unused]] ptrdiff_t next) FASTDW_INLINE_LAMBDA {
+    const auto step = [&](ptrdiff_t c, auto n, [[maybe_unused]] ptrdiff_t ahead) FASTDW_INLINE_LAMBDA {
       V acc[TH][TW];
       const V bias = V::load(weights + t.bias_offset, All{});
       inputs.begin(weights + t.bias_offset, n);
@@ -58,7 +58,7 @@ void dwconv_tile(const DwTile& t) {
           if (kBorder && __builtin_expect(!(live_rows >> row & 1), 0)) {
             x[row] = V::set1(0.0f);
           } else {
-            if constexpr (kPrefetch) __builtin_prefetch(input + (next - c));
+            if constexpr (kPrefetch) __builtin_prefetch(input + (ahead - c));
             x[row] = inputs.load(input, n);
           }
         });

@@ -105,15 +105,14 @@ DepthwiseOp::DepthwiseOp(const DepthwiseWeights& weights, const Geometry& geomet
 
 ptrdiff_t DepthwiseOp::patch_floats() const { return in_place() ? 0 : kPatchFloats; }
 
-Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const {
+Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, bool planar) const {
   const auto bytes = [](ptrdiff_t floats) { return floats * ptrdiff_t{sizeof(float)}; };
   const Geometry& g = geometry;
   const ptrdiff_t overlap = (weights.kernel_h - 1) * g.dilation_h + 1 - g.stride_h;
   // Crops, and strides beyond the kernel, would have it ask for much that nobody reads.
-  const bool planar = writes_planes();
   const bool dense = x.row_stride == x.width * (planar ? 1 : x.channels) && overlap >= 0;
   const bool cached = bytes(x.images * x.height * x.width * x.channels) < kCachedBytes;
-  if (!(in_place() || planar) || !dense || cached) return {};
+  if (!(planar || in_place()) || !dense || cached) return {};
   const Range fresh =
       input_range(row * g.stride_h - g.pad_top + overlap, rows, g.stride_h, g.stride_h, x.height);
   return {reinterpret_cast<const char*>(x.at(image, fresh.first, 0, 0)),

@@ -40,8 +40,9 @@ struct DepthwiseOp {
   void planes(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns, float* y,
               ptrdiff_t y_plane_stride) const;
 
-  // Input that a window of these rows reads and the one above it does not, where asking ahead for it pays.
-  Ahead fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows) const;
+  // Input that a window of these rows reads and the one above it does not, where asking ahead for it pays;
+  // plane by plane, or pixel by pixel.
+  Ahead fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, bool planar) const;
 
   // What window() wants of scratch: none where x is read in place.
   ptrdiff_t patch_floats() const;

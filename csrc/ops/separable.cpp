@@ -162,7 +162,7 @@ void separable_over_planes(const DepthwiseOp& depthwise_op, const PointwiseOp& p
     b.last_panel = pointwise_op.weights.panels;
     if (const ptrdiff_t next = block + threads; next < blocks) {
       const ptrdiff_t next_part = next % down.parts, row = down.begin(next_part);
-      b.ahead = depthwise_op.fresh_input(next / down.parts, row, down.begin(next_part + 1) - row);
+      b.ahead = depthwise_op.fresh_input(next / down.parts, row, down.begin(next_part + 1) - row, true);
     }
     depthwise_op.planes(b.image, b.row, b.rows, b.columns, scratch, stride);
     pointwise_op.planes(b, scratch, stride);
@@ -246,8 +246,8 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
                  // Blocks are dealt out in order, so this thread's next one is about as many further on.
                  if (const ptrdiff_t next = block + threads; looks_ahead && next < out.images * down.parts) {
                    const ptrdiff_t row = down.begin(next % down.parts);
-                   b.ahead = depthwise_op.fresh_input(next / down.parts, row,
-                                                      down.begin(next % down.parts + 1) - row);
+                   const ptrdiff_t rows = down.begin(next % down.parts + 1) - row;
+                   b.ahead = depthwise_op.fresh_input(next / down.parts, row, rows, false);
                  }
                  b.first_panel = pw.panels * group / groups;
                  b.last_panel = pw.panels * (group + 1) / groups;

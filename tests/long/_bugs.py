@@ -12,6 +12,7 @@ class Mutant(NamedTuple):
     new: str
 
 
+FLAT = "csrc/isa/avx512_flat.h"
 VEC_AVX2, VEC_AVX512 = "csrc/isa/vec_avx2.h", "csrc/isa/vec_avx512.h"
 DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
 GENERIC, INPUTS = "csrc/kernels/dwconv_generic.h", "csrc/kernels/input_channels.h"
@@ -81,7 +82,10 @@ MUTANTS = [
         "V::load(t.slopes, n)",
     ),
     Mutant(
-        "an input row past the image lives", DEPTHWISE, "first + i < size)", "first + i <= size)"
+        "an input row past the image lives",
+        DEPTHWISE,
+        "size - first, begin",
+        "size - first + 1, begin",
     ),
     Mutant(
         "the pads change places",
@@ -123,8 +127,8 @@ MUTANTS = [
     Mutant(
         "flat tiles run over gaps between pixels",
         DEPTHWISE,
-        "k.flat && dense && window.channels",
-        "k.flat && window.channels",
+        "k.flat && dense ?",
+        "k.flat ?",
     ),
     Mutant(
         "a forced flat kernel takes all of many channels",
@@ -316,6 +320,30 @@ MUTANTS = [
         PLANES,
         "odd(a, b).store(to + Window::kPhase",
         "even(a, b).store(to + Window::kPhase",
+    ),
+    Mutant(
+        "lines of floats never begin their weights anew",
+        FLAT,
+        "if (weights == weights_end) weights = t.weights;",
+        "(void)weights_end;",
+    ),
+    Mutant(
+        "lines of floats end with the last output",
+        FLAT,
+        "? t.width - middle : t.columns + 1",
+        "? t.width - middle : t.columns",
+    ),
+    Mutant(
+        "lines of floats begin before the image",
+        FLAT,
+        "(middle > 0 ? -1 : -middle) * channels",
+        "-channels",
+    ),
+    Mutant(
+        "lines of floats run over gaps between pixels",
+        DEPTHWISE,
+        "!kernel.plain.band || (dense && w.in_lines())",
+        "!kernel.plain.band || w.in_lines()",
     ),
     Mutant(
         "a lane too many is inside",
