@@ -81,7 +81,7 @@ const float* checked_bias(const py::object& bias, ptrdiff_t channels) {
 
 std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object bias,
                                                  const Activation& activation, py::object isa,
-                                                 py::object kernel_name) {
+                                                 py::object kernel_name, bool fused) {
   const Plain k = plain(kernel, 4, "kernel");
   const KernelSet& set = chosen_set(isa);
   const DwKernel* forced = nullptr;
@@ -98,7 +98,7 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
   const ptrdiff_t outputs = checked_product(k.size(2), k.size(3));
   check_slopes(activation, outputs);
   return std::make_unique<DepthwiseWeights>(set, k.data(), checked_bias(bias, outputs), k.size(0), k.size(1),
-                                            k.size(2), k.size(3), activation, forced);
+                                            k.size(2), k.size(3), activation, forced, fused);
 }
 
 std::unique_ptr<PointwiseWeights> make_pointwise(py::handle kernel, py::object bias,
@@ -170,7 +170,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
 
   py::class_<DepthwiseWeights>(m, "Depthwise", py::is_final())
       .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
-           py::arg("isa") = py::none(), py::arg("kernel_name") = py::none())
+           py::arg("isa") = py::none(), py::arg("kernel_name") = py::none(), py::arg("fused") = false)
       .def_property_readonly("nbytes", &DepthwiseWeights::nbytes)
       .def_property_readonly("isa", [](const DepthwiseWeights& w) { return w.set.isa; })
       .def("weights", &depthwise_weights);

@@ -39,7 +39,7 @@ class DepthwiseWeights {
   // kernel (kh, kw, C, m) in C order, bias (C·m) or null.
   DepthwiseWeights(const KernelSet& set, const float* kernel, const float* bias, ptrdiff_t kernel_h,
                    ptrdiff_t kernel_w, ptrdiff_t channels, ptrdiff_t multiplier, Activation activation,
-                   const DwKernel* forced);
+                   const DwKernel* forced, bool fused);
 
   // The inverse of the constructor, bit for bit.
   void unpack(float* kernel, float* bias) const;

@@ -1,6 +1,7 @@
 """Prepared layers: sizes, immutability, pickles, and other frameworks' layers by attributes."""
 
 import copy
+import functools
 import pickle
 from types import SimpleNamespace
 
@@ -135,13 +136,10 @@ def test_pickles_keep_every_bit(forced_isa, name, copied):
 def test_a_pickle_serves_every_instruction_set(isa, monkeypatch):
     layer, x = layers()["separable"], signed(rng(6), (2, 12, 12, 12))
     stored = pickle.dumps(layer)
-    monkeypatch.setattr(fastdw._core, "Depthwise", _forced(fastdw._core.Depthwise, isa))
-    monkeypatch.setattr(fastdw._core, "Pointwise", _forced(fastdw._core.Pointwise, isa))
+    for name in ("Depthwise", "Pointwise"):
+        packer = functools.partial(getattr(fastdw._core, name), isa=isa)
+        monkeypatch.setattr(fastdw._core, name, packer)
     assert_same(pickle.loads(stored)(x), separable()(x))
-
-
-def _forced(packed, isa):
-    return lambda *arguments: packed(*arguments, isa=isa)
 
 
 def test_a_batch_norm_pickles():

@@ -43,8 +43,12 @@ class Depthwise:
         activation: Activation,
         isa: str | None = None,
         kernel_name: str | None = None,
+        fused: bool = False,
     ) -> None:
-        """`isa` None is the active one. `kernel_name` forces one entry of `kernels(isa)`."""
+        """`isa` None is the active one. `kernel_name` forces one entry of `kernels(isa)`.
+
+        `fused` packs for the separable operator alone; any other packing serves it too.
+        """
     @property
     def nbytes(self) -> int: ...
     @property

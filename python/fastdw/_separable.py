@@ -115,7 +115,7 @@ class SeparableConv2D(Layer):
                 "activation": mix.activation.argument,
             },
             _num_parameters=spread.num_parameters + mix.num_parameters,
-            _depthwise=_core.Depthwise(*spread.packable()),
+            _depthwise=_core.Depthwise(*spread.packable(), fused=True),
             _pointwise=_core.Pointwise(*mix.packable()),
         )
         self._prepare(

@@ -236,7 +236,8 @@ bool try_layer(const KernelSet& set) {
   l.depthwise_activation = draw_activation(middle);
   l.activation = draw_activation(l.filters);
   const DepthwiseWeights depthwise_weights(set, l.depthwise.data(), l.depthwise_bias.data(), l.kernel_h,
-                                           l.kernel_w, l.channels, l.multiplier, l.depthwise_activation, nullptr);
+                                           l.kernel_w, l.channels, l.multiplier, l.depthwise_activation, nullptr,
+                                           one_in(2));
   const PointwiseWeights pointwise_weights(set, l.pointwise.data(), l.bias.data(), middle, l.filters,
                                            l.activation);
 

@@ -293,7 +293,7 @@ void run(Bytes bytes) {
   const auto compute = [&](const KernelSet& set, Array& result) {
     const DwKernel* forced = nullptr;
     if (forced_kernel % 4 == 0) forced = &set.depthwise[set.depthwise_count - 1];
-    const DepthwiseWeights dw(set, taps.data(), middle_bias.data(), k.kh, k.kw, k.c, k.m, half, forced);
+    const DepthwiseWeights dw(set, taps.data(), middle_bias.data(), k.kh, k.kw, k.c, k.m, half, forced, k.pointwise);
     const PointwiseWeights pw(set, matrix.data(), bias.data(), middle, k.f, last);
     check_unpack(dw, taps, middle_bias);
     check_unpack(pw, matrix, bias);

@@ -68,7 +68,7 @@ struct Layer {
     matrix = numbers(random, c * f);
     bias = numbers(random, f);
     depthwise_weights =
-        std::make_unique<DepthwiseWeights>(set, taps.data(), nullptr, 3, 3, c, 1, swish, nullptr);
+        std::make_unique<DepthwiseWeights>(set, taps.data(), nullptr, 3, 3, c, 1, swish, nullptr, true);
     pointwise_weights = std::make_unique<PointwiseWeights>(set, matrix.data(), bias.data(), c, f, none);
     wanted = run(1);
   }
