@@ -161,10 +161,8 @@ void plane_patch(const DwPlanes& t, ptrdiff_t first_row, ptrdiff_t first_column,
         // The next plane: see plane_band.
         unroll<S>([&](auto s)
                       FASTDW_INLINE_LAMBDA { __builtin_prefetch(from + t.plane_stride + s * V::lanes); });
-        if (!live) {
-          unroll<S>([&](auto s)
-                        FASTDW_INLINE_LAMBDA { V::set1(0.0f).store(to + s * Window::kPhase, All{}); });
-        } else if constexpr (S == 1) {
+        if (!live) return;  // zeros since the window began
+        if constexpr (S == 1) {
           V::load_where(inside[v], from).store(to, All{});
         } else {
           const V a = V::load_where(inside[2 * v], from),

@@ -307,7 +307,7 @@ MUTANTS = [
         "(void)0;\n    V acc",
     ),
     Mutant(
-        "a window's dead row keeps the one before",
+        "a window's dead rows live",
         PLANES,
         "i < input_rows && first_row + i >= 0 && first_row + i < t.height",
         "true",
