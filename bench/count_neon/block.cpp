@@ -61,7 +61,7 @@ class Runner {
         residual(numbers(rows.outputs * columns.outputs * b.filters, 1.0f)),
         y(residual.size() + 1, kCanary),
         depthwise_weights(set, taps.data(), depthwise_bias.data(), b.kernel, b.kernel,
-                          b.channels, 1, clamp(b.depthwise_high), nullptr),
+                          b.channels, 1, clamp(b.depthwise_high), nullptr, true),
         pointwise_weights(set, matrix.data(), bias.data(), b.channels, b.filters,
                           clamp(b.high)) {}
 
@@ -71,8 +71,8 @@ class Runner {
     Input add = view<const float>(residual.data(), rows.outputs, columns.outputs, b.filters);
     if (!with_residual) add = {};
     const Geometry geometry{b.stride, b.stride, 1, 1, rows.before, columns.before};
-    separable(DepthwiseOp(depthwise_weights, geometry, in, nullptr), PointwiseOp{pointwise_weights, out, add},
-              1);
+    separable(DepthwiseOp(depthwise_weights, geometry, in, nullptr, nullptr),
+              PointwiseOp{pointwise_weights, out, add}, 1);
   }
 
   // Every sum in the promised order, one fused multiply-add after the other: the same bits.
