@@ -2,6 +2,8 @@
 #pragma once
 #include <immintrin.h>
 
+#include <cstdint>
+
 #include "../kernels/unroll.h"
 
 namespace fastdw {
@@ -32,6 +34,11 @@ struct Vec {
   static FASTDW_INLINE int last_index(const float* index, int n) {
     return _mm_cvtsi128_si32(_mm_castps_si128(_mm_load_ss(index + n - 1)));
   }
+  // The bits as an integer, N places up.
+  template <int N>
+  FASTDW_INLINE Vec shift_left() const {
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), N))};
+  }
 };
 
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
@@ -58,8 +65,18 @@ FASTDW_INLINE Vec zip_low(Vec a, Vec b) {
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) {
   return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x31)};
 }
-FASTDW_INLINE Vec shift_left_23(Vec a) {
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 23))};
+// The bits as integers.
+FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(b.v)))};
+}
+// Lane i is the entry that the low four bits of index[i] number: three of them choose in each half of the
+// table, the fourth, as a sign, the half.
+FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {
+  const auto in_half = [&](const uint32_t* half) FASTDW_INLINE_LAMBDA {
+    const __m256i entries = _mm256_load_si256(reinterpret_cast<const __m256i*>(half));
+    return _mm256_permutevar8x32_ps(_mm256_castsi256_ps(entries), _mm256_castps_si256(index.v));
+  };
+  return {_mm256_blendv_ps(in_half(table), in_half(table + 8), index.shift_left<28>().v)};
 }
 
 }  // namespace

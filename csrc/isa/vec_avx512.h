@@ -2,6 +2,8 @@
 #pragma once
 #include <immintrin.h>
 
+#include <cstdint>
+
 #include "../kernels/unroll.h"
 
 namespace fastdw {
@@ -45,6 +47,11 @@ struct Vec {
   static FASTDW_INLINE int last_index(const float* index, All) { return last_index(index, lanes); }
   static FASTDW_INLINE int last_index(const float* index, int n) {
     return _mm_cvtsi128_si32(_mm_castps_si128(_mm_load_ss(index + n - 1)));
+  }
+  // The bits as an integer, N places up.
+  template <int N>
+  FASTDW_INLINE Vec shift_left() const {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), N))};
   }
 };
 
@@ -98,8 +105,13 @@ FASTDW_INLINE Vec odd(Vec a, Vec b) {
 // Makes the compiler have the value in a register here: it can be neither loaded anew later nor computed.
 FASTDW_INLINE void hold(Vec& a) { __asm__("" : "+v"(a.v)); }
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
-FASTDW_INLINE Vec shift_left_23(Vec a) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
+// The bits as integers.
+FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
+}
+// Lane i is the entry that the low four bits of index[i] number.
+FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {
+  return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), _mm512_load_ps(table))};
 }
 
 }  // namespace

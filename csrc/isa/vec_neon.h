@@ -2,11 +2,18 @@
 #pragma once
 #include <arm_neon.h>
 
+#include <cstdint>
+
 #include "../kernels/unroll.h"
 
 namespace fastdw {
 namespace neon {
 namespace {
+
+// Byte b of lane i is byte 4·index[i] + b of a table.
+FASTDW_INLINE uint8x16_t table_bytes(uint32x4_t index) {
+  return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100u), index, 0x04040404u));
+}
 
 struct Vec {
   static constexpr int lanes = 4;
@@ -49,15 +56,17 @@ struct Vec {
 
   // Lane i of the result is p[index[i]]; n floats are read. The index is int32 in a row of floats.
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
-    // Byte b of lane i is byte 4·index[i] + b of the table.
-    const uint32x4_t lane = vreinterpretq_u32_f32(vld1q_f32(index));
-    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100u), lane, 0x04040404u);
     const uint8x16_t table = vreinterpretq_u8_f32(load(p, n).v);
-    return {vreinterpretq_f32_u8(vqtbl1q_u8(table, vreinterpretq_u8_u32(bytes)))};
+    return {vreinterpretq_f32_u8(vqtbl1q_u8(table, table_bytes(vreinterpretq_u32_f32(vld1q_f32(index)))))};
   }
   static FASTDW_INLINE int last_index(const float* index, All) { return last_index(index, lanes); }
   static FASTDW_INLINE int last_index(const float* index, int n) {
     return vget_lane_s32(vreinterpret_s32_f32(vld1_dup_f32(index + n - 1)), 0);
+  }
+  // The bits as an integer, N places up.
+  template <int N>
+  FASTDW_INLINE Vec shift_left() const {
+    return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), N))};
   }
 };
 
@@ -109,8 +118,15 @@ FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 // The lower halves of a and b, lane by lane in turn; the upper halves.
 FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {vzip1q_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {vzip2q_f32(a.v, b.v)}; }
-FASTDW_INLINE Vec shift_left_23(Vec a) {
-  return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 23))};
+// The bits as integers.
+FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
+  return {vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.v), vreinterpretq_u32_f32(b.v)))};
+}
+// Lane i is the entry that the low four bits of index[i] number.
+FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {
+  const uint32x4_t low = vandq_u32(vreinterpretq_u32_f32(index.v), vdupq_n_u32(15));
+  const uint8x16x4_t bytes = vld1q_u8_x4(reinterpret_cast<const uint8_t*>(table));
+  return {vreinterpretq_f32_u8(vqtbl4q_u8(bytes, table_bytes(low)))};
 }
 
 }  // namespace

@@ -49,6 +49,11 @@ struct Vec {
     std::memcpy(&i, index + n - 1, sizeof i);
     return i;
   }
+  // The bits as an integer, N places up.
+  template <int N>
+  FASTDW_INLINE Vec shift_left() const {
+    return {reinterpret_cast<Floats>(reinterpret_cast<Bits>(v) << N)};
+  }
 };
 
 FASTDW_INLINE Bits bits(Vec a) { return reinterpret_cast<Bits>(a.v); }
@@ -74,7 +79,13 @@ FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < 
 // The lower halves of a and b, lane by lane in turn; the upper halves.
 FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {Floats{a.v[0], b.v[0], a.v[1], b.v[1]}}; }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {Floats{a.v[2], b.v[2], a.v[3], b.v[3]}}; }
-FASTDW_INLINE Vec shift_left_23(Vec a) { return floats(bits(a) << 23); }
+// The bits as integers.
+FASTDW_INLINE Vec add_bits(Vec a, Vec b) { return floats(bits(a) + bits(b)); }
+// Lane i is the entry that the low four bits of index[i] number.
+FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {
+  const Bits i = bits(index) & 15;
+  return floats(Bits{table[i[0]], table[i[1]], table[i[2]], table[i[3]]});
+}
 
 }  // namespace
 }  // namespace scalar
