@@ -10,7 +10,7 @@ namespace avx512 {
 namespace {
 
 // MR pixels × NV − ½ vectors of output channels. The last half vector's accumulators hold two pixels: the
-// lower lanes the even one, the upper lanes the odd one. Same order of sums as in pwconv_tile.
+// lower lanes the odd one, the upper lanes the even one. Same order of sums as in pwconv_tile.
 template <int MR, int NV>
 void pwconv_halved_tile(const PwTile& t) {
   constexpr int kWhole = NV - 1, kPairs = (MR + 1) / 2;
@@ -36,7 +36,7 @@ void pwconv_halved_tile(const PwTile& t) {
         return xv;
       };
       Vec both = input(std::integral_constant<int, even>{});
-      if constexpr (even + 1 < MR) both = halves(both, input(std::integral_constant<int, even + 1>{}));
+      if constexpr (even + 1 < MR) both = halves(input(std::integral_constant<int, even + 1>{}), both);
       pair[p] = fma(both, wv[kWhole], pair[p]);
     });
     x.next();
@@ -46,15 +46,41 @@ void pwconv_halved_tile(const PwTile& t) {
   const float* const residual = t.residual;
   const ptrdiff_t y_stride = t.y_stride.one, residual_stride = t.residual_stride.one;
   const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
-  const auto finish = [&](Vec v, auto i, int j, auto n) FASTDW_INLINE_LAMBDA {
-    if (residual) v = add(v, Vec::load(residual + i * residual_stride + j * Vec::lanes, n));
-    min(hi, max(lo, v)).store(y + i * y_stride + j * Vec::lanes, n);
+  const auto finish = [&](Vec v, ptrdiff_t to, ptrdiff_t from, auto n) FASTDW_INLINE_LAMBDA {
+    if (residual) v = add(v, Vec::load(residual + from, n));
+    min(hi, max(lo, v)).store(y + to, n);
   };
-  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-    unroll<kWhole>([&](auto j) FASTDW_INLINE_LAMBDA { finish(acc[i][j], i, j, All{}); });
+  const auto finish_pixel = [&](auto i) FASTDW_INLINE_LAMBDA {
+    const ptrdiff_t to = i * y_stride, from = i * residual_stride;
+    unroll<kWhole>([&](auto j) FASTDW_INLINE_LAMBDA {
+      finish(acc[i][j], to + j * Vec::lanes, from + j * Vec::lanes, All{});
+    });
+    constexpr int rest = kWhole * Vec::lanes;
     const Vec both = pair[i / 2];
-    finish(i % 2 ? upper_half(both) : both, i, kWhole, static_cast<int>(t.channels - kWhole * Vec::lanes));
-  });
+    finish(i % 2 ? both : upper_half(both), to + rest, from + rest, static_cast<int>(t.channels - rest));
+  };
+  // Where pixels follow each other, two of them are a whole number of vectors, which lie on lines of cache:
+  // 30 to 40 cycles a tile less than two stores that part a line and two of half a vector.
+  constexpr ptrdiff_t kDense = kWhole * Vec::lanes + Vec::lanes / 2;
+  if (t.channels == kDense && y_stride == kDense && (!residual || residual_stride == kDense)) {
+    unroll<MR / 2>([&](auto p) FASTDW_INLINE_LAMBDA {
+      const auto finish_vector = [&](Vec v, int j) FASTDW_INLINE_LAMBDA {
+        const ptrdiff_t at = 2 * p * kDense + j * Vec::lanes;
+        finish(v, at, at, All{});
+      };
+      Vec last = pair[p];
+      unroll<kWhole>([&](auto j) FASTDW_INLINE_LAMBDA { finish_vector(acc[2 * p][j], j); });
+      unroll<kWhole>([&](auto j) FASTDW_INLINE_LAMBDA {
+        const Vec whole = acc[2 * p + 1][j];
+        finish_vector(Vec::slide<Vec::lanes / 2>(last, whole), kWhole + j);
+        last = whole;
+      });
+      finish_vector(Vec::slide<Vec::lanes / 2>(last, pair[p]), 2 * kWhole);
+    });
+    if constexpr (MR % 2 == 1) finish_pixel(std::integral_constant<int, MR - 1>{});
+    return;
+  }
+  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { finish_pixel(i); });
 }
 
 }  // namespace
