@@ -215,6 +215,16 @@ def test_wide_planes_with_a_cropped_residual(forced_isa):
     assert_same_bits(got, wanted)
 
 
+@pytest.mark.parametrize("filters", [8, 24, 40])
+def test_half_a_vector_with_a_cropped_residual(forced_isa, filters):
+    g = rng(21)
+    x, mixer = signed(g, (1, 5, 7, 6)), signed(g, (6, filters))
+    residual = signed(g, (1, 5, 7, filters))
+    wanted = fastdw.pointwise_conv2d(x, mixer, residual=residual)
+    crop = embedded(residual, (0, 0, 0, 4))
+    assert_same_bits(fastdw.pointwise_conv2d(x, mixer, residual=crop), wanted)
+
+
 def test_memmap(forced_isa, tmp_path):
     plain = arguments()
     wanted = fastdw.separable_conv2d(**plain, padding="same")

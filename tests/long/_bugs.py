@@ -71,6 +71,8 @@ MUTANTS = [
     Mutant("a tail of one channel is dropped", PWCONV, "left > 0)", "left > 1)"),
     Mutant("the residual has the output's stride", PWCONV, "i * residual_stride", "i * y_stride"),
     Mutant("ln 2 is a bit long", CURVES, "set1(2.12194440e-4f)", "set1(2.12194440e-5f)"),
+    Mutant("swish stops short of its limit", CURVES, "-88.72284f", "-88.0f"),
+    Mutant("a power of two in eighths", CURVES, "shift_left<19>", "shift_left<20>"),
     Mutant("hard_swish of -inf", CURVES, "mul(max(V::set1(-3.0f), v), Hard", "mul(v, Hard"),
     Mutant(
         "prelu with a slope of zero at -inf", CURVES, "mul(finite, p.slopes)", "mul(v, p.slopes)"
@@ -280,9 +282,13 @@ MUTANTS = [
     Mutant(
         "the odd pixel of a pair has the even one's",
         HALVED,
-        "upper_half(both) : both",
+        "both : upper_half(both)",
         "both : both",
     ),
+    Mutant(
+        "any residual follows in line", HALVED, " && (!residual || residual_stride == kDense)", ""
+    ),
+    Mutant("a pair's vectors all begin with its halves", HALVED, "last = whole;", ""),
     Mutant(
         "half a vector stands there once", PACK, "if (p.halved) std::copy", "if (false) std::copy"
     ),
