@@ -11,7 +11,7 @@ namespace {
 
 // MR pixels × NV − ½ vectors of output channels. The last half vector's accumulators hold two pixels: the
 // lower lanes the odd one, the upper lanes the even one. Same order of sums as in pwconv_tile.
-template <int MR, int NV>
+template <int MR, int NV, int kSteps>
 void pwconv_halved_tile(const PwTile& t) {
   constexpr int kWhole = NV - 1, kPairs = (MR + 1) / 2;
   [[maybe_unused]] Vec acc[MR][kWhole == 0 ? 1 : kWhole];
@@ -41,7 +41,7 @@ void pwconv_halved_tile(const PwTile& t) {
     });
     x.next();
   };
-  multiply_and_fetch(t, step);
+  multiply_and_fetch<kSteps>(t, step);
   float* const y = t.y;
   const float* const residual = t.residual;
   const ptrdiff_t y_stride = t.y_stride.one, residual_stride = t.residual_stride.one;

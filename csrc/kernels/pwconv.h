@@ -10,7 +10,7 @@ namespace fastdw {
 namespace {
 
 // MR pixels × NV vectors of output channels. Registers: MR·NV accumulators, NV weights, one broadcast input.
-template <class V, int MR, int NV>
+template <class V, int MR, int NV, int kSteps = 1>
 void pwconv_tile(const PwTile& t) {
   V acc[MR][NV];
   const float* w = t.panel;
@@ -29,7 +29,7 @@ void pwconv_tile(const PwTile& t) {
     });
     x.next();
   };
-  multiply_and_fetch(t, step);
+  multiply_and_fetch<kSteps>(t, step);
   // Locals: after a store through a pointer the compiler would read the tile's fields anew.
   float* const y = t.y;
   const ptrdiff_t y_stride = t.y_stride.one, channels = t.channels;
