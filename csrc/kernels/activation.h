@@ -73,14 +73,13 @@ alignas(64) constexpr uint32_t kSixteenths[16] = {
 // e^−s overflows here, exactly.
 constexpr float kLeastExponent = -88.72284f;
 
-// v·sigmoid(s) for s ≥ kLeastExponent, as v/(1 + e^−s). Where e^−s overflows the result is 0: that is within
-// the bound, which counts |v|. So does an e^−s in few operations, which errs most where it matters least:
-// 2^(n/16) from a table, the rest by a polynomial of degree 2. Against one of degree 5 for all of 2^−r a
-// vector of AVX-512 takes 4.7 cycles, not 6.6.
+// v·sigmoid(s) for s ≥ kLeastExponent, as v/(1 + e^−s). The bound counts |v|: it allows a result of 0 where
+// e^−s overflows, and few operations for e^−s, which are 2^(n/16) from a table and a polynomial of degree 2
+// for the rest. Against one of degree 5 for all of 2^−r a vector of AVX-512 takes 4.7 cycles, not 6.6.
 template <class V>
 FASTDW_INLINE V times_sigmoid(V v, V s) {
   const V round = V::set1(12582912.0f), one = V::set1(1.0f);
-  // −16·s·log₂ e = n + r, where n is whole and stands in the low bits of `rounded`.
+  // −16·s·log₂ e = n + r with |r| ≤ 1/2 and a whole n, which stands in the low bits of `rounded`.
   const V sixteenths = mul(min(V::set1(87.0f), s), V::set1(-23.0831207f));
   const V rounded = add(sixteenths, round);
   const V r = sub(sixteenths, sub(rounded, round));
