@@ -65,7 +65,7 @@ FASTDW_INLINE Vec zip_low(Vec a, Vec b) {
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) {
   return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x31)};
 }
-// The bits as integers.
+// The sum of the bits as integers.
 FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
   return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(b.v)))};
 }

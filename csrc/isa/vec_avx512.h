@@ -105,7 +105,7 @@ FASTDW_INLINE Vec odd(Vec a, Vec b) {
 // Makes the compiler have the value in a register here: it can be neither loaded anew later nor computed.
 FASTDW_INLINE void hold(Vec& a) { __asm__("" : "+v"(a.v)); }
 FASTDW_INLINE Vec scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
-// The bits as integers.
+// The sum of the bits as integers.
 FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
 }

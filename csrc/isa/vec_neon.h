@@ -118,7 +118,7 @@ FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 // The lower halves of a and b, lane by lane in turn; the upper halves.
 FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {vzip1q_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {vzip2q_f32(a.v, b.v)}; }
-// The bits as integers.
+// The sum of the bits as integers.
 FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
   return {vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.v), vreinterpretq_u32_f32(b.v)))};
 }

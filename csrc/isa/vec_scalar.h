@@ -79,7 +79,7 @@ FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < 
 // The lower halves of a and b, lane by lane in turn; the upper halves.
 FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {Floats{a.v[0], b.v[0], a.v[1], b.v[1]}}; }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {Floats{a.v[2], b.v[2], a.v[3], b.v[3]}}; }
-// The bits as integers.
+// The sum of the bits as integers.
 FASTDW_INLINE Vec add_bits(Vec a, Vec b) { return floats(bits(a) + bits(b)); }
 // Lane i is the entry that the low four bits of index[i] number.
 FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {

@@ -11,6 +11,9 @@
 namespace fastdw {
 namespace {
 
+// 1.5·2²³: a sum with it is rounded to a whole number, which stands in its low bits.
+constexpr float kRound = 12582912.0f;
+
 template <class V>
 FASTDW_INLINE V polynomial(V, float c0) {
   return V::set1(c0);
@@ -26,14 +29,14 @@ FASTDW_INLINE V polynomial(V x, float c0, C... rest) {
 // from where a shift moves it into the exponent.
 template <class V>
 FASTDW_INLINE V power_of_two(V n) {
-  return add(n, V::set1(12582912.0f + 127.0f)).template shift_left<23>();
+  return add(n, V::set1(kRound + 127.0f)).template shift_left<23>();
 }
 
 // v = n·ln 2 + r with a whole n; returns e^r − 1 for |r| ≤ ln 2 / 2. ln 2 is cut in two so that its first
 // part times n is exact, with or without FMA.
 template <class V>
 FASTDW_INLINE V expm1_reduced(V v, V& n) {
-  const V round = V::set1(12582912.0f);
+  const V round = V::set1(kRound);
   n = sub(fma(v, V::set1(1.44269504f), round), round);
   V r = fma(n, V::set1(-0.693359375f), v);
   r = fma(n, V::set1(2.12194440e-4f), r);
@@ -45,7 +48,7 @@ FASTDW_INLINE V expm1_reduced(V v, V& n) {
 // subnormal. AVX-512 has one instruction for all of it.
 template <class V>
 FASTDW_INLINE V scale(V p, V n) {
-  const V round = V::set1(12582912.0f);
+  const V round = V::set1(kRound);
   const V half = sub(add(mul(n, V::set1(0.5f)), round), round);
   return mul(mul(p, power_of_two(half)), power_of_two(sub(n, half)));
 }
@@ -70,15 +73,15 @@ alignas(64) constexpr uint32_t kSixteenths[16] = {
     0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
     0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
 
-// e^−s overflows here, exactly.
-constexpr float kLeastExponent = -88.72284f;
+// The s from which down e^−s overflows.
+constexpr float kOverflow = -88.72284f;
 
-// v·sigmoid(s) for s ≥ kLeastExponent, as v/(1 + e^−s). The bound counts |v|: it allows a result of 0 where
+// v·sigmoid(s) for s ≥ kOverflow, as v/(1 + e^−s). The bound counts |v|: it allows a result of 0 where
 // e^−s overflows, and few operations for e^−s, which are 2^(n/16) from a table and a polynomial of degree 2
 // for the rest. Against one of degree 5 for all of 2^−r a vector of AVX-512 takes 4.7 cycles, not 6.6.
 template <class V>
 FASTDW_INLINE V times_sigmoid(V v, V s) {
-  const V round = V::set1(12582912.0f), one = V::set1(1.0f);
+  const V round = V::set1(kRound), one = V::set1(1.0f);
   // −16·s·log₂ e = n + r with |r| ≤ 1/2 and a whole n, which stands in the low bits of `rounded`.
   const V sixteenths = mul(min(V::set1(87.0f), s), V::set1(-23.0831207f));
   const V rounded = add(sixteenths, round);
@@ -118,7 +121,7 @@ struct Sigmoid {
 struct Swish {
   template <class V>
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
-    const V s = max(V::set1(kLeastExponent), v);
+    const V s = max(V::set1(kOverflow), v);
     return times_sigmoid(s, s);
   }
 };
@@ -154,7 +157,7 @@ struct GeluTanh {
   template <class V>
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
     const V s = mul(v, fma(mul(v, v), V::set1(0.0713548163f), V::set1(1.59576912f)));
-    return times_sigmoid(max(V::set1(-14.0f), v), max(V::set1(kLeastExponent), s));
+    return times_sigmoid(max(V::set1(-14.0f), v), max(V::set1(kOverflow), s));
   }
 };
 
