@@ -80,8 +80,8 @@ struct PixelStrides {
   ptrdiff_t one, two, four;
 };
 
-// A pointwise tile: `pixels` × one panel of output channels. Where x is in groups, `tiles` of them, of whole
-// groups, one after the other.
+// Pointwise tiles: `tiles` of them, one after the other, each of `pixels` × one panel of output channels;
+// where x is in groups, of whole groups.
 //
 // A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each. In a
 // halved panel, whose last vector has at most lanes/2 channels, these stand in it twice, for two pixels at
@@ -94,7 +94,7 @@ struct PwTile {
   float* y;
   PixelStrides y_stride;
   ptrdiff_t tiles;
-  // Input of the next block, of which a tile may ask the caches for `ahead_lines` with each input channel.
+  // Input of the next block, of which each tile asks the caches for `ahead_lines` with each input channel.
   // (Those of NEON do not.)
   const char* ahead;
   ptrdiff_t ahead_lines;
@@ -191,6 +191,7 @@ constexpr int kMaxTilePixels = 16;
 
 struct PwKernels {
   int pixels;                      // most of a tile
+  int light_pixels;                // the same where many tiles read a panel that stays in L1
   PwTileFn tiles[kMaxTilePixels];  // by pixels less one
 };
 

@@ -82,6 +82,7 @@ class PointwiseWeights {
     int vectors;
     const float* weights;
     const PwKernels& kernels;
+    int tile_pixels;  // most of a tile, where there is more than one
     bool halved;
   };
   // The vectors of output channels, dealt out as evenly as the panels' sizes allow.

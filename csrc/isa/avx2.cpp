@@ -15,7 +15,7 @@ struct Tuning : Bodies<Vec> {
   }
   // 6×2 and 4×3: 12 accumulators, the panel's 2 or 3 weights, one broadcast.
   static constexpr int panel_vectors = 2;
-  static constexpr int tile_pixels[] = {12, 6, 4};
+  static constexpr TilePixels tile_pixels[] = {12, 6, 4};
 };
 
 }  // namespace

@@ -107,18 +107,21 @@ constexpr DwKernel kDepthwise[] = {
 
 template <int NV, int... I>
 constexpr PwKernels tiles(std::integer_sequence<int, I...>) {
-  return {static_cast<int>(sizeof...(I)), {Tuning::template pointwise<I + 1, NV>...}};
+  constexpr const TilePixels& pixels = Tuning::tile_pixels[NV - 1];
+  return {pixels.most, pixels.light, {Tuning::template pointwise<I + 1, NV>...}};
 }
 
 template <int NV, int... I>
 constexpr PwKernels halved_tiles(std::integer_sequence<int, I...>) {
-  return {static_cast<int>(sizeof...(I)), {Tuning::template halved<I + 1, NV>...}};
+  constexpr const TilePixels& pixels = Tuning::halved_pixels[NV - 1];
+  return {pixels.most, pixels.light, {Tuning::template halved<I + 1, NV>...}};
 }
 
 template <int... I>
 constexpr void fill_pointwise(KernelSet& set, std::integer_sequence<int, I...>) {
-  ((set.pointwise[I] = tiles<I + 1>(std::make_integer_sequence<int, Tuning::tile_pixels[I]>{})), ...);
-  ((set.halved[I] = halved_tiles<I + 1>(std::make_integer_sequence<int, Tuning::halved_pixels[I]>{})), ...);
+  ((set.pointwise[I] = tiles<I + 1>(std::make_integer_sequence<int, Tuning::tile_pixels[I].most>{})), ...);
+  ((set.halved[I] = halved_tiles<I + 1>(std::make_integer_sequence<int, Tuning::halved_pixels[I].most>{})),
+   ...);
 }
 
 constexpr KernelSet make_kernel_set() {

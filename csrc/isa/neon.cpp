@@ -33,7 +33,7 @@ struct Tuning : Bodies<Vec> {
   }
   // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
   static constexpr int panel_vectors = 3;
-  static constexpr int tile_pixels[] = {8, 12, 8};
+  static constexpr TilePixels tile_pixels[] = {8, 12, 8};
   static constexpr int group_pixels = kGroup;
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>;

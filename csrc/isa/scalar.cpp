@@ -13,7 +13,7 @@ struct Tuning : Bodies<Vec> {
     return {1, 4};
   }
   static constexpr int panel_vectors = 2;
-  static constexpr int tile_pixels[] = {6, 4};
+  static constexpr TilePixels tile_pixels[] = {6, 4};
 };
 
 }  // namespace

@@ -14,6 +14,14 @@ struct TileSize {
   int rows, columns;
 };
 
+// The most pixels of a pointwise tile; the same where the panel stays in L1.
+struct TilePixels {
+  int most = 0, light = 0;
+  constexpr TilePixels() = default;
+  constexpr TilePixels(int most) : TilePixels(most, most) {}
+  constexpr TilePixels(int most, int light) : most(most), light(light) {}
+};
+
 // The bodies that every data sheet starts from.
 template <class V>
 struct Bodies {
@@ -45,7 +53,7 @@ struct Bodies {
   // Tiles of halved panels, and the most pixels of one: for a set whose vectors are long enough to waste.
   template <int MR, int NV>
   static constexpr PwTileFn halved = nullptr;
-  static constexpr int halved_pixels[kMaxPanelVectors] = {};
+  static constexpr TilePixels halved_pixels[kMaxPanelVectors] = {};
   static constexpr TransposeFn transpose = fastdw::transpose<V>;
   static constexpr PlaneKernels planes = {};
   static constexpr int group_pixels = 1;

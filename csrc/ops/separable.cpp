@@ -77,7 +77,7 @@ Blocks largest_blocks(const Output& out, ptrdiff_t tile_rows, ptrdiff_t most, pt
 // whole one, a pointwise tile one pixel more than it has.
 double slowest_share(const DepthwiseOp& dw, const PointwiseOp& pw, const Blocks& blocks, int threads) {
   const Cut &down = blocks.down, &across = blocks.across;
-  const ptrdiff_t tile_pixels = pw.weights.panel(0).kernels.pixels;
+  const ptrdiff_t tile_pixels = pw.weights.panel(0).tile_pixels;
   const ptrdiff_t tiles = across.parts == 1
                               ? down.parts * ceil_div(blocks.largest(), tile_pixels)
                               : down.size * across.parts * ceil_div(across.largest(), tile_pixels);
@@ -232,7 +232,7 @@ void separable(const DepthwiseOp& depthwise_op, const PointwiseOp& pointwise_op,
           : 0;
   const ptrdiff_t multiplying =
       grouped ? staging : pointwise_op.scratch_floats(down.largest(), across.largest(), staging);
-  const bool looks_ahead = !grouped && staging == 0 && across.parts == 1 && groups == 1;
+  const bool looks_ahead = !pw.set.pack && staging == 0 && across.parts == 1 && groups == 1;
   parallel_for(threads, out.images * blocks.count() * groups, buffer + patch + multiplying,
                [&](ptrdiff_t task, float* scratch) {
                  const ptrdiff_t group = task % groups, block = task / groups;
