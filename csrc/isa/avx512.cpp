@@ -39,7 +39,7 @@ struct Tuning : Bodies<Vec> {
     return {};
   }
   // 6×4, 8×3, 12×2: 24 accumulators, the panel's weights, one broadcast. While weights come from L1, 16 are
-  // better: 32 → 64 and 64 → 128 are 2 % faster, 144 → 32 4 %, whole blocks; 1024 → 512 would be 6 % slower.
+  // better: 32 → 64 and 64 → 128 are 2 % faster, 144 → 32 4 %, whole blocks; 512 → 1024 would be 6 % slower.
   static constexpr int panel_vectors = 4;
   static constexpr TilePixels tile_pixels[] = {16, {12, 8}, 8, {6, 4}};
   // Four input channels together: 14×1 takes 5 % less time at K = 32, 6×4 2 %, all others up to 1 %; whole

@@ -14,7 +14,7 @@ struct TileSize {
   int rows, columns;
 };
 
-// The most pixels of a pointwise tile; the same where the panel stays in L1.
+// The most pixels of a pointwise tile; `light`, where its panel stays in L1.
 struct TilePixels {
   int most = 0, light = 0;
   constexpr TilePixels() = default;

@@ -15,6 +15,7 @@ class Mutant(NamedTuple):
 FLAT = "csrc/isa/avx512_flat.h"
 VEC_AVX2, VEC_AVX512 = "csrc/isa/vec_avx2.h", "csrc/isa/vec_avx512.h"
 DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
+PIXELS = "csrc/kernels/pixels.h"
 GENERIC, INPUTS = "csrc/kernels/dwconv_generic.h", "csrc/kernels/input_channels.h"
 CURVES = "csrc/kernels/activation.h"
 DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
@@ -70,6 +71,42 @@ MUTANTS = [
     ),
     Mutant("a tail of one channel is dropped", PWCONV, "left > 0)", "left > 1)"),
     Mutant("the residual has the output's stride", PWCONV, "i * residual_stride", "i * y_stride"),
+    Mutant(
+        "tiles of a run all read the first one's residual",
+        PWCONV,
+        "t.residual + tile * MR * residual_stride",
+        "t.residual",
+    ),
+    Mutant(
+        "tiles of a run all write to the first one's place",
+        PWCONV,
+        "t.y + tile * MR * y_stride",
+        "t.y",
+    ),
+    Mutant(
+        "few pixels of a run all lie in the first tile",
+        PIXELS,
+        "x_(t.x + tile * MR * t.x_stride)",
+        "x_(t.x)",
+    ),
+    Mutant(
+        "many pixels of a run all lie in the first tile",
+        PIXELS,
+        "(t.x + tile * MR * t.x_stride)),",
+        "(t.x)),",
+    ),
+    Mutant(
+        "tiles of a halved run all read the first one's residual",
+        HALVED,
+        "t.residual + tile * MR * residual_stride",
+        "t.residual",
+    ),
+    Mutant(
+        "tiles of a halved run all write to the first one's place",
+        HALVED,
+        "t.y + tile * MR * y_stride",
+        "t.y",
+    ),
     Mutant("ln 2 is a bit long", CURVES, "set1(2.12194440e-4f)", "set1(2.12194440e-5f)"),
     Mutant("swish stops short of its limit", CURVES, "-88.72284f", "-88.0f"),
     Mutant("a power of two in eighths", CURVES, "shift_left<19>", "shift_left<20>"),
