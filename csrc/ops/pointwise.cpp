@@ -50,7 +50,7 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
     t.channels = panel.channels;
     // As few tiles as can be, of sizes that differ by one at most: 28 pixels are 4 × 7, not 4 × 6 + 4. Tiles
     // of a size go together: a call for each costs 5 % of NEON's instructions at 32 input channels, 1 % of
-    // the time of whole blocks with AVX-512 and AVX2, 13 and 39 % at 3 input channels.
+    // the time of whole blocks with AVX-512 and AVX2, and with AVX2 a quarter at 3 input channels.
     const ptrdiff_t tiles = pixels <= panel.kernels.pixels ? 1 : ceil_div(groups, panel.tile_pixels / group);
     const ptrdiff_t small = groups / tiles, large = groups % tiles;
     const ptrdiff_t ahead_lines = ceil_div(ahead.lines, tiles * (last_panel - first_panel) * w.inputs);
