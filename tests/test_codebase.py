@@ -20,9 +20,9 @@ ROOMS = {
     "intrinsics": (
         r"\b_mm\d*_|\b__m(256|512)|\bv(fma|fms|ld1|st1|add|sub|mul|max|min|dup)q?_|_mm_|"
         r"(immintrin|arm_neon)\.h",
-        "isa/vec_",
+        "simd/vec_",
     ),
-    "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", ("module.cpp", "prepared.", "call.cpp")),
+    "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "python/"),
     "CPU and environment": (
         r"\bgetenv\b|cpuid|\bgetauxval\b|xgetbv",
         ("dispatch.cpp", "platform.cpp"),

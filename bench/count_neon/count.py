@@ -87,9 +87,10 @@ def build(compiler: list[str], folder: Path) -> tuple[Path, list[Path], Path]:
     program, plugin = folder / "block", folder / "count_insns.so"
     kernels = [folder / f"{isa}.o" for isa in ISAS]
     for isa, kernel in zip(ISAS, kernels, strict=True):
-        run(*compiler, *FLAGS, "-c", CSRC / f"isa/{isa}.cpp", "-o", kernel)
-    names = ("dispatch", "pack", "platform", "threads", "isa/scalar")
-    sources = [CSRC / f"{name}.cpp" for name in names] + sorted((CSRC / "ops").glob("*.cpp"))
+        run(*compiler, *FLAGS, f"-I{CSRC}", "-c", CSRC / f"isa/{isa}.cpp", "-o", kernel)
+    rooms = ("base", "pack", "plan", "ops")
+    sources = [path for room in rooms for path in sorted((CSRC / room).glob("*.cpp"))]
+    sources += [CSRC / "isa/dispatch.cpp", CSRC / "isa/scalar.cpp"]
     run(
         *compiler,
         *FLAGS,

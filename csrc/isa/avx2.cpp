@@ -1,7 +1,7 @@
 // Data sheet of AVX2 + FMA: 16 registers of 8 floats, two FMAs of latency 4 a cycle, two loads a cycle.
 #define FASTDW_SET avx2
-#include "tuning.h"
-#include "vec_avx2.h"
+#include "isa/tuning.h"
+#include "simd/vec_avx2.h"
 
 namespace fastdw {
 namespace avx2 {
@@ -22,4 +22,4 @@ struct Tuning : Bodies<Vec> {
 }  // namespace avx2
 }  // namespace fastdw
 
-#include "kernel_set.inl"
+#include "isa/kernel_set.inl"

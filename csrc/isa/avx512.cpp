@@ -1,10 +1,10 @@
 // Data sheet of AVX-512: 32 registers of 16 floats, one or two FMAs of latency 4 a cycle.
 #define FASTDW_SET avx512
-#include "../kernels/planes.h"
-#include "avx512_flat.h"
-#include "avx512_pwconv.h"
-#include "avx512_transpose.h"
-#include "tuning.h"
+#include "isa/tuning.h"
+#include "kernels/depthwise/row_packed_avx512.h"
+#include "kernels/planar/planes.h"
+#include "kernels/pointwise/halved_avx512.h"
+#include "kernels/transpose/halves_avx512.h"
 
 namespace fastdw {
 namespace avx512 {
@@ -69,4 +69,4 @@ struct Tuning : Bodies<Vec> {
       OtherDepthwise<KernelShape<3, 3, 2, 2>, 7, 2>::kernel,  \
       OtherDepthwise<KernelShape<3, 1, 1, 1>, 4, 4>::kernel,
 
-#include "kernel_set.inl"
+#include "isa/kernel_set.inl"

@@ -89,7 +89,7 @@ constexpr DwKernel kDepthwise[] = {
 #endif
 #define FASTDW_FLAT_DEPTHWISE(KH, KW) FlatDepthwise<KernelShape<KH, KW, 1, 1>>::kernel,
 #define FASTDW_DEPTHWISE(KH, KW, SH, SW) Depthwise<KernelShape<KH, KW, SH, SW>>::kernel,
-#include "../kernels.inc"
+#include "kernels/kernels.inc"
 #undef FASTDW_DEPTHWISE
 #undef FASTDW_FLAT_DEPTHWISE
     {"dwconv_generic",
@@ -140,7 +140,7 @@ constexpr KernelSet make_kernel_set() {
   set.planes = Tuning::planes;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
-#include "../curves.inc"
+#include "kernels/curves.inc"
 #undef FASTDW_CURVE
   set.fma_loop = fma_loop<Vec>;
   set.fma_chains = kFmaChains;

@@ -1,9 +1,9 @@
 // Data sheet of NEON on AArch64: 32 registers of 4 floats.
 #define FASTDW_SET neon
-#include "neon_dwconv.h"
-#include "neon_pwconv.h"
-#include "tuning.h"
-#include "vec_neon.h"
+#include "isa/tuning.h"
+#include "kernels/depthwise/band_neon.h"
+#include "kernels/pointwise/quads_neon.h"
+#include "simd/vec_neon.h"
 
 namespace fastdw {
 namespace neon {
@@ -44,4 +44,4 @@ struct Tuning : Bodies<Vec> {
 }  // namespace neon
 }  // namespace fastdw
 
-#include "kernel_set.inl"
+#include "isa/kernel_set.inl"

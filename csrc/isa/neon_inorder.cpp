@@ -1,6 +1,6 @@
 // Data sheet of NEON on cores that run instructions in order: neon, but for the tiles that do the bulk of a
 // pointwise convolution.
-#include "neon_inorder_pwconv.h"
+#include "kernels/pointwise/woven_neon_inorder.h"
 
 namespace fastdw {
 namespace neon {

@@ -1,7 +1,7 @@
 // Data sheet of portable C++: tiles small enough for 16 registers of 4 floats, the poorest likely target.
 #define FASTDW_SET scalar
-#include "tuning.h"
-#include "vec_scalar.h"
+#include "isa/tuning.h"
+#include "simd/vec_scalar.h"
 
 namespace fastdw {
 namespace scalar {
@@ -20,4 +20,4 @@ struct Tuning : Bodies<Vec> {
 }  // namespace scalar
 }  // namespace fastdw
 
-#include "kernel_set.inl"
+#include "isa/kernel_set.inl"

@@ -1,11 +1,11 @@
 // What a data sheet states: see avx2.cpp for an example.
 #pragma once
-#include "../kernels/activation.h"
-#include "../kernels/dwconv.h"
-#include "../kernels/dwconv_generic.h"
-#include "../kernels/peak.h"
-#include "../kernels/pwconv.h"
-#include "../kernels/transpose.h"
+#include "kernels/curves/curves.h"
+#include "kernels/depthwise/generic.h"
+#include "kernels/depthwise/tile.h"
+#include "kernels/peak.h"
+#include "kernels/pointwise/tile.h"
+#include "kernels/transpose/transpose.h"
 
 namespace fastdw {
 namespace {

@@ -1,6 +1,6 @@
 // Nothing but FMAs, for the benchmark: the machine's limit in the very instructions that the kernels use.
 #pragma once
-#include "unroll.h"
+#include "simd/unroll.h"
 
 namespace fastdw {
 namespace {

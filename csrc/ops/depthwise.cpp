@@ -1,9 +1,9 @@
-#include "depthwise.h"
+#include "ops/depthwise.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "../threads.h"
+#include "base/threads.h"
 
 namespace fastdw {
 
@@ -116,7 +116,7 @@ Ahead DepthwiseOp::fresh_input(ptrdiff_t image, ptrdiff_t row, ptrdiff_t rows, b
   const Range fresh =
       input_range(row * g.stride_h - g.pad_top + overlap, rows, g.stride_h, g.stride_h, x.height);
   return {reinterpret_cast<const char*>(x.at(image, fresh.first, 0, 0)),
-          ceil_div(bytes(fresh.count * x.row_stride), kLine), planar ? bytes(x.channel_stride) : 0};
+          ceil_div(bytes(fresh.count * x.row_stride), kLineBytes), planar ? bytes(x.channel_stride) : 0};
 }
 
 bool DepthwiseOp::writes_planes() const {

@@ -1,7 +1,7 @@
 // The depthwise operator: which row, which border, which tile, which thread.
 #pragma once
-#include "../pack.h"
-#include "view.h"
+#include "ops/copy.h"
+#include "pack/depthwise.h"
 
 namespace fastdw {
 

@@ -1,8 +1,8 @@
-#include "pointwise.h"
+#include "ops/pointwise.h"
 
 #include <algorithm>
 
-#include "../threads.h"
+#include "base/threads.h"
 
 namespace fastdw {
 
@@ -43,7 +43,7 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
   t.lo = f.lo();
   t.hi = f.hi();
   t.ahead = ahead.begin;
-  const char* const ahead_end = ahead.begin + ahead.lines * kLine;
+  const char* const ahead_end = ahead.begin + ahead.lines * kLineBytes;
   for (ptrdiff_t p = first_panel; p < last_panel; ++p) {
     const PointwiseWeights::Panel panel = w.panel(p);
     t.panel = panel.weights;
@@ -63,14 +63,14 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
       t.ahead_lines = 0;
       if (const ptrdiff_t left_ahead = ahead_end - t.ahead; left_ahead > 0) {
         t.ahead_lines = ahead_lines;
-        t.tiles = std::min(alike, ceil_div(left_ahead, ahead_lines * w.inputs * kLine));
+        t.tiles = std::min(alike, ceil_div(left_ahead, ahead_lines * w.inputs * kLineBytes));
       }
       t.x = a + first * a_stride;
       t.y = y + column * y_layout.column_stride + (panel.first - origin);
       t.residual =
           residual ? residual + column * residual_layout.column_stride + (panel.first - origin) : nullptr;
       panel.kernels.tiles[count - 1](t);
-      t.ahead += t.tiles * t.ahead_lines * w.inputs * kLine;
+      t.ahead += t.tiles * t.ahead_lines * w.inputs * kLineBytes;
       if (!f.clamps()) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
         for (ptrdiff_t row = 0; row < span.rows; ++row) {
@@ -222,7 +222,7 @@ void PointwiseOp::planes(const PixelBlock& b, const float* a, ptrdiff_t a_plane_
         t.ahead_lines = std::min(ahead_lines, ceil_div(b.ahead.lines, all_tiles));
         set.planes.pointwise[size - 1][channels - 1](t);
         ahead_lines -= t.ahead_lines;
-        t.ahead += t.ahead_lines * kLine;
+        t.ahead += t.ahead_lines * kLineBytes;
       }
     }
     if (f.clamps()) continue;

@@ -1,7 +1,7 @@
 // The pointwise operator: blocks of pixels against panels of output channels.
 #pragma once
-#include "../pack.h"
-#include "view.h"
+#include "ops/copy.h"
+#include "pack/pointwise.h"
 
 namespace fastdw {
 

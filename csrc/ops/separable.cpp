@@ -1,9 +1,9 @@
-#include "separable.h"
+#include "ops/separable.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "../threads.h"
+#include "base/threads.h"
 
 namespace fastdw {
 namespace {

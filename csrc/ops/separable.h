@@ -1,7 +1,7 @@
 // The separable operator: depthwise and pointwise halves, fused block by block.
 #pragma once
-#include "depthwise.h"
-#include "pointwise.h"
+#include "ops/depthwise.h"
+#include "ops/pointwise.h"
 
 namespace fastdw {
 

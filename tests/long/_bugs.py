@@ -12,17 +12,18 @@ class Mutant(NamedTuple):
     new: str
 
 
-FLAT = "csrc/isa/avx512_flat.h"
-VEC_AVX2, VEC_AVX512 = "csrc/isa/vec_avx2.h", "csrc/isa/vec_avx512.h"
-DWCONV, PWCONV = "csrc/kernels/dwconv.h", "csrc/kernels/pwconv.h"
-PIXELS = "csrc/kernels/pixels.h"
-GENERIC, INPUTS = "csrc/kernels/dwconv_generic.h", "csrc/kernels/input_channels.h"
-CURVES = "csrc/kernels/activation.h"
+FLAT = "csrc/kernels/depthwise/row_packed_avx512.h"
+VEC_AVX2, VEC_AVX512 = "csrc/simd/vec_avx2.h", "csrc/simd/vec_avx512.h"
+DWCONV, PWCONV = "csrc/kernels/depthwise/tile.h", "csrc/kernels/pointwise/tile.h"
+PIXELS = "csrc/kernels/pointwise/pixels.h"
+GENERIC, INPUTS = "csrc/kernels/depthwise/generic.h", "csrc/kernels/depthwise/input_channels.h"
+CURVES = "csrc/kernels/curves/curves.h"
 DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
-SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/view.cpp"
-PACK, THREADS, CALL = "csrc/pack.cpp", "csrc/threads.cpp", "csrc/call.cpp"
-PREPARED, HALVED = "csrc/prepared.cpp", "csrc/isa/avx512_pwconv.h"
-PLANES, UNROLL = "csrc/kernels/planes.h", "csrc/kernels/unroll.h"
+SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/copy.cpp"
+PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
+CHAIN, THREADS, CALL = "csrc/ops/chain.cpp", "csrc/base/threads.cpp", "csrc/python/call.cpp"
+PREPARED, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
+PLANES, UNROLL = "csrc/kernels/planar/planes.h", "csrc/simd/unroll.h"
 
 MUTANTS = [
     Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
@@ -219,29 +220,29 @@ MUTANTS = [
     ),
     Mutant(
         "a plane's last pixels are not turned over",
-        "csrc/kernels/transpose.h",
+        "csrc/kernels/transpose/transpose.h",
         "if (is_live(j, columns))",
         "if (is_live(j + 1, columns))",
     ),
     Mutant(
         "the wrong index of a multiplier",
-        PACK,
+        PACK_DEPTHWISE,
         "last / multiplier - c0 / multiplier",
         "(last - c0) / multiplier",
     ),
     Mutant(
         "a vector's last weight is forgotten",
-        PACK,
+        PACK_DEPTHWISE,
         "from + at + run, w + i)",
         "from + at + run - (i + run == live), w + i)",
     ),
-    Mutant("a flat tile's weights all begin anew", PACK, "at = c0 % outputs;", "at = 0;"),
+    Mutant("a flat tile's weights all begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"),
     Mutant(
-        "the large panels are one too many", PACK, "small + (i < large)", "small + (i <= large)"
+        "the large panels are one too many", PACK_POINTWISE, "small + (i < large)", "small + (i <= large)"
     ),
     Mutant(
         "unpacking transposes",
-        PACK,
+        PACK_DEPTHWISE,
         "std::copy(w, w + live, kernel + (di * kernel_w + dj) * count + c0)",
         "std::copy(w, w + live, kernel + (dj * kernel_h + di) * count + c0)",
     ),
@@ -268,7 +269,7 @@ MUTANTS = [
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
         "a row's offset has 32 bits",
-        "csrc/ops/view.h",
+        "csrc/base/view.h",
         " row * row_stride +",
         " static_cast<int>(row * row_stride) +",
     ),
@@ -284,13 +285,13 @@ MUTANTS = [
     Mutant("a late worker takes a job that is over", THREADS, "open_ = 0;  // who", "// who"),
     Mutant(
         "a later group of images reads the first",
-        CALL,
+        CHAIN,
         "v.data += part.image * v.image_stride;",
         "v.data += 0;",
     ),
     Mutant(
         "later rows read the first ones",
-        CALL,
+        CHAIN,
         "moved.pad_top -= part.row *",
         "moved.pad_top -= 0 *",
     ),
@@ -302,7 +303,7 @@ MUTANTS = [
         "",
     ),
     Mutant(
-        "the first call may be like the last", "csrc/prepared.h", "int rank = -1;", "int rank = 0;"
+        "the first call may be like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
     ),
     Mutant(
         "a call like the last one may overlap",
@@ -327,7 +328,7 @@ MUTANTS = [
     ),
     Mutant("a pair's vectors all begin with its halves", HALVED, "last = whole;", ""),
     Mutant(
-        "half a vector stands there once", PACK, "if (p.halved) std::copy", "if (false) std::copy"
+        "half a vector stands there once", PACK_POINTWISE, "if (p.halved) std::copy", "if (false) std::copy"
     ),
     Mutant("a leap leaves a vector out", UNROLL, "0x2031", "0x2030"),
     Mutant("by leaps the weights fall behind", DWCONV, "c * (1 + KH * KW)", "c * (KH * KW)"),
@@ -420,7 +421,7 @@ MUTANTS = [
     ),
     Mutant(
         "planes with rows apart",
-        "csrc/ops/view.h",
+        "csrc/base/view.h",
         "!channels_side_by_side() && rows_in_line()",
         "!channels_side_by_side()",
     ),

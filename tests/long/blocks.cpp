@@ -16,9 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "dispatch.h"
+#include "isa/dispatch.h"
 #include "ops/separable.h"
-#include "threads.h"
+#include "base/threads.h"
 
 using namespace fastdw;
 

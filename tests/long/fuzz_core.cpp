@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "dispatch.h"
+#include "isa/dispatch.h"
 #include "ops/separable.h"
 
 using namespace fastdw;

@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "dispatch.h"
+#include "isa/dispatch.h"
 #include "ops/separable.h"
-#include "threads.h"
+#include "base/threads.h"
 
 using namespace fastdw;
 

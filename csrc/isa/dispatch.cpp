@@ -1,0 +1,139 @@
+#include "isa/dispatch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "base/platform.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace fastdw {
+
+#define FASTDW_ISA(name)         \
+  namespace name {               \
+  const KernelSet& kernel_set(); \
+  }
+#include "isa/isas.inc"
+#undef FASTDW_ISA
+
+namespace {
+
+#if defined(__x86_64__)
+
+struct CpuId {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  explicit CpuId(unsigned leaf) { __get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx); }
+};
+
+bool bit(unsigned word, int i) { return word >> i & 1; }
+
+// The register state that the operating system saves: a CPU may have AVX and its kernel not.
+unsigned saved_state() {
+  if (!bit(CpuId(1).ecx, 27)) return 0;  // OSXSAVE
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+bool supports_avx2() {
+  constexpr unsigned kYmm = 0x06;
+  return (saved_state() & kYmm) == kYmm && bit(CpuId(1).ecx, 28) && bit(CpuId(1).ecx, 12) &&  // AVX, FMA
+         bit(CpuId(7).ebx, 5);                                                                // AVX2
+}
+
+bool supports_avx512() {
+  constexpr unsigned kZmm = 0xe6;
+  const unsigned ebx = CpuId(7).ebx;
+  return supports_avx2() && (saved_state() & kZmm) == kZmm && bit(ebx, 16) && bit(ebx, 17) &&  // F, DQ
+         bit(ebx, 30) && bit(ebx, 31);                                                         // BW, VL
+}
+
+#elif defined(__aarch64__)
+
+bool supports_neon() { return has_neon(); }
+bool supports_neon_inorder() { return supports_neon(); }
+
+#endif
+
+bool supports_scalar() { return true; }
+
+struct Isa {
+  const char* name;
+  bool (*supported)();
+  const KernelSet& (*set)();
+};
+
+constexpr Isa kIsas[] = {
+#define FASTDW_ISA(name) {#name, supports_##name, name::kernel_set},
+#include "isa/isas.inc"
+#undef FASTDW_ISA
+};
+
+// Best first on this machine.
+std::vector<Isa> best_first() {
+  std::vector<Isa> isas(std::begin(kIsas), std::end(kIsas));
+#if defined(__aarch64__)
+  if (in_order_cores()) {
+    const auto woven = [](const Isa& isa) { return isa.set == neon_inorder::kernel_set; };
+    std::stable_partition(isas.begin(), isas.end(), woven);
+  }
+#endif
+  return isas;
+}
+
+const std::vector<Isa>& isas() {
+  static const std::vector<Isa> isas = best_first();
+  return isas;
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+const KernelSet& choose() {
+  const char* variable = std::getenv("FASTDW_ISA");
+  const std::string given = variable ? variable : "";
+  std::string name;
+  for (const char c : given) name += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  try {
+    return kernel_set(name.empty() ? supported_isas().front() : name);
+  } catch (const std::invalid_argument&) {
+    throw std::runtime_error("FASTDW_ISA is '" + given + "', but this build has " + join(built_isas()) +
+                             " and this CPU supports " + join(supported_isas()));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> built_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : isas()) names.emplace_back(isa.name);
+  return names;
+}
+
+std::vector<std::string> supported_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : isas()) {
+    if (isa.supported()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+const KernelSet& kernel_set(const std::string& name) {
+  for (const Isa& isa : kIsas) {
+    if (name == isa.name && isa.supported()) return isa.set();
+  }
+  throw std::invalid_argument("instruction set '" + name + "' is not among " + join(supported_isas()));
+}
+
+const KernelSet& active_kernel_set() {
+  static const KernelSet& set = choose();
+  return set;
+}
+
+}  // namespace fastdw

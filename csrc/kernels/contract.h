@@ -1,0 +1,229 @@
+// The contract between the operators and the kernels: plain structs, and one table of function pointers an
+// instruction set.
+//
+// A kernel computes one register tile. It allocates nothing, throws nothing, and touches no byte outside the
+// tile's live inputs and outputs. Strides and offsets count floats. Channels lie side by side.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/line.h"
+
+namespace fastdw {
+
+using std::ptrdiff_t;
+
+// Depthwise tiles: `tiles` of them side by side, each of `rows` × `columns` outputs, all of `channels`.
+//
+// Packed weights, one block a vector of output channels (`lanes` floats each; past the last channel those of
+// the first again, as often as flat tiles need them, then zeros):
+//     [ input index | bias | tap (0,0) | tap (1,0) | … column by column, from left to right ]
+// The input index (int32, the lane's input channel less the first lane's) is there for multipliers above 1.
+struct DwTile {
+  const float* x;  // input pixel under the first tap of the first output; may lie outside the image
+  ptrdiff_t row_stride, column_stride;
+  const float* weights;  // first tap of the first block; the bias stands at bias_offset from it
+  ptrdiff_t bias_offset, block_stride;
+  ptrdiff_t blocks;  // flat bands only: after so many they begin anew
+  float* y;
+  ptrdiff_t y_row_stride, y_column_stride;
+  ptrdiff_t channels;      // output channels; of flat tiles those of some pixels side by side
+  ptrdiff_t tiles;         // of bands: one
+  ptrdiff_t tile_columns;  // outputs from a tile to the next one: of flat tiles these pixels
+  float lo, hi;
+  ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
+  // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:
+  // rows not for the generic band, columns for border tiles alone.
+  int rows;  // live outputs, as `columns`
+  ptrdiff_t columns;
+  uint32_t live_input_rows, live_input_columns;
+  ptrdiff_t first_column, width;  // image coordinate of x, and of the image's end
+  // The generic band only, which has one output row: the kernel's rows from live_row to live_end − 1 lie in
+  // the image.
+  ptrdiff_t live_row, live_end;
+  bool accumulate;                                               // start from y instead of the bias
+  ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
+  // Multiplied bodies only, whose x has every input channel: the first output channel.
+  ptrdiff_t multiplier, first_channel;
+};
+
+using DwTileFn = void (*)(const DwTile&);
+
+struct DwBodies {
+  DwTileFn interior;  // every output live, every input in the image
+  DwTileFn border;
+  // Or, in place of these: 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, borders or not.
+  // A band of a shape of its own fills groups of pixels, if asked for, column by column.
+  DwTileFn band;
+  bool exist() const { return interior || band; }
+};
+
+struct DwKernel {
+  const char* name;
+  int kernel_h, kernel_w, stride_h, stride_w;  // 0: any
+  int rows, columns;                           // outputs of a tile; columns 0: as many as there are
+  // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats. A
+  // flat band's are those of whole rows, where both sides are dense; packed weights then fill their vectors.
+  bool flat;
+  DwBodies plain;
+  DwBodies fused;       // the same where the pointwise half reads the results, if another order pays there
+  DwBodies multiplied;  // with a channel multiplier above 1
+  bool generic() const { return kernel_h == 0; }
+  ptrdiff_t band_rows(ptrdiff_t left) const {
+    ptrdiff_t band = rows;
+    while (band > left) band /= 2;
+    return band;
+  }
+};
+
+// From a pixel of a tile to the next, the second and the fourth after it. Pixel i, in binary i = …cba, stands
+// at a·one + b·two + …c·four: pixels in line, or a column of two or four beside the next.
+struct PixelStrides {
+  ptrdiff_t one, two, four;
+};
+
+// Pointwise tiles: `tiles` of them, one after the other, each of `pixels` × one panel of output channels;
+// where x is in groups, of whole groups.
+//
+// A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each. In a
+// halved panel, whose last vector has at most lanes/2 channels, these stand in it twice, for two pixels at
+// once.
+struct PwTile {
+  const float* x;      // the channels of each pixel side by side, or groups (KernelSet::group_pixels)
+  ptrdiff_t x_stride;  // from pixel to pixel, or from group to group
+  ptrdiff_t input_channels;
+  const float* panel;
+  float* y;
+  PixelStrides y_stride;
+  ptrdiff_t tiles;
+  // Input of the next block, of which each tile asks the caches for `ahead_lines` with each input channel.
+  // (Those of NEON do not.)
+  const char* ahead;
+  ptrdiff_t ahead_lines;
+  ptrdiff_t channels;     // live output channels of the panel
+  const float* residual;  // or null
+  PixelStrides residual_stride;
+  float lo, hi;
+};
+
+using PwTileFn = void (*)(const PwTile&);
+
+// Groups of pixels × channels: [ channel 0 of each pixel | channel 1 | … ], group after group, each of
+// group_floats(). The last group may be short of pixels; what then stands in their place is left open.
+struct PackTile {
+  const float* x;
+  ptrdiff_t x_stride;  // from pixel to pixel
+  ptrdiff_t pixels, channels;
+  float* y;
+};
+
+using PackFn = void (*)(const PackTile&);
+
+// A matrix turned over: to[j·to_stride + i] = from[i·from_stride + j].
+struct TransposeTile {
+  const float* from;
+  ptrdiff_t from_stride;
+  float* to;
+  ptrdiff_t to_stride;
+  ptrdiff_t rows, columns;  // of `from`
+};
+
+using TransposeFn = void (*)(const TransposeTile&);
+
+// Separable blocks of 3×3 and 5×5 over planes (NCHW), pixels in the lanes: nothing needs be turned over.
+//
+// The depthwise half: rows × columns of each channel, whose weights are packed as for DwTile. Rows of results
+// follow each other.
+struct DwPlanes {
+  const float* x;  // input pixel under the first tap of the first output; may lie outside the image
+  ptrdiff_t plane_stride, row_stride;
+  const float* weights;  // the first block
+  ptrdiff_t block_stride;
+  float* y;
+  ptrdiff_t y_plane_stride;
+  ptrdiff_t channels, rows, columns;
+  ptrdiff_t first_row, height, first_column, width;  // image coordinates of x, and of the image's ends
+  float lo, hi;
+};
+
+using DwPlanesFn = void (*)(const DwPlanes&);
+
+// The pointwise half: a tile of vectors of pixels × some channels of a panel.
+struct PwPlanes {
+  const float* x;  // whole vectors, past the last pixel too
+  ptrdiff_t plane_stride, input_channels;
+  const float* panel;  // at the first channel
+  ptrdiff_t panel_channels;
+  float* y;
+  ptrdiff_t y_plane_stride;
+  ptrdiff_t pixels;
+  const float* residual;  // or null
+  ptrdiff_t residual_plane_stride;
+  const char* ahead;  // as in PwTile, but of a plane for each input channel
+  ptrdiff_t ahead_plane_bytes, ahead_lines;
+  float lo, hi;
+};
+
+using PwPlanesFn = void (*)(const PwPlanes&);
+
+struct PlaneKernels {
+  static constexpr int kVectors = 3, kChannels = 8;  // most of a pointwise tile
+  DwPlanesFn depthwise[2][2];                        // of 3×3 and of 5×5, by stride less one
+  PwPlanesFn pointwise[kVectors][kChannels];         // by vectors and channels less one
+  bool exist() const { return depthwise[0][0] != nullptr; }
+};
+
+// An activation over pixels × channels, in place.
+struct CurveTile {
+  float* y;
+  ptrdiff_t stride;
+  ptrdiff_t pixels, channels;
+  float a, b;
+  const float* slopes;  // one a channel, or null
+};
+
+using CurveFn = void (*)(const CurveTile&);
+
+// `iterations` of one FMA on each of fma_chains vectors in y: the measured limit of the benchmark.
+using FmaLoopFn = void (*)(ptrdiff_t iterations, float* y);
+
+constexpr int kMaxPanelVectors = 4;
+constexpr int kMaxTilePixels = 16;
+
+struct PwKernels {
+  int pixels;                      // most of a tile
+  int light_pixels;                // the same where many tiles read a panel that stays in L1
+  PwTileFn tiles[kMaxTilePixels];  // by pixels less one
+};
+
+enum class Curve {
+  kClamp,
+#define FASTDW_CURVE(name, Struct) k##Struct,
+#include "kernels/curves.inc"
+#undef FASTDW_CURVE
+  kCount
+};
+
+struct KernelSet {
+  const char* isa;
+  int lanes;
+  const DwKernel* depthwise;  // the generic one last
+  int depthwise_count;
+  int panel_vectors, max_panel_vectors;   // preferred, largest
+  PwKernels pointwise[kMaxPanelVectors];  // by vectors of the panel less one
+  PwKernels halved[kMaxPanelVectors];     // for halved panels; empty in a set that has none
+  int group_pixels;                       // 1, or 4: pointwise tiles read groups of four pixels
+  PackFn pack;                            // where they do
+  TransposeFn transpose;
+  PlaneKernels planes;  // empty in a set that has none
+  CurveFn curves[static_cast<int>(Curve::kCount)];
+  FmaLoopFn fma_loop;
+  int fma_chains;
+
+  // Channels are padded to whole vectors.
+  ptrdiff_t group_floats(ptrdiff_t channels) const {
+    return (channels + lanes - 1) / lanes * lanes * group_pixels;
+  }
+};
+
+}  // namespace fastdw

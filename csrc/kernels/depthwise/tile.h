@@ -1,0 +1,105 @@
+// Depthwise convolution, one register tile: contract in kernels/contract.h, sizes in the data sheets of isa/.
+//
+// Every output sums bias first, then its taps column by column from left to right, each column from top to
+// bottom: the order in which a window slides along a row, so that each input vector is loaded once a tile.
+#pragma once
+#include "kernels/depthwise/input_channels.h"
+
+namespace fastdw {
+namespace {
+
+// A kernel and its stride.
+template <int kKernelH, int kKernelW, int kStrideH, int kStrideW>
+struct KernelShape {
+  static constexpr int KH = kKernelH, KW = kKernelW, SH = kStrideH, SW = kStrideW;
+};
+
+// TH×TW outputs. Registers: TH·TW accumulators and one column of (TH−1)·SH+KH inputs; the weights come from
+// L1, each used TH times a load.
+//
+// kLeap: vectors of channels in an order of leaps. Where they follow each other every load of the unrolled
+// tile has a constant stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2
+// cost 140 to 154 cycles, by leaps 122 to 136 (3×3 at stride 2). kPrefetch asks for every input's next line;
+// by leaps for its next vector, after the last one for the next tile's first.
+template <class V, class Shape, int TH, int TW, bool kLeap, bool kPrefetch, bool kMultiplied, bool kBorder>
+void dwconv_tile(const DwTile& t) {
+  constexpr int KH = Shape::KH, KW = Shape::KW, SH = Shape::SH, SW = Shape::SW;
+  constexpr int kInputRows = (TH - 1) * SH + KH;
+  constexpr int kInputColumns = (TW - 1) * SW + KW;
+  [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
+  [[maybe_unused]] const int rows = t.rows;
+  [[maybe_unused]] const ptrdiff_t columns = t.columns;
+  [[maybe_unused]] const uint32_t live_rows = t.live_input_rows, live_columns = t.live_input_columns;
+  for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
+    const float* const first_x = t.x + tile * t.tile_columns * SW * t.column_stride;
+    float* const first_y = t.y + tile * t.tile_columns * t.y_column_stride;
+    const float* weights = t.weights;
+    InputChannels<V, kMultiplied> inputs(t);
+    const auto step = [&](ptrdiff_t c, auto n, [[maybe_unused]] ptrdiff_t ahead) FASTDW_INLINE_LAMBDA {
+      V acc[TH][TW];
+      const V bias = V::load(weights + t.bias_offset, All{});
+      inputs.begin(weights + t.bias_offset, n);
+      unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
+        unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = bias; });
+      });
+      unroll<kInputColumns>([&](auto column) FASTDW_INLINE_LAMBDA {
+        if (kBorder && !(live_columns >> column & 1)) return;
+        V x[kInputRows];
+        [[maybe_unused]] const float* walk = first_x + column * t.column_stride + inputs.first;
+        unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA {
+          const float* input = first_x + row * t.row_stride + column * t.column_stride + inputs.first;
+          if constexpr (kBorder) {
+            // Walking down, opaque to the compiler, which else works out every address anew behind every
+            // branch: 165 → 120 cycles for a tile of 3×3 at stride 2. The interior is slower so, 74 → 80.
+            input = walk;
+            walk += row_stride;
+            __asm__("" : "+r"(walk));
+          }
+          if (kBorder && __builtin_expect(!(live_rows >> row & 1), 0)) {
+            x[row] = V::set1(0.0f);
+          } else {
+            if constexpr (kPrefetch) __builtin_prefetch(input + (ahead - c));
+            x[row] = inputs.load(input, n);
+          }
+        });
+        unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
+          constexpr int dj = decltype(column)::value - decltype(j)::value * SW;
+          if constexpr (dj >= 0 && dj < KW) {
+            unroll<KH>([&](auto di) FASTDW_INLINE_LAMBDA {
+              const V w = V::load(weights + (dj * KH + di) * V::lanes, All{});
+              unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
+                constexpr int row = decltype(i)::value * SH + decltype(di)::value;
+                acc[i][j] = fma(x[row], w, acc[i][j]);
+              });
+            });
+          }
+        });
+      });
+      const V lo = V::set1(t.lo), hi = V::set1(t.hi);
+      unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
+        unroll<TW>([&](auto j) FASTDW_INLINE_LAMBDA {
+          if (kBorder && !(i < rows && j < columns)) return;
+          min(hi, max(lo, acc[i][j])).store(first_y + i * t.y_row_stride + j * t.y_column_stride + c, n);
+        });
+      });
+    };
+    if constexpr (kLeap) {
+      static_assert(!kMultiplied, "a multiplier's input channels come in order");
+      const auto leap = [&](ptrdiff_t c, auto n, ptrdiff_t next) FASTDW_INLINE_LAMBDA {
+        weights = t.weights + c * (1 + KH * KW);  // by blocks: c is a whole number of vectors
+        inputs.first = c;
+        step(c, n, next);
+      };
+      for_vectors_leaping<V>(t.channels, t.tile_columns * SW * t.column_stride, leap);
+    } else {
+      for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
+        step(c, n, c + kLineFloats);
+        weights += t.block_stride;
+        inputs.next();
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastdw

@@ -1,0 +1,151 @@
+// Pointwise convolution on NEON, where FMA takes a lane of a vector for a factor: one load of a group brings
+// an input of four pixels, and nothing is broadcast.
+//
+// Counted with bench/count_neon, instructions for each multiply-add of a whole block: 14×14×512 → 512
+// has 1.12 instead of the common body's 1.73, 7×7×1024 → 1024 1.14 instead of 1.68.
+#pragma once
+#include "kernels/pointwise/tile_neon.h"
+
+namespace fastdw {
+namespace neon {
+namespace {
+
+// Left to itself GCC loads so far ahead that registers spill: 422 instructions for 16 input channels of the
+// 8×3 tile instead of 672, 384 of them multiply-adds.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("no-schedule-insns", "rename-registers")
+#endif
+
+// p, as a pointer that GCC knows nothing about, so that it neither shares an index register among pixels nor
+// carries a load over. With `loaded`: not before that is there. Clang has no need of it.
+template <class T>
+FASTDW_INLINE T* opaque(T* p) {
+#if defined(__GNUC__) && !defined(__clang__)
+  asm("" : "+r"(p));
+#endif
+  return p;
+}
+FASTDW_INLINE const float* opaque(const float* p, [[maybe_unused]] Vec loaded) {
+#if defined(__GNUC__) && !defined(__clang__)
+  asm("" : "+r"(p) : "w"(loaded.v));
+#endif
+  return p;
+}
+
+template <int MR, int NV>
+FASTDW_INLINE void store_tile(const Vec (&acc)[MR][NV], float* first, PixelStrides stride) {
+  float* y[MR];
+  y[0] = opaque(first);
+  unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+    if constexpr (i % 2 == 1) {
+      y[i] = opaque(y[i - 1] + stride.one);
+    } else if constexpr (i % 4 == 2) {
+      y[i] = opaque(y[i - 2] + stride.two);
+    } else if constexpr (i > 0) {
+      y[i] = opaque(y[i - 4] + stride.four);
+    }
+    unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j].store(y[i] + j * Vec::lanes, All{}); });
+  });
+}
+
+// MR pixels × NV vectors of output channels. Registers: MR·NV accumulators, the weights of an input channel,
+// and inputs in pairs of channels that one instruction loads.
+template <int MR, int NV>
+void pwconv_grouped(const PwTile& t) {
+  constexpr int kGroups = (MR + kGroup - 1) / kGroup;
+  constexpr int kUnroll = MR % kGroup == 0 ? 16 : 4;  // input channels; few in the tiles at an edge
+  constexpr int kWeights = NV * Vec::lanes;
+  // Locals: after a store through a pointer the compiler would read the tile's fields anew.
+  const ptrdiff_t input_channels = t.input_channels, tiles = t.tiles, x_stride = t.x_stride;
+  const float* const panel = t.panel;
+  const PixelStrides stride = t.y_stride;
+  const bool simple = !t.residual && t.channels == kWeights;
+  const bool linear = t.lo == -__builtin_inff() && t.hi == __builtin_inff();
+  const float* first_x = t.x;
+  float* y = t.y;
+  for (ptrdiff_t tile = 0; tile < tiles; ++tile, first_x += kGroups * x_stride, y += kGroups * stride.four) {
+    Vec acc[MR][NV];
+    const float* w = opaque(panel);
+    // Loaded for each pixel, by pairs: 16 instructions in the 8×3 tile, where copies take 24.
+    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+      unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = Vec::load(w + j * Vec::lanes, All{}); });
+      w = opaque(w, acc[i][NV - 1]);
+    });
+    w += kWeights;
+    const float* x[kGroups];
+    unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = first_x + g * x_stride; });
+
+    // `channels` input channels, one or two.
+    const auto step = [&](auto first, auto channels) FASTDW_INLINE_LAMBDA {
+      constexpr int kChannels = decltype(channels)::value, kFirst = decltype(first)::value;
+      Vec xv[kGroups][kChannels];
+      unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA {
+        unroll<kChannels>(
+            [&](auto k) FASTDW_INLINE_LAMBDA { xv[g][k] = Vec::load(x[g] + (kFirst + k) * kGroup, All{}); });
+      });
+      unroll<kChannels>([&](auto k) FASTDW_INLINE_LAMBDA {
+        Vec wv[NV];
+        Vec::load_line(w, wv);
+        w = opaque(w + kWeights);
+        unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
+          unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+            acc[i][j] = fma_lane<i % kGroup>(wv[j], xv[i / kGroup][k], acc[i][j]);
+          });
+        });
+      });
+    };
+    const auto advance = [&](int channels) FASTDW_INLINE_LAMBDA {
+      unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = opaque(x[g] + channels * kGroup); });
+    };
+    using One = std::integral_constant<int, 1>;
+    using Two = std::integral_constant<int, 2>;
+    for (ptrdiff_t left = input_channels / kUnroll; left > 0; --left) {
+      unroll<kUnroll / 2>([&](auto i) FASTDW_INLINE_LAMBDA {
+        step(std::integral_constant<int, 2 * decltype(i)::value>{}, Two{});
+      });
+      advance(kUnroll);
+    }
+    for (ptrdiff_t left = input_channels % kUnroll / 2; left > 0; --left) {
+      step(std::integral_constant<int, 0>{}, Two{});
+      advance(2);
+    }
+    if (input_channels % 2) step(std::integral_constant<int, 0>{}, One{});
+
+    if (!simple) {
+      float sums[MR * kWeights];
+      unroll<MR * NV>([&](auto i)
+                          FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV].store(sums + i * Vec::lanes, All{}); });
+      finish_tile(t, tile, sums, MR, kWeights);
+      continue;
+    }
+    if (!linear) {
+      // The bounds come now: over the loop there are no registers for them.
+      const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
+      unroll<MR * NV>(
+          [&](auto i) FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV] = min(hi, max(lo, acc[i / NV][i % NV])); });
+    }
+    store_tile<MR, NV>(acc, y, stride);
+  }
+}
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
+
+void pack_groups(const PackTile& t) {
+  float* y = t.y;
+  for (ptrdiff_t i = 0; i < t.pixels; i += kGroup) {
+    const float* x[kGroup];
+    for (int p = 0; p < kGroup; ++p) x[p] = t.x + (i + p < t.pixels ? i + p : i) * t.x_stride;
+    for_vectors<Vec>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
+      y = store_transposed(y, kGroup * Vec::lanes, Vec::load(x[0] + c, n), Vec::load(x[1] + c, n),
+                           Vec::load(x[2] + c, n), Vec::load(x[3] + c, n));
+    });
+  }
+  transposed_stored();
+}
+
+}  // namespace
+}  // namespace neon
+}  // namespace fastdw

@@ -1,0 +1,40 @@
+// Packed pointwise weights: where a weight sits in memory. The picture is in kernels/contract.h.
+#pragma once
+#include "base/math.h"
+#include "base/memory.h"
+#include "pack/activation.h"
+
+namespace fastdw {
+
+class PointwiseWeights {
+ public:
+  // kernel (Cin, F) in C order, bias (F) or null.
+  PointwiseWeights(const KernelSet& set, const float* kernel, const float* bias, ptrdiff_t inputs,
+                   ptrdiff_t outputs, Activation activation);
+
+  void unpack(float* kernel, float* bias) const;
+
+  ptrdiff_t nbytes() const;
+
+  struct Panel {
+    ptrdiff_t first, channels;  // output channels
+    int vectors;
+    const float* weights;
+    const PwKernels& kernels;
+    int tile_pixels;  // most of a tile, where there is more than one
+    bool halved;
+  };
+  // The vectors of output channels, dealt out as evenly as the panels' sizes allow.
+  Panel panel(ptrdiff_t i) const;
+
+  const KernelSet& set;
+  const ptrdiff_t inputs, outputs;
+  const ptrdiff_t panels;
+  const Activation activation;
+
+ private:
+  ptrdiff_t vectors() const { return ceil_div(outputs, set.lanes); }
+  FloatBuffer packed;
+};
+
+}  // namespace fastdw

@@ -1,0 +1,198 @@
+// The Python module: arrays to pointers, prepared weights as objects.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/platform.h"
+#include "base/refuse.h"
+#include "base/threads.h"
+#include "isa/dispatch.h"
+#include "python/operator.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using namespace fastdw;
+
+struct Plain {
+  py::array array;
+  const float* data() const { return static_cast<const float*>(array.data()); }
+  ptrdiff_t size(int axis) const { return array.shape(axis); }
+};
+
+// Weights: float32, C-contiguous, no axis empty.
+Plain plain(py::handle object, int rank, const char* what) {
+  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
+  Plain p{py::reinterpret_borrow<py::array>(object)};
+  const bool contiguous = p.array.flags() & py::array::c_style;
+  const bool aligned = reinterpret_cast<uintptr_t>(p.array.data()) % alignof(float) == 0;
+  if (p.array.ndim() != rank || !contiguous || !aligned) refuse(what);
+  for (int axis = 0; axis < rank; ++axis) {
+    if (p.size(axis) < 1) refuse(what);
+  }
+  return p;
+}
+
+Activation make_activation(const std::string& curve, float a, float b, py::object slopes) {
+  constexpr const char* kNames[] = {
+      "clamp",
+#define FASTDW_CURVE(name, Struct) name,
+#include "kernels/curves.inc"
+#undef FASTDW_CURVE
+  };
+  for (int i = 0; i < static_cast<int>(Curve::kCount); ++i) {
+    if (curve != kNames[i]) continue;
+    Activation f{static_cast<Curve>(i), a, b, {}};
+    if ((f.curve == Curve::kPrelu) != !slopes.is_none()) refuse("slopes go with prelu");
+    if (!slopes.is_none()) {
+      const Plain s = plain(slopes, 1, "slopes");
+      f.slopes.assign(s.data(), s.data() + s.size(0));
+    }
+    return f;
+  }
+  refuse("unknown curve");
+}
+
+py::tuple curve_names() {
+  return py::make_tuple(
+#define FASTDW_CURVE(name, Struct) name,
+#include "kernels/curves.inc"
+#undef FASTDW_CURVE
+      "clamp")[py::slice(0, -1, 1)];
+}
+
+const KernelSet& chosen_set(const py::object& isa) {
+  return isa.is_none() ? active_kernel_set() : kernel_set(isa.cast<std::string>());
+}
+
+const float* checked_bias(const py::object& bias, ptrdiff_t channels) {
+  if (bias.is_none()) return nullptr;
+  const Plain p = plain(bias, 1, "bias");
+  if (p.size(0) != channels) refuse("bias");
+  return p.data();
+}
+
+std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object bias,
+                                                 const Activation& activation, py::object isa,
+                                                 py::object kernel_name, bool fused) {
+  const Plain k = plain(kernel, 4, "kernel");
+  const KernelSet& set = chosen_set(isa);
+  const DwKernel* forced = nullptr;
+  if (!kernel_name.is_none()) {
+    const std::string name = kernel_name.cast<std::string>();
+    for (int i = 0; i < set.depthwise_count; ++i) {
+      const DwKernel& entry = set.depthwise[i];
+      const bool fits = entry.generic() || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
+                                            (k.size(3) == 1 || entry.multiplied.exist()));
+      if (name == entry.name && fits) forced = &entry;
+    }
+    if (!forced) refuse("kernel_name");
+  }
+  const ptrdiff_t outputs = checked_product(k.size(2), k.size(3));
+  check_slopes(activation, outputs);
+  return std::make_unique<DepthwiseWeights>(set, k.data(), checked_bias(bias, outputs), k.size(0), k.size(1),
+                                            k.size(2), k.size(3), activation, forced, fused);
+}
+
+std::unique_ptr<PointwiseWeights> make_pointwise(py::handle kernel, py::object bias,
+                                                 const Activation& activation, py::object isa) {
+  const Plain k = plain(kernel, 2, "kernel");
+  check_slopes(activation, k.size(1));
+  return std::make_unique<PointwiseWeights>(chosen_set(isa), k.data(), checked_bias(bias, k.size(1)),
+                                            k.size(0), k.size(1), activation);
+}
+
+py::tuple depthwise_weights(const DepthwiseWeights& w) {
+  py::array_t<float> kernel({w.kernel_h, w.kernel_w, w.channels, w.multiplier}), bias(w.outputs());
+  w.unpack(kernel.mutable_data(), bias.mutable_data());
+  return py::make_tuple(kernel, bias);
+}
+
+py::tuple pointwise_weights(const PointwiseWeights& w) {
+  py::array_t<float> kernel({w.inputs, w.outputs}), bias(w.outputs);
+  w.unpack(kernel.mutable_data(), bias.mutable_data());
+  return py::make_tuple(kernel, bias);
+}
+
+std::vector<std::string> kernel_names(const std::string& isa) {
+  const KernelSet& set = kernel_set(isa);
+  std::vector<std::string> names;
+  for (int i = 0; i < set.depthwise_count; ++i) names.emplace_back(set.depthwise[i].name);
+  for (int vectors = 1; vectors <= set.max_panel_vectors; ++vectors) {
+    const auto tiles = [&](const PwKernels& kernels, const std::string& size) {
+      for (int pixels = 1; pixels <= kernels.pixels; ++pixels) {
+        names.push_back("pwconv_" + std::to_string(pixels) + "x" + size);
+      }
+    };
+    tiles(set.halved[vectors - 1], std::to_string(vectors - 1) + ".5");
+    tiles(set.pointwise[vectors - 1], std::to_string(vectors));
+  }
+  return names;
+}
+
+// Runs the FMA loop on the calling thread; returns its floating-point operations.
+ptrdiff_t run_fma_loop(const std::string& isa, ptrdiff_t iterations) {
+  const KernelSet& set = kernel_set(isa);
+  const FloatBuffer y = allocate_floats(set.fma_chains * set.lanes);
+  std::fill(y.get(), y.get() + set.fma_chains * set.lanes, 1.0f);
+  const py::gil_scoped_release release;
+  set.fma_loop(iterations, y.get());
+  return 2 * iterations * set.fma_chains * set.lanes;
+}
+
+py::dict config() {
+  using namespace py::literals;
+  const py::dict isas("built"_a = built_isas(), "supported"_a = supported_isas(),
+                      "active"_a = active_kernel_set().isa);
+#if defined(__clang__)
+  const std::string compiler = "Clang " __clang_version__;
+#else
+  const std::string compiler = "GCC " __VERSION__;
+#endif
+  return py::dict("version"_a = FASTDW_VERSION, "compiler"_a = compiler, "isas"_a = isas,
+                  "pool"_a = py::dict("threads"_a = pool_workers()));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  py::class_<Activation>(m, "Activation", py::is_final())
+      .def(py::init(&make_activation), py::arg("curve"),
+           py::arg("a") = -std::numeric_limits<float>::infinity(),
+           py::arg("b") = std::numeric_limits<float>::infinity(), py::arg("slopes") = py::none());
+
+  py::class_<DepthwiseWeights>(m, "Depthwise", py::is_final())
+      .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
+           py::arg("isa") = py::none(), py::arg("kernel_name") = py::none(), py::arg("fused") = false)
+      .def_property_readonly("nbytes", &DepthwiseWeights::nbytes)
+      .def_property_readonly("isa", [](const DepthwiseWeights& w) { return w.set.isa; })
+      .def("weights", &depthwise_weights);
+
+  py::class_<PointwiseWeights>(m, "Pointwise", py::is_final())
+      .def(py::init(&make_pointwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
+           py::arg("isa") = py::none())
+      .def_property_readonly("nbytes", &PointwiseWeights::nbytes)
+      .def_property_readonly("isa", [](const PointwiseWeights& w) { return w.set.isa; })
+      .def("weights", &pointwise_weights);
+
+  py::class_<Prepared>(m, "Operator", py::is_final())
+      .def(py::init<py::object, py::object, py::object, bool>(), py::arg("depthwise"), py::arg("pointwise"),
+           py::arg("pre_activation") = py::none(), py::arg("channels_first") = false)
+      .def("run", &Prepared::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
+           py::arg("num_threads"))
+      .def("remember", &Prepared::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
+      .def_property_readonly("replay", &replay_function);
+
+  m.attr("curves") = curve_names();
+  m.def("empty", &empty_array, py::arg("shape"));
+  m.def("kernels", &kernel_names, py::arg("isa"));
+  m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
+  m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));
+  m.def("config", &config);
+  m.def("in_order_cores", &in_order_cores, py::arg("cpu_root") = "/sys/devices/system/cpu");
+  m.def("available_cpus", &available_cpus, py::arg("cgroup_root") = "/sys/fs/cgroup");
+}

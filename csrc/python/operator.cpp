@@ -1,0 +1,217 @@
+// Python's checks take 2 µs a call, more where a network has thrown them out of the caches: as much as a
+// small block computes. They follow from the shapes, so those of the last call are remembered. Arrays of just
+// these shapes, plain, contiguous and apart, need no second look. Anything else, a mistake too, is Python's.
+#include "python/operator.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "base/refuse.h"
+#include "python/call.h"
+
+namespace py = pybind11;
+
+namespace fastdw {
+namespace {
+
+using py::detail::npy_api;
+
+constexpr int kReadable = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_;
+constexpr int kFillable = kReadable | npy_api::NPY_ARRAY_WRITEABLE_;
+// Beyond any doubt; more are Python's to judge.
+constexpr long kThreads = 256;
+
+template <class T>
+const T* part(const py::object& object) {
+  return object.is_none() ? nullptr : object.cast<const T*>();
+}
+
+template <class T>
+View<T> strided(py::handle object, bool writeable, const char* what) {
+  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
+  const py::array array = py::reinterpret_borrow<py::array>(object);
+  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
+  View<T> v;
+  v.data = static_cast<T*>(const_cast<void*>(array.data()));
+  ptrdiff_t* const sizes[] = {&v.images, &v.height, &v.width, &v.channels};
+  ptrdiff_t* const strides[] = {&v.image_stride, &v.row_stride, &v.column_stride, &v.channel_stride};
+  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(float) == 0;
+  for (int axis = 0; axis < 4; ++axis) {
+    *sizes[axis] = array.shape(axis);
+    // The stride of an axis of one means nothing, and may be anything.
+    const ptrdiff_t stride = array.shape(axis) == 1 ? 0 : array.strides(axis);
+    aligned = aligned && stride % ptrdiff_t{sizeof(float)} == 0;
+    *strides[axis] = stride / ptrdiff_t{sizeof(float)};
+  }
+  if (!aligned || v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
+  return v;
+}
+
+template <class T>
+View<T> contiguous(T* data, const Shape& shape, bool channels_first) {
+  const ptrdiff_t* s = shape.sizes.data() + shape.rank - 3;
+  const ptrdiff_t images = shape.rank == 4 ? shape.sizes[0] : 1, image = s[0] * s[1] * s[2];
+  if (channels_first) return {data, images, s[1], s[2], s[0], image, s[2], 1, s[1] * s[2]};
+  return {data, images, s[0], s[1], s[2], image, s[1] * s[2], s[2], 1};
+}
+
+Shape make_shape(const std::vector<ptrdiff_t>& sizes) {
+  Shape shape;
+  if (sizes.size() > shape.sizes.size()) refuse("shape");
+  ptrdiff_t bytes = sizeof(float);
+  for (const ptrdiff_t size : sizes) {
+    if (__builtin_mul_overflow(bytes, size, &bytes)) throw std::bad_alloc();
+  }
+  shape.rank = static_cast<int>(sizes.size());
+  std::copy(sizes.begin(), sizes.end(), shape.sizes.begin());
+  return shape;
+}
+
+Shape image_shape(const std::vector<ptrdiff_t>& sizes) {
+  const Shape shape = make_shape(sizes);
+  if (shape.rank < 3 || *std::min_element(sizes.begin(), sizes.end()) < 1) refuse("shape");
+  return shape;
+}
+
+bool apart(const float* a, ptrdiff_t a_floats, const float* b, ptrdiff_t b_floats) {
+  return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);
+}
+
+py::array empty(const Shape& shape, const py::dtype& type) {
+  constexpr ptrdiff_t kAligned = 16 * 1024;  // below, finding the line would cost more than it brings
+  const std::vector<ptrdiff_t> sizes(shape.sizes.begin(), shape.sizes.begin() + shape.rank);
+  if (shape.floats() < kAligned) return {type, sizes};
+  // Vectors that lie across two lines cost the next layer up to a third of its depthwise half.
+  const py::array memory(type, py::array::ShapeContainer{shape.floats() + kLineFloats});
+  const auto* data = static_cast<const float*>(memory.data());
+  const auto floats = reinterpret_cast<uintptr_t>(data) / sizeof(float);
+  return {type, sizes, data + (~floats + 1) % kLineFloats, memory};
+}
+
+}  // namespace
+
+ptrdiff_t Shape::floats() const {
+  ptrdiff_t product = 1;
+  for (int i = 0; i < rank; ++i) product *= sizes[static_cast<size_t>(i)];
+  return product;
+}
+
+Prepared::Prepared(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first)
+    : parts_(py::make_tuple(depthwise, pointwise, pre_activation)),
+      chain_{part<DepthwiseWeights>(depthwise), part<PointwiseWeights>(pointwise),
+             part<Activation>(pre_activation)},
+      channels_first_(channels_first),
+      ndarray_(py::module_::import("numpy").attr("ndarray")),
+      float32_(py::dtype::of<float>()) {
+  if (!chain_.depthwise && (!chain_.pointwise || chain_.pre_activation)) refuse("parts");
+}
+
+void Prepared::run(py::handle x_array, py::handle residual_array, py::handle out_array,
+                   const std::array<ptrdiff_t, 6>& geometry, int threads) const {
+  const Input x = strided<const float>(x_array, false, "x");
+  const Output out = strided<float>(out_array, true, "out");
+  const Input residual =
+      residual_array.is_none() ? Input{} : strided<const float>(residual_array, false, "residual");
+  check(chain_, x, residual, out);
+  if (threads < 1) refuse("num_threads");
+  call(chain_, checked_geometry(geometry), x, residual, out, threads);
+}
+
+void Prepared::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+                        const std::array<ptrdiff_t, 6>& geometry) {
+  const Call call{image_shape(x), image_shape(out), checked_geometry(geometry)};
+  check(chain_, contiguous<const float>(nullptr, call.x, channels_first_), {},
+        contiguous<float>(nullptr, call.out, channels_first_));
+  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (lock) last_ = call;
+}
+
+// Null unless it is an array of this shape, float32, with these flags.
+void* Prepared::plain_data(PyObject* object, const Shape& shape, int flags) const {
+  if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != ndarray_.ptr()) return nullptr;
+  const auto* array = py::detail::array_proxy(object);
+  if (array->nd != shape.rank || (array->flags & flags) != flags || array->descr != float32_.ptr()) {
+    return nullptr;
+  }
+  const bool same = std::equal(array->dimensions, array->dimensions + shape.rank, shape.sizes.begin());
+  return same ? array->data : nullptr;
+}
+
+PyObject* Prepared::replay(PyObject* x_array, PyObject* residual_array, PyObject* out_array,
+                           PyObject* threads_object) {
+  Call last;
+  {
+    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    if (!lock) Py_RETURN_NONE;
+    last = last_;
+  }
+  const auto* x = static_cast<const float*>(plain_data(x_array, last.x, kReadable));
+  if (!x || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
+  int overflow = 0;
+  const long threads = PyLong_AsLongAndOverflow(threads_object, &overflow);
+  if (threads < 1 || threads > kThreads) Py_RETURN_NONE;
+  const ptrdiff_t floats = last.out.floats();
+  const float* residual = nullptr;
+  if (residual_array != Py_None) {
+    residual = static_cast<const float*>(plain_data(residual_array, last.out, kReadable));
+    if (!residual) Py_RETURN_NONE;
+  }
+  float* out = nullptr;
+  if (out_array != Py_None) {
+    out = static_cast<float*>(plain_data(out_array, last.out, kFillable));
+    if (!out || !apart(out, floats, x, last.x.floats()) ||
+        (residual && !apart(out, floats, residual, floats))) {
+      Py_RETURN_NONE;
+    }
+  }
+
+  PyObject* result = nullptr;  // no py::object: see python/call.cpp
+  try {
+    if (out) {
+      result = Py_NewRef(out_array);
+    } else {
+      result = empty(last.out, float32_).release().ptr();
+      out = static_cast<float*>(plain_data(result, last.out, kFillable));
+    }
+    call(chain_, last.geometry, contiguous(x, last.x, channels_first_),
+         residual ? contiguous(residual, last.out, channels_first_) : Input{},
+         contiguous(out, last.out, channels_first_), static_cast<int>(threads));
+    return result;
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  }
+  Py_XDECREF(result);
+  return nullptr;
+}
+
+py::object replay_function(const py::object& prepared) {
+  using Fast = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+  constexpr Fast fast = [](PyObject* self, PyObject* const* arguments, Py_ssize_t count) -> PyObject* {
+    if (count != 4) {
+      PyErr_SetString(PyExc_TypeError, "replay(x, residual, out, num_threads)");
+      return nullptr;
+    }
+    auto* operation = static_cast<Prepared*>(PyCapsule_GetPointer(self, nullptr));
+    return operation->replay(arguments[0], arguments[1], arguments[2], arguments[3]);
+  };
+  static PyMethodDef definition{"replay", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast)),
+                                METH_FASTCALL, nullptr};
+  auto* pointer = prepared.cast<Prepared*>();
+  const py::object capsule =
+      py::reinterpret_steal<py::object>(PyCapsule_New(pointer, nullptr, [](PyObject* self) {
+        Py_DECREF(static_cast<PyObject*>(PyCapsule_GetContext(self)));
+      }));
+  if (!capsule) throw py::error_already_set();
+  PyCapsule_SetContext(capsule.ptr(), py::object(prepared).release().ptr());
+  py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&definition, capsule.ptr()));
+  if (!function) throw py::error_already_set();
+  return function;
+}
+
+py::array empty_array(const std::vector<ptrdiff_t>& shape) {
+  return empty(make_shape(shape), py::dtype::of<float>());
+}
+
+}  // namespace fastdw

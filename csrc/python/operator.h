@@ -1,0 +1,62 @@
+// A layer's operator as Python holds it.
+#pragma once
+#include <pybind11/numpy.h>
+
+#include <array>
+#include <mutex>
+#include <vector>
+
+#include "ops/chain.h"
+
+namespace fastdw {
+
+struct Shape {
+  int rank = -1;  // no array's: before the first call none is like the last one
+  std::array<ptrdiff_t, 4> sizes{};
+
+  ptrdiff_t floats() const;
+};
+
+// The parts are weights and activations, or None; they live as long as the operator.
+class Prepared {
+ public:
+  Prepared(pybind11::object depthwise, pybind11::object pointwise, pybind11::object pre_activation,
+           bool channels_first);
+
+  // Arrays with the axes (n, h, w, c), of any strides.
+  void run(pybind11::handle x, pybind11::handle residual, pybind11::handle out,
+           const std::array<ptrdiff_t, 6>& geometry, int threads) const;
+
+  // Arrays as the user has them. A call that has passed Python's checks is remembered; the next one goes
+  // straight through if it is like it.
+  void remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+                const std::array<ptrdiff_t, 6>& geometry);
+  // A new reference to the result; to None where Python must check; null, with Python's error set.
+  PyObject* replay(PyObject* x, PyObject* residual, PyObject* out, PyObject* threads);
+
+ private:
+  struct Call {
+    Shape x, out;
+    Geometry geometry{};
+  };
+
+  void* plain_data(PyObject* object, const Shape& shape, int flags) const;
+
+  const pybind11::tuple parts_;
+  const Chain chain_;
+  const bool channels_first_;
+  const pybind11::object ndarray_;
+  const pybind11::dtype float32_;
+
+  std::mutex mutex_;  // only ever tried: who does not get it at once lets Python check
+  Call last_;
+};
+
+// Prepared::replay as a function of Python (x, residual, out, num_threads): at 2 µs a call the usual way of
+// binding would be a quarter of it.
+pybind11::object replay_function(const pybind11::object& prepared);
+
+// float32, to be filled; a larger one begins on a cache line.
+pybind11::array empty_array(const std::vector<ptrdiff_t>& shape);
+
+}  // namespace fastdw
