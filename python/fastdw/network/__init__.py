@@ -1,0 +1,1 @@
+"""Whole networks: a typed graph of operators, its rewrites, its file and its plan."""

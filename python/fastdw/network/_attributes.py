@@ -1,0 +1,148 @@
+"""Kinds of attributes: each checks a value and gives it back in its one form.
+
+Numbers come back as Python ints and floats, sequences as tuples, so that a graph that was read from
+a file equals the one that was saved. A wrong type is a TypeError, a wrong value a ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastdw._activations import Activation, parse_activation
+from fastdw._arguments import FLOATS, as_array, came, integer, number
+
+Kind = Callable[[str, Any], Any]
+
+MAX_EXTENT = 2**31
+NO_PADS = ((0, 0), (0, 0))
+
+_REQUIRED: Any = object()
+
+
+class Attribute(NamedTuple):
+    """What an attribute may be, and what it is where a builder does not name it."""
+
+    kind: Kind
+    default: Any = _REQUIRED
+
+    @property
+    def required(self) -> bool:
+        return self.default is _REQUIRED
+
+
+def pair(least: int) -> Kind:
+    """(height, width)."""
+
+    def check(name: str, value: Any) -> tuple[int, ...]:
+        return _integers(name, value, least, 2)
+
+    return check
+
+
+def integers(least: int) -> Kind:
+    """One int an axis, or an entry."""
+
+    def check(name: str, value: Any) -> tuple[int, ...]:
+        return _integers(name, value, least, None)
+
+    return check
+
+
+def pads(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
+    """((top, bottom), (left, right))."""
+    rows, columns = _sequence(name, value, 2)
+    return _integers(f"{name}[0]", rows, 0, 2), _integers(f"{name}[1]", columns, 0, 2)
+
+
+def count(least: int) -> Kind:
+    def check(name: str, value: Any) -> int:
+        return integer(name, value, least, MAX_EXTENT)
+
+    return check
+
+
+def real(name: str, value: Any) -> float:
+    """A number that is neither infinite nor NaN."""
+    result = number(name, value)
+    if not math.isfinite(result):
+        msg = f"{name} must be finite, got {result}"
+        raise ValueError(msg)
+    return result
+
+
+def choice(*words: str) -> Kind:
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            msg = f"{name} must be a str, got {came(value)}"
+            raise TypeError(msg)
+        if value not in words:
+            msg = f"{name} must be one of {', '.join(map(repr, words))}, got {value!r}"
+            raise ValueError(msg)
+        return value
+
+    return check
+
+
+def array(rank: int) -> Kind:
+    """float32 or float64, not empty."""
+
+    def check(name: str, value: Any) -> np.ndarray[Any, Any]:
+        result = as_array(name, value, FLOATS)
+        if result.ndim != rank or not result.size:
+            msg = f"{name} must have {rank} axes and not be empty, got shape {result.shape}"
+            raise ValueError(msg)
+        return result
+
+    return check
+
+
+def optional(kind: Kind) -> Kind:
+    def check(name: str, value: Any) -> Any:
+        return None if value is None else kind(name, value)
+
+    return check
+
+
+def activation(name: str, value: Any) -> Any:
+    """As every operator takes it; prelu's slopes are of any length here: see `fits`."""
+    return _parsed(name, value).argument
+
+
+def keeps_zero(value: Any) -> bool:
+    """Whether an accepted activation maps 0 to 0."""
+    return _parsed("activation", value).zero_at_zero
+
+
+def _parsed(name: str, value: Any) -> Activation:
+    slopes = value[1] if isinstance(value, (tuple, list)) and len(value) > 1 else None
+    channels = len(slopes) if isinstance(slopes, np.ndarray) and slopes.ndim else 1
+    return parse_activation(name, value, channels)
+
+
+def fits(name: str, value: Any, channels: int) -> None:
+    """Refuse slopes of prelu that are not one a channel."""
+    if isinstance(value, tuple) and value[0] == "prelu" and len(value[1]) != channels:
+        msg = f"{name} has {len(value[1])} slopes for {channels} channels"
+        raise ValueError(msg)
+
+
+def _integers(name: str, value: Any, least: int, length: int | None) -> tuple[int, ...]:
+    values = _sequence(name, value, length)
+    return tuple(integer(f"{name}[{i}]", v, least, MAX_EXTENT) for i, v in enumerate(values))
+
+
+def _sequence(name: str, value: Any, length: int | None) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, (tuple, list)):
+        msg = f"{name} must be a tuple, got {came(value)}"
+        raise TypeError(msg)
+    if not value or (length is not None and len(value) != length):
+        wanted = "at least one entry" if length is None else f"{length} entries"
+        msg = f"{name} must have {wanted}, got {came(value)}"
+        raise ValueError(msg)
+    return tuple(value)

@@ -1,0 +1,271 @@
+"""The graph of a network, its checks, and its evaluation by the float64 twins.
+
+A graph computes on one image; the batch is a loop outside it. Its values are named, float32, and
+have a fixed shape of one to six axes: images are (H, W, C), vectors of channels (1, 1, C), and
+anything else, such as the (896, 16) of a detector's head, what `reshape` made of them. Channels
+come last. A graph knows no NCHW: such a model has a `transpose` after its input and before its
+output, of which a plan makes strides.
+
+The operators and their attributes are listed in `_ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw._arguments import came
+from fastdw.network._attributes import MAX_EXTENT
+from fastdw.network._ops import OPS
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+    from fastdw.network._shapes import Shape
+
+MAX_RANK = 6
+DTYPES = ("float32", "uint8")
+
+
+class TensorSpec(NamedTuple):
+    """A named array: in a graph without the batch, in a network's `inputs` with it, as None."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+
+class Node(NamedTuple):
+    """One operator and the value that it computes."""
+
+    op: str
+    inputs: tuple[str, ...]
+    """Names of values, in the order of `OPS`; "" where an optional one is left out before
+    another, never at the end."""
+    output: str
+    attrs: dict[str, Any]
+    source: tuple[str, ...] = ()
+    """What the model calls the layers or nodes of which this was made."""
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The inputs that are there."""
+        return tuple(name for name in self.inputs if name)
+
+
+class Graph(NamedTuple):
+    """Nodes in topological order."""
+
+    inputs: tuple[TensorSpec, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+
+
+class GraphBuilder:
+    """Makes a graph node by node, checking each.
+
+    Attributes that are not named take the defaults of `OPS`; names of values that are not given are
+    made up.
+    """
+
+    def __init__(self) -> None:
+        self._inputs: list[TensorSpec] = []
+        self._nodes: list[Node] = []
+        self._shapes: dict[str, Shape] = {}
+
+    def input(self, name: str, shape: Sequence[int], dtype: str = "float32") -> str:
+        """Declare an input of the graph."""
+        spec = TensorSpec(name, tuple(shape), dtype)
+        self._define(name, _input_shape(spec))
+        self._inputs.append(spec)
+        return name
+
+    def add(
+        self,
+        op: str,
+        inputs: str | Sequence[str],
+        output: str | None = None,
+        source: Sequence[str] = (),
+        **attrs: Any,
+    ) -> str:
+        """Append a node; the name of its value."""
+        if op not in OPS:
+            msg = f"the operator must be one of {', '.join(OPS)}, got {came(op)}"
+            raise ValueError(msg)
+        defaults = {
+            name: attribute.default
+            for name, attribute in OPS[op].attributes.items()
+            if not attribute.required
+        }
+        names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        while names and not names[-1]:
+            names = names[:-1]
+        node = Node(op, names, output or self._fresh(op), defaults | attrs, tuple(source))
+        node, shape = checked_node(node, self._shapes)
+        self._define(node.output, shape)
+        self._nodes.append(node)
+        return node.output
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a value that is there."""
+        return self._shapes[name]
+
+    def build(self, outputs: str | Iterable[str]) -> Graph:
+        """The graph that gives these values."""
+        names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+        _check_outputs(names, self._shapes)
+        return Graph(tuple(self._inputs), tuple(self._nodes), names)
+
+    def _define(self, name: str, shape: Shape) -> None:
+        _check_name(name, self._shapes)
+        self._shapes[name] = shape
+
+    def _fresh(self, op: str) -> str:
+        number = len(self._nodes)
+        while f"{op}_{number}" in self._shapes:
+            number += 1
+        return f"{op}_{number}"
+
+
+def checked(graph: Graph) -> Graph:
+    """`graph` with its attributes in their one form, or the reason why it is none."""
+    shapes: dict[str, Shape] = {}
+    for spec in graph.inputs:
+        _check_name(spec.name, shapes)
+        shapes[spec.name] = _input_shape(spec)
+    nodes = []
+    for original in graph.nodes:
+        node, shape = checked_node(original, shapes)
+        _check_name(node.output, shapes)
+        shapes[node.output] = shape
+        nodes.append(node)
+    _check_outputs(graph.outputs, shapes)
+    return graph._replace(nodes=tuple(nodes))
+
+
+def shapes(graph: Graph) -> dict[str, Shape]:
+    """The shape of every value of a checked graph."""
+    result = {spec.name: _input_shape(spec) for spec in graph.inputs}
+    for node in graph.nodes:
+        operands = [result.get(name) for name in node.inputs]
+        result[node.output] = OPS[node.op].shape(operands, node.attrs)
+    return result
+
+
+def uses(graph: Graph) -> dict[str, int]:
+    """How often each value is read; to be an output of the graph counts once."""
+    result = dict.fromkeys([spec.name for spec in graph.inputs], 0)
+    result |= dict.fromkeys([node.output for node in graph.nodes], 0)
+    for node in graph.nodes:
+        for name in node.operands:
+            result[name] += 1
+    for name in graph.outputs:
+        result[name] += 1
+    return result
+
+
+def content(node: Node) -> tuple[object, ...]:
+    """All that decides what a node computes, as a key."""
+    attrs = sorted(node.attrs.items())
+    return node.op, node.inputs, tuple((name, _key(value)) for name, value in attrs)
+
+
+def _key(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return tuple(map(_key, value)) if isinstance(value, tuple) else value
+
+
+def run(
+    graph: Graph, arrays: Sequence[AnyArray], dtype: type[np.floating[Any]] = np.float64
+) -> tuple[AnyArray, ...]:
+    """Evaluate a checked graph on one image by the twins.
+
+    They compute in float64; each value is rounded to `dtype` before it is used again.
+    """
+    values = trace(graph, arrays, dtype)
+    return tuple(values[name] for name in graph.outputs)
+
+
+def trace(
+    graph: Graph, arrays: Sequence[AnyArray], dtype: type[np.floating[Any]] = np.float64
+) -> dict[str, AnyArray]:
+    """Every value that `run` computes, by name."""
+    values = {
+        spec.name: np.asarray(array, dtype)
+        for spec, array in zip(graph.inputs, arrays, strict=True)
+    }
+    for node in graph.nodes:
+        operands = [values.get(name) for name in node.inputs]
+        with np.errstate(all="ignore"):
+            result = OPS[node.op].reference(operands, node.attrs)
+            values[node.output] = np.asarray(result).astype(dtype)
+    return values
+
+
+def checked_node(node: Node, known: Mapping[str, Shape]) -> tuple[Node, Shape]:
+    """`node` with its attributes in their one form, and the shape of its value."""
+    if node.op not in OPS:
+        msg = f"the operator must be one of {', '.join(OPS)}, got {came(node.op)}"
+        raise ValueError(msg)
+    try:
+        return _checked_node(node, known)
+    except (TypeError, ValueError) as error:
+        where = f"{node.op} {node.output!r}"
+        if node.source:
+            where += f" (from {', '.join(node.source)})"
+        msg = f"{where}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(msg) from error
+
+
+def _checked_node(node: Node, known: Mapping[str, Shape]) -> tuple[Node, Shape]:
+    op = OPS[node.op]
+    unknown = [name for name in node.operands if name not in known]
+    if unknown:
+        msg = f"it reads {unknown[0]!r}, which no node before it computes"
+        raise ValueError(msg)
+    count = len(node.inputs)
+    absent = "" in node.inputs[: op.least] or (count > 0 and node.inputs[-1] == "")
+    if absent or not op.least <= count <= op.most:
+        msg = f"it must have {op.least} to {op.most} inputs, got {node.inputs}"
+        raise ValueError(msg)
+    if node.attrs.keys() != op.attributes.keys():
+        odd = sorted(node.attrs.keys() ^ op.attributes.keys())
+        msg = f"attributes are missing or too many: {', '.join(odd)}"
+        raise ValueError(msg)
+    attrs = {name: a.kind(name, node.attrs[name]) for name, a in op.attributes.items()}
+    shape = op.shape([known.get(name) for name in node.inputs], attrs)
+    _check_shape(shape)
+    return node._replace(attrs=attrs), shape
+
+
+def _check_name(name: object, known: Mapping[str, Shape]) -> None:
+    if not isinstance(name, str) or not name:
+        msg = f"a value must be named by a str that is not empty, got {came(name)}"
+        raise ValueError(msg)
+    if name in known:
+        msg = f"two values are named {name!r}"
+        raise ValueError(msg)
+
+
+def _input_shape(spec: TensorSpec) -> Shape:
+    shape = tuple(size for size in spec.shape if isinstance(size, int))
+    if len(shape) != len(spec.shape) or spec.dtype not in DTYPES:
+        msg = f"input {spec.name!r} must have a fixed shape and a dtype of {DTYPES}, got {spec}"
+        raise ValueError(msg)
+    _check_shape(shape)
+    return shape
+
+
+def _check_shape(shape: Shape) -> None:
+    if not 1 <= len(shape) <= MAX_RANK or not all(1 <= size <= MAX_EXTENT for size in shape):
+        msg = f"a value must have 1 to {MAX_RANK} axes, each of 1 to {MAX_EXTENT}, got {shape}"
+        raise ValueError(msg)
+
+
+def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape]) -> None:
+    strangers = [name for name in outputs if name not in known]
+    if not outputs or strangers or len(set(outputs)) != len(outputs):
+        msg = f"outputs must be different values of the graph, got {came(tuple(outputs))}"
+        raise ValueError(msg)
