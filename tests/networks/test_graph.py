@@ -207,6 +207,8 @@ RELU = Node("activation", ("x",), "y", {"activation": "relu"})
         (Graph((X._replace(shape=(0, 4, 3)),), (RELU,), ("y",)), "axes"),
         (Graph((X._replace(shape=(1,) * 7),), (RELU,), ("y",)), "axes"),
         (Graph((X._replace(dtype="int8"),), (RELU,), ("y",)), "dtype"),
+        (Graph((X._replace(dtype="uint8"),), (RELU,), ("y",)), "affine alone"),
+        (Graph((X._replace(dtype="uint8"),), (), ("x",)), "float32"),
     ],
 )
 def test_refused_graphs(graph, word):

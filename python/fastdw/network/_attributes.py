@@ -18,6 +18,7 @@ from fastdw._arguments import FLOATS, as_array, came, integer, number
 Kind = Callable[[str, Any], Any]
 
 MAX_EXTENT = 2**31
+MAX_RANK = 6
 NO_PADS = ((0, 0), (0, 0))
 
 _REQUIRED: Any = object()

@@ -4,7 +4,8 @@ A graph computes on one image; the batch is a loop outside it. Its values are na
 have a fixed shape of one to six axes: images are (H, W, C), vectors of channels (1, 1, C), and
 anything else, such as the (896, 16) of a detector's head, what `reshape` made of them. Channels
 come last. A graph knows no NCHW: such a model has a `transpose` after its input and before its
-output, of which a plan makes strides.
+output, of which a plan makes strides. An input may be of uint8; `affine` alone reads it, and makes
+it float32.
 
 The operators and their attributes are listed in `_ops`.
 """
@@ -17,14 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw._arguments import came
-from fastdw.network._attributes import MAX_EXTENT
+from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
 from fastdw.network._ops import OPS
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
     from fastdw.network._shapes import Shape
 
-MAX_RANK = 6
 DTYPES = ("float32", "uint8")
 
 
@@ -73,12 +73,14 @@ class GraphBuilder:
         self._inputs: list[TensorSpec] = []
         self._nodes: list[Node] = []
         self._shapes: dict[str, Shape] = {}
+        self._raw: set[str] = set()
 
     def input(self, name: str, shape: Sequence[int], dtype: str = "float32") -> str:
         """Declare an input of the graph."""
         spec = TensorSpec(name, tuple(shape), dtype)
         self._define(name, _input_shape(spec))
         self._inputs.append(spec)
+        self._raw = raw(self._inputs)
         return name
 
     def add(
@@ -102,7 +104,7 @@ class GraphBuilder:
         while names and not names[-1]:
             names = names[:-1]
         node = Node(op, names, output or self._fresh(op), defaults | attrs, tuple(source))
-        node, shape = checked_node(node, self._shapes)
+        node, shape = checked_node(node, self._shapes, self._raw)
         self._define(node.output, shape)
         self._nodes.append(node)
         return node.output
@@ -114,7 +116,7 @@ class GraphBuilder:
     def build(self, outputs: str | Iterable[str]) -> Graph:
         """The graph that gives these values."""
         names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        _check_outputs(names, self._shapes)
+        _check_outputs(names, self._shapes, self._raw)
         return Graph(tuple(self._inputs), tuple(self._nodes), names)
 
     def _define(self, name: str, shape: Shape) -> None:
@@ -134,13 +136,13 @@ def checked(graph: Graph) -> Graph:
     for spec in graph.inputs:
         _check_name(spec.name, shapes)
         shapes[spec.name] = _input_shape(spec)
-    nodes = []
+    nodes, integers = [], raw(graph.inputs)
     for original in graph.nodes:
-        node, shape = checked_node(original, shapes)
+        node, shape = checked_node(original, shapes, integers)
         _check_name(node.output, shapes)
         shapes[node.output] = shape
         nodes.append(node)
-    _check_outputs(graph.outputs, shapes)
+    _check_outputs(graph.outputs, shapes, integers)
     return graph._replace(nodes=tuple(nodes))
 
 
@@ -163,6 +165,11 @@ def uses(graph: Graph) -> dict[str, int]:
     for name in graph.outputs:
         result[name] += 1
     return result
+
+
+def raw(inputs: Iterable[TensorSpec]) -> set[str]:
+    """The names of those that are not of float32."""
+    return {spec.name for spec in inputs if spec.dtype != "float32"}
 
 
 def content(node: Node) -> tuple[object, ...]:
@@ -204,12 +211,15 @@ def trace(
     return values
 
 
-def checked_node(node: Node, known: Mapping[str, Shape]) -> tuple[Node, Shape]:
+def checked_node(node: Node, known: Mapping[str, Shape], integers: set[str]) -> tuple[Node, Shape]:
     """`node` with its attributes in their one form, and the shape of its value."""
     if node.op not in OPS:
         msg = f"the operator must be one of {', '.join(OPS)}, got {came(node.op)}"
         raise ValueError(msg)
     try:
+        if node.op != "affine" and not integers.isdisjoint(node.inputs):
+            msg = "an input of uint8 is read by affine alone"
+            raise ValueError(msg)
         return _checked_node(node, known)
     except (TypeError, ValueError) as error:
         where = f"{node.op} {node.output!r}"
@@ -264,8 +274,8 @@ def _check_shape(shape: Shape) -> None:
         raise ValueError(msg)
 
 
-def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape]) -> None:
-    strangers = [name for name in outputs if name not in known]
+def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape], integers: set[str]) -> None:
+    strangers = [name for name in outputs if name not in known or name in integers]
     if not outputs or strangers or len(set(outputs)) != len(outputs):
-        msg = f"outputs must be different values of the graph, got {came(tuple(outputs))}"
+        msg = f"outputs must be different float32 values of the graph, got {came(tuple(outputs))}"
         raise ValueError(msg)

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from fastdw.network import _attributes as kind
-from fastdw.network._attributes import NO_PADS
+from fastdw.network._attributes import MAX_RANK, NO_PADS
 
 Shape = tuple[int, ...]
 Attrs = dict[str, Any]
@@ -231,6 +231,9 @@ def bilinear(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def reshape(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    if len(attrs["shape"]) > MAX_RANK:
+        msg = f"shape must have at most {MAX_RANK} axes, got {len(attrs['shape'])}"
+        raise ValueError(msg)
     _equal("entries of shape", prod(attrs["shape"]), prod(inputs[0]))
     return tuple(attrs["shape"])
 

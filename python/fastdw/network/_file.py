@@ -1,0 +1,254 @@
+"""The file of a network: a valid safetensors file with the graph as JSON in its metadata.
+
+Eight bytes hold the length of a JSON header, then come the tensors without gaps, those of float32
+first. ``__metadata__`` is {"format": "fastdw", "version": "1", "graph": …}; an array among a node's
+attributes is {"tensor": name} there. The file says what is computed, nothing about how: no offset,
+tile or packed weight, so there is nothing in it to be trusted.
+
+https://github.com/huggingface/safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
+
+import numpy as np
+
+from fastdw._arguments import came
+from fastdw.network._graph import Graph, Node, TensorSpec, checked
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+VERSION = 1
+WEIGHTS = {"float32": "F32", "float16": "F16"}
+
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_MAX_HEADER = 16 << 20
+_MAX_DIGITS = 20
+_KERNEL_RANK = 4  # of the arrays that float16 halves; vectors are small
+_CHUNK = 1 << 20
+
+
+class _Tensor(NamedTuple):
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def write(file: BinaryIO, graph: Graph, weights: str = "float32") -> None:
+    """Write a checked graph; `weights` is the dtype of its kernels, "float32" or "float16"."""
+    if not isinstance(weights, str):
+        msg = f"weights must be a str, got {came(weights)}"
+        raise TypeError(msg)
+    if weights not in WEIGHTS:
+        msg = f"weights must be one of {', '.join(map(repr, WEIGHTS))}, got {weights!r}"
+        raise ValueError(msg)
+    arrays: dict[str, AnyArray] = {}
+    text = _text(_encoded(graph, arrays))
+    metadata = {"format": "fastdw", "version": str(VERSION), "graph": text}
+    header: dict[str, Any] = {"__metadata__": metadata}
+    tensors = {
+        name: (WEIGHTS[weights] if array.ndim == _KERNEL_RANK else "F32", array)
+        for name, array in arrays.items()
+    }
+    tensors = dict(sorted(tensors.items(), key=lambda item: item[1][0], reverse=True))
+    end = 0
+    for name, (dtype, array) in tensors.items():
+        begin, end = end, end + array.size * _DTYPES[dtype].itemsize
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": (begin, end)}
+    data = _text(header).encode()
+    data += b" " * (-len(data) % 8)
+    if len(data) > _MAX_HEADER:
+        msg = f"a network must take at most {_MAX_HEADER} bytes as JSON, got {len(data)}"
+        raise ValueError(msg)
+    file.write(len(data).to_bytes(8, "little") + data)
+    for name, (dtype, array) in tensors.items():
+        file.write(_rounded(name, array, _DTYPES[dtype]).tobytes())
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _rounded(name: str, array: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype)
+    if not np.isfinite(result).all() and np.isfinite(array).all():
+        msg = f"{name} must fit into {dtype.name}, got {np.abs(array).max()}"
+        raise ValueError(msg)
+    return result
+
+
+def _encoded(graph: Graph, arrays: dict[str, AnyArray]) -> dict[str, Any]:
+    def encode(name: str, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+            return {"tensor": name}
+        if isinstance(value, tuple):
+            return [encode(name, entry) for entry in value]
+        if isinstance(value, float) and math.isinf(value):
+            return str(value)
+        return value
+
+    nodes = []
+    for node in graph.nodes:
+        attrs = {key: encode(f"{node.output}.{key}", v) for key, v in node.attrs.items()}
+        nodes.append(node._asdict() | {"attrs": attrs})
+    inputs = [spec._asdict() for spec in graph.inputs]
+    return {"inputs": inputs, "nodes": nodes, "outputs": graph.outputs}
+
+
+def read(file: BinaryIO) -> Graph:
+    """Read a checked graph; its arrays are of float32. A damaged file is a ValueError."""
+    start = file.tell()
+    size = file.seek(0, 2) - start - 8
+    file.seek(start)
+    length = int.from_bytes(_exactly(file, 8), "little")
+    if length > min(_MAX_HEADER, size):
+        _refuse(f"its header of {length} bytes is longer than it may be")
+    header = _parsed(_exactly(file, length))
+    fields = _graph_fields(header.pop("__metadata__", None))
+    tensors = _tensors(header, size - length)
+    arrays = {}
+    for tensor in tensors:
+        data = np.empty(tensor.shape, tensor.dtype)
+        _fill(file, data)
+        arrays[tensor.name] = data.astype(np.float32, copy=False)
+    try:
+        graph = checked(_decoded(fields, arrays))
+    except TypeError as error:
+        msg = f"not a network: {error}"
+        raise ValueError(msg) from error
+    if arrays:
+        _refuse(f"no node names its tensor {next(iter(arrays))!r}")
+    return graph
+
+
+def _refuse(reason: str) -> NoReturn:
+    msg = f"not a network: {reason}"
+    raise ValueError(msg)
+
+
+def _exactly(file: BinaryIO, count: int) -> bytes:
+    data = file.read(count)
+    if len(data) != count:
+        _refuse("it ends too early")
+    return data
+
+
+def _fill(file: BinaryIO, array: AnyArray) -> None:
+    data = array.reshape(-1).view(np.uint8)
+    for begin in range(0, data.size, _CHUNK):
+        part = data[begin : begin + _CHUNK]
+        part[:] = np.frombuffer(_exactly(file, part.size), np.uint8)
+
+
+def _parsed(data: bytes | str) -> dict[str, Any]:
+    """A JSON object, in which no key stands twice and every number is one."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            _refuse("a key stands twice")
+        return result
+
+    def integer(text: str) -> int:
+        if len(text) > _MAX_DIGITS:
+            _refuse(f"it holds a number of {len(text)} digits")
+        return int(text)
+
+    def constant(text: str) -> NoReturn:
+        _refuse(f"it holds {text}")
+
+    hooks = {"object_pairs_hook": once, "parse_int": integer, "parse_constant": constant}
+    try:
+        result = json.loads(data, **hooks)  # type: ignore[arg-type]
+    except RecursionError:
+        _refuse("it is nested too deeply")
+    except ValueError as error:
+        msg = f"not a network: {error}"
+        raise ValueError(msg) from error
+    if not isinstance(result, dict):
+        _refuse("its header is no object")
+    return result
+
+
+def _fields(value: object, name: str, types: Mapping[str, type]) -> list[Any]:
+    """The entries of an object that has exactly these, in this order."""
+    if not isinstance(value, dict) or value.keys() != types.keys():
+        _refuse(f"{name} must have {', '.join(types)}, got {came(value)}")
+    for key, wanted in types.items():
+        if type(value[key]) is not wanted:
+            _refuse(f"{key} of {name} must be a {wanted.__name__}, got {came(value[key])}")
+    return [value[key] for key in types]
+
+
+def _graph_fields(metadata: object) -> list[Any]:
+    if not isinstance(metadata, dict) or metadata.get("format") != "fastdw":
+        _refuse("it is not of fastdw")
+    version = metadata.get("version")
+    if version != str(VERSION):
+        _refuse(f"this fastdw reads version {VERSION}, a newer one may read {came(version)}")
+    text = _fields(metadata, "__metadata__", {"format": str, "version": str, "graph": str})[2]
+    return _fields(_parsed(text), "the graph", {"inputs": list, "nodes": list, "outputs": list})
+
+
+def _tensors(header: dict[str, Any], size: int) -> list[_Tensor]:
+    """In the order of their data, which they cover exactly."""
+    tensors = []
+    for name, entry in header.items():
+        types = {"dtype": str, "shape": list, "data_offsets": list}
+        dtype, shape, offsets = _fields(entry, f"tensor {name!r}", types)
+        numbers = [*shape, *offsets]
+        plain = all(type(n) is int and 0 <= n <= size for n in numbers)
+        if dtype not in _DTYPES or not plain or len(offsets) != 2 or len(shape) > _KERNEL_RANK:
+            _refuse(f"tensor {name!r} is described as {came(entry)}")
+        tensors.append(_Tensor(name, _DTYPES[dtype], tuple(shape), *offsets))
+    tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
+    end = 0
+    for tensor in tensors:
+        count = math.prod(tensor.shape) * tensor.dtype.itemsize
+        if tensor.begin != end or tensor.end - tensor.begin != count:
+            _refuse(f"tensor {tensor.name!r} is not where and as large as it must be")
+        end = tensor.end
+    if end != size:
+        _refuse(f"{size} bytes of tensors are expected, {end} are described")
+    return tensors
+
+
+def _decoded(fields: list[Any], arrays: dict[str, AnyArray]) -> Graph:
+    """The graph, not yet checked; takes the arrays that it names."""
+
+    def decode(value: Any) -> Any:
+        if isinstance(value, list):
+            return [decode(entry) for entry in value]
+        if isinstance(value, dict):
+            (name,) = _fields(value, "a value", {"tensor": str})
+            if name not in arrays:
+                _refuse(f"there is no tensor {name!r}, or it is named twice")
+            return arrays.pop(name)
+        return float(value) if value in ("inf", "-inf") else value
+
+    specs, nodes = [], []
+    for spec in fields[0]:
+        name, shape, dtype = _fields(spec, "an input", {"name": str, "shape": list, "dtype": str})
+        specs.append(TensorSpec(name, _all(int, shape, "shape"), dtype))
+    types = {"op": str, "inputs": list, "output": str, "attrs": dict, "source": list}
+    for node in fields[1]:
+        op, inputs, output, attrs, source = _fields(node, "a node", types)
+        attrs = {key: decode(value) for key, value in attrs.items()}
+        names = _all(str, inputs, "inputs"), _all(str, source, "source")
+        nodes.append(Node(op, names[0], output, attrs, names[1]))
+    return Graph(tuple(specs), tuple(nodes), _all(str, fields[2], "outputs"))
+
+
+def _all(wanted: type, values: list[Any], name: str) -> tuple[Any, ...]:
+    if not all(type(value) is wanted for value in values):
+        _refuse(f"{name} must hold {wanted.__name__} alone, got {came(values)}")
+    return tuple(values)

@@ -1,0 +1,270 @@
+"""Files of networks: they come back, others can read them, and damaged ones are refused."""
+
+import io
+import json
+import random
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from blocks import block, builder_of, conv, pad
+from fastdw.network import _file
+from fastdw.network._graph import GraphBuilder, content, run
+from fastdw.network._ops import OPS
+from fastdw.network._rewrite import rewrite
+from graphs import example, inputs
+
+
+def saved(graph, weights="float32"):
+    file = io.BytesIO()
+    _file.write(file, graph, weights)
+    return file.getvalue()
+
+
+def loaded(data):
+    return _file.read(io.BytesIO(data))
+
+
+def network():
+    """All kinds of attributes in a few nodes."""
+    b, x = builder_of()
+    y = block(b, conv(b, pad(b, x), bias=np.full(6, 0.5)))
+    y = b.add("activation", y, source=["act"], activation=("prelu", np.ones(6, np.float32)))
+    y = b.add("activation", y, activation=("clip", -0.1, float("inf")))
+    return rewrite(b.build([y, x]))[0]
+
+
+def parts(data):
+    """Header and tensors."""
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def joined(header, tensors):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tensors
+
+
+def rounded(value):
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float32)
+    return tuple(map(rounded, value)) if isinstance(value, tuple) else value
+
+
+def as_float32(graph):
+    nodes = [n._replace(attrs={k: rounded(v) for k, v in n.attrs.items()}) for n in graph.nodes]
+    return graph._replace(nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize("graph", [network(), *map(example, OPS)], ids=["network", *OPS])
+def test_a_graph_comes_back(graph):
+    again = loaded(saved(graph))
+    assert again.inputs == graph.inputs
+    assert again.outputs == graph.outputs
+    for new, old in zip(again.nodes, as_float32(graph).nodes, strict=True):
+        assert content(new) == content(old)
+        assert (new.output, new.source) == (old.output, old.source)
+    assert saved(again) == saved(graph)
+
+
+def test_half_of_the_kernels():
+    graph = network()
+    data = saved(graph, "float16")
+    assert len(data) < len(saved(graph))
+    again = loaded(data)
+    for new, old in zip(again.nodes, as_float32(graph).nodes, strict=True):
+        for name, value in old.attrs.items():
+            if isinstance(value, np.ndarray):
+                wanted = value.astype(np.float16) if value.ndim == 4 else value
+                np.testing.assert_array_equal(new.attrs[name], wanted.astype(np.float32))
+                assert new.attrs[name].dtype == np.float32
+    assert saved(again, "float16") == data
+    run(again, inputs(again))
+
+
+def test_weights_too_large_for_float16():
+    b, x = builder_of()
+    y = b.add("conv2d", x, kernel=np.full((1, 1, 6, 1), 7e4))
+    assert saved(b.build(y))
+    with pytest.raises(ValueError, match=r"kernel must fit into float16, got 70000"):
+        saved(b.build(y), "float16")
+
+
+def test_weights_must_be_a_known_dtype():
+    with pytest.raises(ValueError, match="weights must be one of"):
+        saved(network(), "int8")
+    with pytest.raises(TypeError, match="weights must be a str"):
+        saved(network(), 16)
+
+
+def test_the_file_is_valid_safetensors(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+    graph = network()
+    for weights in _file.WEIGHTS:
+        path = tmp_path / "net.fdw"
+        path.write_bytes(saved(graph, weights))
+        with safetensors.safe_open(path, "numpy") as file:
+            assert file.metadata()["format"] == "fastdw"
+            (name,) = (n for n in file.keys() if n.endswith("depthwise_kernel"))  # noqa: SIM118
+            (node,) = (n for n in graph.nodes if "depthwise_kernel" in n.attrs)
+            wanted = node.attrs["depthwise_kernel"].astype(weights)
+            np.testing.assert_array_equal(file.get_tensor(name), wanted)
+
+
+def test_tensors_are_aligned():
+    header, tensors = parts(saved(network(), "float16"))
+    length = len(saved(network(), "float16")) - len(tensors)
+    assert length % 8 == 0
+    for name, entry in header.items():
+        if name != "__metadata__":
+            size = {"F32": 4, "F16": 2}[entry["dtype"]]
+            assert entry["data_offsets"][0] % size == 0
+
+
+def refused(data):
+    with pytest.raises(ValueError):  # noqa: PT011  (what it says depends on the damage)
+        loaded(data)
+
+
+def test_every_truncation_is_refused():
+    data = saved(example("separable"))
+    for length in range(len(data)):
+        refused(data[:length])
+    refused(data + b"\0")
+
+
+def changed(change):
+    """The file of a network with its header, or its graph, changed by a function."""
+    header, tensors = parts(saved(network()))
+    fields = json.loads(header["__metadata__"]["graph"])
+    change(header, fields)
+    if "graph" in header.get("__metadata__", ()):
+        header["__metadata__"]["graph"] = json.dumps(fields)
+    return joined(header, tensors)
+
+
+def test_an_unchanged_file_is_read():
+    loaded(changed(lambda header, fields: None))
+
+
+def first(header):
+    return next(entry for name, entry in header.items() if name != "__metadata__")
+
+
+def conv_of(fields):
+    return next(node for node in fields["nodes"] if node["op"] == "conv2d")
+
+
+CHANGES = {
+    "not of fastdw": lambda h, f: h["__metadata__"].update(format="pt"),
+    "newer": lambda h, f: h["__metadata__"].update(version="2"),
+    "__metadata__ must have": lambda h, f: h["__metadata__"].update(more="x"),
+    "is described as": lambda h, f: first(h).update(dtype="F64"),
+    "shape of tensor": lambda h, f: first(h).update(shape=3),
+    "not where and as large": lambda h, f: (
+        first(h)["shape"].insert(0, 2) or first(h)["shape"].pop()
+    ),
+    "tensor .* must have": lambda h, f: first(h).pop("shape"),
+    "is not where": lambda h, f: first(h)["data_offsets"].reverse(),
+    "no node names its tensor": lambda h, f: f["nodes"].clear() or f.update(outputs=["x"]),
+    "there is no tensor": lambda h, f: conv_of(f)["attrs"].update(kernel={"tensor": "none"}),
+    "a value must have tensor": lambda h, f: conv_of(f)["attrs"].update(kernel={"a": 1}),
+    "named twice": lambda h, f: conv_of(f)["attrs"].update(bias=conv_of(f)["attrs"]["kernel"]),
+    "kernel must be": lambda h, f: (
+        conv_of(f)["attrs"].update(bias=conv_of(f)["attrs"]["kernel"])
+        or conv_of(f)["attrs"].update(kernel=1)
+    ),
+    "strides must be a tuple": lambda h, f: conv_of(f)["attrs"].update(strides=1),
+    r"strides\[0\] must be at least 1": lambda h, f: conv_of(f)["attrs"].update(strides=[0, 1]),
+    "attributes are missing": lambda h, f: conv_of(f)["attrs"].pop("strides"),
+    "too many: more": lambda h, f: conv_of(f)["attrs"].update(more=1),
+    "operator must be one of": lambda h, f: conv_of(f).update(op="lstm"),
+    "no node before it": lambda h, f: f["nodes"].reverse(),
+    "a node must have": lambda h, f: conv_of(f).update(more=1),
+    "op of a node must be a str": lambda h, f: conv_of(f).update(op=1),
+    "inputs must hold str": lambda h, f: conv_of(f).update(inputs=[1]),
+    "shape must hold int": lambda h, f: f["inputs"][0].update(shape=[5.0, 4, 6]),
+    "axes, each of": lambda h, f: f["inputs"][0].update(shape=[2**40, 4, 6]),
+    "dtype of": lambda h, f: f["inputs"][0].update(dtype="float64"),
+    "outputs must": lambda h, f: f.update(outputs=[]),
+    "must be a list": lambda h, f: f.update(outputs={}),
+}
+
+
+@pytest.mark.parametrize("word", CHANGES)
+def test_changed_files_are_refused(word):
+    with pytest.raises(ValueError, match=word):
+        loaded(changed(CHANGES[word]))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"[]",
+        b"nul",
+        b'{"a":1,"a":1}',
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b"\xff\xfe{}",
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"a":' + b"9" * 500_000 + b"}",
+        b'{"__metadata__":{"format":"fastdw","version":"1","graph":"[]"}}',
+        b'{"__metadata__":{"format":"fastdw","version":"1","graph":"{}"}}',
+        b'{"__metadata__":{"format":"fastdw","version":1,"graph":"{}"}}',
+    ],
+)
+def test_odd_headers_are_refused(header):
+    refused(joined(header, b""))
+
+
+def test_lengths_beyond_the_file_allocate_nothing():
+    for length in (2**63, 2**64 - 1, 2**24, 2**20):
+        refused(length.to_bytes(8, "little") + b"{}")
+
+    def huge(header, fields):
+        first(header).update(shape=[2**31, 2**31], data_offsets=[0, 2**64])
+
+    tracemalloc.start()
+    refused(changed(huge))
+    refused(changed(lambda h, f: f["nodes"][0]["attrs"].update(rows=[2**31 - 1])))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_a_shape_of_many_axes_is_refused_quickly():
+    builder = GraphBuilder()
+    data = saved(builder.build(builder.add("reshape", builder.input("x", (2, 3)), shape=(6,))))
+    header, tensors = parts(data)
+    fields = json.loads(header["__metadata__"]["graph"])
+    fields["nodes"][0]["attrs"]["shape"] = [2**31] * 300_000
+    header["__metadata__"]["graph"] = json.dumps(fields)
+    start = time.perf_counter()
+    refused(joined(header, tensors))
+    assert time.perf_counter() - start < 5
+
+
+def test_mutated_files_are_read_or_refused():
+    """Bytes and numbers changed at random: a graph or a ValueError, nothing else."""
+    choose = random.Random(1)
+    data = saved(network(), "float16")
+    length = int.from_bytes(data[:8], "little")
+    outcomes = [0, 0]
+    tracemalloc.start()
+    for _ in range(3000):
+        damaged = bytearray(data)
+        for _ in range(choose.choice([1, 1, 2, 8])):
+            place = choose.randrange(8 + length)
+            damaged[place] = choose.choice([choose.randrange(256), *b'0123456789,:[]{}"-.eE'])
+            if choose.random() < 0.2:
+                del damaged[place : place + choose.randrange(9)]
+        try:
+            loaded(bytes(damaged))
+            outcomes[0] += 1
+        except ValueError:
+            outcomes[1] += 1
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+    assert min(outcomes) > 10
