@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 from fastdw import BatchNorm, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
-from fastdw._layers import Layer
+from fastdw.layers._layer import Layer
 from support import assert_same, batch_norm, integers, rng, signed
 
 VERSION, NAME, ARGUMENTS, PARAMETERS = range(4)

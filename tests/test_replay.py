@@ -7,7 +7,7 @@ import fastdw
 import numpy as np
 import pytest
 import support
-from fastdw import _layers
+from fastdw.layers import _layer
 
 pytestmark = pytest.mark.emulated
 
@@ -36,7 +36,7 @@ def no_checks(monkeypatch):
         raise AssertionError(msg)
 
     def switch():
-        monkeypatch.setattr(_layers, "as_array", refuse)
+        monkeypatch.setattr(_layer, "as_array", refuse)
 
     return switch
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastdw import _core
-from fastdw._arguments import came, number, vector
+from fastdw._arguments import describe, number, vector
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput
@@ -76,7 +76,7 @@ def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:
     else:
         head, parameters = value, []
     if not isinstance(head, str):
-        msg = f"{name} must be None, a str or a tuple that begins with one, got {came(value)}"
+        msg = f"{name} must be None, a str or a tuple that begins with one, got {describe(value)}"
         raise TypeError(msg)
     curve = _ALIASES.get(head, head)
     if curve not in (*_CLAMPS, *_CURVES, *_PARAMETERS):
@@ -86,6 +86,6 @@ def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:
     wanted = _PARAMETERS.get(curve, ())
     if len(parameters) != len(wanted):
         form = f"({', '.join((repr(head), *wanted))})" if wanted else repr(head)
-        msg = f"{name} must be given as {form}, got {came(value)}"
+        msg = f"{name} must be given as {form}, got {describe(value)}"
         raise ValueError(msg)
     return curve, tuple(parameters)

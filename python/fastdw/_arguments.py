@@ -32,7 +32,7 @@ _DATA_FORMATS = {
 _OVERLAP_WORK = 100_000
 
 
-def came(value: object) -> str:
+def describe(value: object) -> str:
     """The offending value in a message: its type, and the value where that is short."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
@@ -52,11 +52,11 @@ def integer(
     except TypeError:
         number = None
     if number is None:
-        msg = f"{name} must be {wanted}, got {came(value)}"
+        msg = f"{name} must be {wanted}, got {describe(value)}"
         raise TypeError(msg)
     if not low <= number <= high:
         bound = f"at least {low}" if number < low else f"at most {high}"
-        msg = f"{name} must be {bound}, got {came(number)}"
+        msg = f"{name} must be {bound}, got {describe(number)}"
         raise ValueError(msg)
     return number
 
@@ -64,19 +64,19 @@ def integer(
 def number(name: str, value: object) -> float:
     """A real number as a float; a bool is none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        msg = f"{name} must be a number, got {came(value)}"
+        msg = f"{name} must be a number, got {describe(value)}"
         raise TypeError(msg)
     try:
         return float(value)
     except OverflowError:
-        msg = f"{name} must fit into a float, got {came(value)}"
+        msg = f"{name} must fit into a float, got {describe(value)}"
         raise ValueError(msg) from None
 
 
 def data_format(value: object) -> str:
     """ "NHWC" or "NCHW"."""
     if not isinstance(value, str):
-        msg = f"data_format must be a str, got {came(value)}"
+        msg = f"data_format must be a str, got {describe(value)}"
         raise TypeError(msg)
     if value not in _DATA_FORMATS:
         msg = f"data_format must be one of {', '.join(map(repr, _DATA_FORMATS))}, got {value!r}"
@@ -129,7 +129,7 @@ def _view(name: str, value: object) -> AnyArray:
         if not hasattr(value, "__dlpack__"):
             msg = (
                 f"{name} must be a NumPy array, or an object with the buffer protocol or "
-                f"__dlpack__, got {came(value)}"
+                f"__dlpack__, got {describe(value)}"
             )
             raise TypeError(msg) from None
     except (BufferError, ValueError) as error:
@@ -209,7 +209,7 @@ def residual(value: object, shape: tuple[int, ...]) -> Float32:
 def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
     """`value` as a plain ndarray that the core may fill."""
     if not isinstance(value, np.ndarray) or _masked(value):
-        msg = f"out must be a NumPy array, got {came(value)}"
+        msg = f"out must be a NumPy array, got {describe(value)}"
         raise TypeError(msg)
     if value.dtype != FLOAT32:
         msg = f"out must be of native float32, got dtype {value.dtype.str!r} ({value.dtype})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from fastdw import _converters
-from fastdw._arguments import FLOATS, as_array, came, number, vector
+from fastdw._arguments import FLOATS, as_array, describe, number, vector
 from fastdw._immutable import Immutable
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class BatchNorm(Immutable):
         for name in ("gamma", "beta", "mean", "variance"):
             array = getattr(self, name)
             if array is not None and not np.isfinite(array).all():
-                msg = f"{name} must be finite, got {came(array)} with NaN or Inf"
+                msg = f"{name} must be finite, got {describe(array)} with NaN or Inf"
                 raise ValueError(msg)
         if not 0 <= self.epsilon < np.inf:
             msg = f"epsilon must be finite and at least 0, got {self.epsilon}"

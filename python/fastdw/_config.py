@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, overload
 
 from fastdw import _core
-from fastdw._arguments import MAX_THREADS, came, num_threads
+from fastdw._arguments import MAX_THREADS, describe, num_threads
 
 
 class _ThisThread(threading.local):
@@ -139,7 +139,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
         For another mode.
     """
     if not isinstance(mode, str):
-        msg = f"mode must be a str, got {came(mode)}"
+        msg = f"mode must be a str, got {describe(mode)}"
         raise TypeError(msg)
     if mode not in ("text", "dict"):
         msg = f"mode must be 'text' or 'dict', got {mode!r}"

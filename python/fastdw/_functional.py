@@ -10,10 +10,8 @@ import numpy as np
 
 from fastdw import _arguments as check
 from fastdw._batch_norm import BatchNorm
-from fastdw._depthwise import DepthwiseConv2D
 from fastdw._geometry import plan, window
-from fastdw._pointwise import PointwiseConv2D
-from fastdw._separable import SeparableConv2D
+from fastdw.layers import DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastdw._arguments import came, integer
+from fastdw._arguments import describe, integer
 
 if TYPE_CHECKING:
     from fastdw._core import Geometry
@@ -172,7 +172,7 @@ def _pair(name: str, value: object) -> tuple[int, int]:
         number = integer(name, value, 1, wanted="an int or (h, w)")
         return number, number
     if len(value) != 2:
-        msg = f"{name} must be an int or (h, w), got {came(value)}"
+        msg = f"{name} must be an int or (h, w), got {describe(value)}"
         raise ValueError(msg)
     return integer(f"{name}[0]", value[0], 1), integer(f"{name}[1]", value[1], 1)
 
@@ -194,7 +194,7 @@ def _padding(value: object, data_format: str) -> str | Pads:
     if len(value) not in (2, 4) or not all(nested) or any(len(part) != 2 for part in value):
         msg = (
             "padding must be a str, an int, (ph, pw), ((top, bottom), (left, right)) or four "
-            f"pairs in the order of data_format, got {came(value)}"
+            f"pairs in the order of data_format, got {describe(value)}"
         )
         raise ValueError(msg)
     pairs = [
@@ -204,7 +204,7 @@ def _padding(value: object, data_format: str) -> str | Pads:
     if len(pairs) == 4:
         order = dict(zip(data_format, pairs, strict=True))
         if order["N"] != (0, 0) or order["C"] != (0, 0):
-            msg = f"padding must be zero for batch and channels, got {came(value)}"
+            msg = f"padding must be zero for batch and channels, got {describe(value)}"
             raise ValueError(msg)
         pairs = [order["H"], order["W"]]
     return pairs[0], pairs[1]

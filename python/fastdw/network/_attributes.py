@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdw._activations import Activation, parse_activation
-from fastdw._arguments import FLOATS, as_array, came, integer, number
+from fastdw._arguments import FLOATS, as_array, describe, integer, number
 
 Kind = Callable[[str, Any], Any]
 
@@ -78,7 +78,7 @@ def real(name: str, value: Any) -> float:
 def choice(*words: str) -> Kind:
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str):
-            msg = f"{name} must be a str, got {came(value)}"
+            msg = f"{name} must be a str, got {describe(value)}"
             raise TypeError(msg)
         if value not in words:
             msg = f"{name} must be one of {', '.join(map(repr, words))}, got {value!r}"
@@ -140,10 +140,10 @@ def _sequence(name: str, value: Any, length: int | None) -> tuple[Any, ...]:
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
     if not isinstance(value, (tuple, list)):
-        msg = f"{name} must be a tuple, got {came(value)}"
+        msg = f"{name} must be a tuple, got {describe(value)}"
         raise TypeError(msg)
     if not value or (length is not None and len(value) != length):
         wanted = "at least one entry" if length is None else f"{length} entries"
-        msg = f"{name} must have {wanted}, got {came(value)}"
+        msg = f"{name} must have {wanted}, got {describe(value)}"
         raise ValueError(msg)
     return tuple(value)

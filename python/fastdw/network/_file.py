@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 
-from fastdw._arguments import came
+from fastdw._arguments import describe
 from fastdw.network._graph import Graph, Node, TensorSpec, checked
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Tensor(NamedTuple):
 def write(file: BinaryIO, graph: Graph, weights: str = "float32") -> None:
     """Write a checked graph; `weights` is the dtype of its kernels, "float32" or "float16"."""
     if not isinstance(weights, str):
-        msg = f"weights must be a str, got {came(weights)}"
+        msg = f"weights must be a str, got {describe(weights)}"
         raise TypeError(msg)
     if weights not in WEIGHTS:
         msg = f"weights must be one of {', '.join(map(repr, WEIGHTS))}, got {weights!r}"
@@ -182,10 +182,10 @@ def _parsed(data: bytes | str) -> dict[str, Any]:
 def _fields(value: object, name: str, types: Mapping[str, type]) -> list[Any]:
     """The entries of an object that has exactly these, in this order."""
     if not isinstance(value, dict) or value.keys() != types.keys():
-        _refuse(f"{name} must have {', '.join(types)}, got {came(value)}")
+        _refuse(f"{name} must have {', '.join(types)}, got {describe(value)}")
     for key, wanted in types.items():
         if type(value[key]) is not wanted:
-            _refuse(f"{key} of {name} must be a {wanted.__name__}, got {came(value[key])}")
+            _refuse(f"{key} of {name} must be a {wanted.__name__}, got {describe(value[key])}")
     return [value[key] for key in types]
 
 
@@ -194,7 +194,7 @@ def _graph_fields(metadata: object) -> list[Any]:
         _refuse("it is not of fastdw")
     version = metadata.get("version")
     if version != str(VERSION):
-        _refuse(f"this fastdw reads version {VERSION}, a newer one may read {came(version)}")
+        _refuse(f"this fastdw reads version {VERSION}, a newer one may read {describe(version)}")
     text = _fields(metadata, "__metadata__", {"format": str, "version": str, "graph": str})[2]
     return _fields(_parsed(text), "the graph", {"inputs": list, "nodes": list, "outputs": list})
 
@@ -208,7 +208,7 @@ def _tensors(header: dict[str, Any], size: int) -> list[_Tensor]:
         numbers = [*shape, *offsets]
         plain = all(type(n) is int and 0 <= n <= size for n in numbers)
         if dtype not in _DTYPES or not plain or len(offsets) != 2 or len(shape) > _KERNEL_RANK:
-            _refuse(f"tensor {name!r} is described as {came(entry)}")
+            _refuse(f"tensor {name!r} is described as {describe(entry)}")
         tensors.append(_Tensor(name, _DTYPES[dtype], tuple(shape), *offsets))
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
     end = 0
@@ -250,5 +250,5 @@ def _decoded(fields: list[Any], arrays: dict[str, AnyArray]) -> Graph:
 
 def _all(wanted: type, values: list[Any], name: str) -> tuple[Any, ...]:
     if not all(type(value) is wanted for value in values):
-        _refuse(f"{name} must hold {wanted.__name__} alone, got {came(values)}")
+        _refuse(f"{name} must hold {wanted.__name__} alone, got {describe(values)}")
     return tuple(values)

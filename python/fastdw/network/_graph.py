@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastdw._arguments import came
+from fastdw._arguments import describe
 from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
 from fastdw.network._ops import OPS
 
@@ -93,7 +93,7 @@ class GraphBuilder:
     ) -> str:
         """Append a node; the name of its value."""
         if op not in OPS:
-            msg = f"the operator must be one of {', '.join(OPS)}, got {came(op)}"
+            msg = f"the operator must be one of {', '.join(OPS)}, got {describe(op)}"
             raise ValueError(msg)
         defaults = {
             name: attribute.default
@@ -214,7 +214,7 @@ def trace(
 def checked_node(node: Node, known: Mapping[str, Shape], integers: set[str]) -> tuple[Node, Shape]:
     """`node` with its attributes in their one form, and the shape of its value."""
     if node.op not in OPS:
-        msg = f"the operator must be one of {', '.join(OPS)}, got {came(node.op)}"
+        msg = f"the operator must be one of {', '.join(OPS)}, got {describe(node.op)}"
         raise ValueError(msg)
     try:
         if node.op != "affine" and not integers.isdisjoint(node.inputs):
@@ -252,7 +252,7 @@ def _checked_node(node: Node, known: Mapping[str, Shape]) -> tuple[Node, Shape]:
 
 def _check_name(name: object, known: Mapping[str, Shape]) -> None:
     if not isinstance(name, str) or not name:
-        msg = f"a value must be named by a str that is not empty, got {came(name)}"
+        msg = f"a value must be named by a str that is not empty, got {describe(name)}"
         raise ValueError(msg)
     if name in known:
         msg = f"two values are named {name!r}"
@@ -277,5 +277,7 @@ def _check_shape(shape: Shape) -> None:
 def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape], integers: set[str]) -> None:
     strangers = [name for name in outputs if name not in known or name in integers]
     if not outputs or strangers or len(set(outputs)) != len(outputs):
-        msg = f"outputs must be different float32 values of the graph, got {came(tuple(outputs))}"
+        msg = (
+            f"outputs must be different float32 values of the graph, got {describe(tuple(outputs))}"
+        )
         raise ValueError(msg)

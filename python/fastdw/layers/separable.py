@@ -10,7 +10,7 @@ from fastdw._activations import parse_activation
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
 from fastdw._geometry import window
-from fastdw._layers import Layer, converted, half
+from fastdw.layers._layer import Layer, checked_half, converted
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
@@ -92,7 +92,7 @@ class SeparableConv2D(Layer):
                 f"{pre_activation!r} with padding {padding!r}"
             )
             raise ValueError(msg)
-        spread = half(
+        depthwise_half = checked_half(
             kernel,
             middle,
             "depthwise_",
@@ -100,7 +100,7 @@ class SeparableConv2D(Layer):
             depthwise_batch_norm,
             depthwise_activation,
         )
-        mix = half(matrix, filters, "", bias, batch_norm, activation)
+        pointwise_half = checked_half(matrix, filters, "", bias, batch_norm, activation)
         self._set(
             _channels=channels,
             _filters=filters,
@@ -111,12 +111,12 @@ class SeparableConv2D(Layer):
             | {
                 "data_format": layout,
                 "pre_activation": before.argument,
-                "depthwise_activation": spread.activation.argument,
-                "activation": mix.activation.argument,
+                "depthwise_activation": depthwise_half.activation.argument,
+                "activation": pointwise_half.activation.argument,
             },
-            _num_parameters=spread.num_parameters + mix.num_parameters,
-            _depthwise=_core.Depthwise(*spread.packable(), fused=True),
-            _pointwise=_core.Pointwise(*mix.packable()),
+            _num_parameters=depthwise_half.num_parameters + pointwise_half.num_parameters,
+            _depthwise=_core.Depthwise(*depthwise_half.packable(), fused=True),
+            _pointwise=_core.Pointwise(*pointwise_half.packable()),
         )
         self._prepare(
             self._depthwise, self._pointwise, None if before.argument is None else before.core

@@ -8,7 +8,7 @@ from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
-from fastdw._layers import Layer, converted, half
+from fastdw.layers._layer import Layer, checked_half, converted
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, ArrayInput, Float32
@@ -59,16 +59,16 @@ class PointwiseConv2D(Layer):
         kernel = check.pointwise_kernel(pointwise_kernel)
         channels, filters = kernel.shape
         layout = check.data_format(data_format)
-        mix = half(kernel, filters, "", bias, batch_norm, activation)
+        half = checked_half(kernel, filters, "", bias, batch_norm, activation)
         self._set(
             _channels=channels,
             _filters=filters,
             _data_format=layout,
             _window=None,
             _kernels={"pointwise_kernel": kernel.shape},
-            _settings={"data_format": layout, "activation": mix.activation.argument},
-            _num_parameters=mix.num_parameters,
-            _pointwise=_core.Pointwise(*mix.packable()),
+            _settings={"data_format": layout, "activation": half.activation.argument},
+            _num_parameters=half.num_parameters,
+            _pointwise=_core.Pointwise(*half.packable()),
         )
         self._prepare(None, self._pointwise)
 

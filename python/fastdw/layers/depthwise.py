@@ -9,7 +9,7 @@ from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
 from fastdw._geometry import window
-from fastdw._layers import Layer, converted, half
+from fastdw.layers._layer import Layer, checked_half, converted
 
 if TYPE_CHECKING:
     from fastdw._geometry import Window
@@ -66,7 +66,7 @@ class DepthwiseConv2D(Layer):
         _, _, channels, multiplier = kernel.shape
         layout = check.data_format(data_format)
         view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
-        spread = half(kernel, channels * multiplier, "", bias, batch_norm, activation)
+        half = checked_half(kernel, channels * multiplier, "", bias, batch_norm, activation)
         self._set(
             _channels=channels,
             _filters=channels * multiplier,
@@ -74,9 +74,9 @@ class DepthwiseConv2D(Layer):
             _window=view,
             _kernels={"depthwise_kernel": kernel.shape},
             _settings=view.arguments
-            | {"data_format": layout, "activation": spread.activation.argument},
-            _num_parameters=spread.num_parameters,
-            _depthwise=_core.Depthwise(*spread.packable()),
+            | {"data_format": layout, "activation": half.activation.argument},
+            _num_parameters=half.num_parameters,
+            _depthwise=_core.Depthwise(*half.packable()),
         )
         self._prepare(self._depthwise, None)
 
