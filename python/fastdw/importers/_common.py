@@ -1,0 +1,191 @@
+"""What importers share: reading a file, the list of what is missing, tables, dense layers.
+
+An importer is a function of a path or of bytes. It gives a `Graph`, or raises one ValueError that
+names every operator that fastdw does not run, with the reason and its nodes; a damaged file is a
+ValueError too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastdw._arguments import came
+from fastdw.network._graph import GraphBuilder
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+MAX_TABLE = 1 << 17
+"""Longest table of a resize or a pad: no file makes one of gigabytes."""
+
+
+class Source(NamedTuple):
+    """The bytes of a model, what to call it, and the folder beside it."""
+
+    data: bytes
+    name: str
+    folder: Path | None
+
+
+def read(file: object) -> Source:
+    """The model in `file`, a path or the bytes themselves."""
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return Source(bytes(file), "the model", None)
+    if not isinstance(file, (str, os.PathLike)):
+        msg = f"file must be a path or bytes, got {came(file)}"
+        raise TypeError(msg)
+    path = Path(os.fsdecode(file))
+    return Source(path.read_bytes(), path.name, path.parent)
+
+
+@contextmanager
+def damage_is_a_value_error(name: str) -> Iterator[None]:
+    """Whatever a parser raises on a damaged file becomes a ValueError."""
+    try:
+        yield
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:
+        msg = f"{name} is no model that fastdw can read: {type(error).__name__}: {error}"
+        raise ValueError(msg) from error
+
+
+class Unsupported(Exception):  # noqa: N818  (a finding about the file, not an error of ours)
+    """Why a node is not run, as it follows the operator's name: "with mode='cubic'"."""
+
+
+class Missing:
+    """Everything in a file that fastdw does not run, said at once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: dict[str, list[str]] = {}
+
+    def add(self, what: str, node: str) -> None:
+        """Note an operator, with the reason, and the node where it was found."""
+        self._nodes.setdefault(what, []).append(node)
+
+    def check(self) -> None:
+        """Raise a ValueError if there is anything."""
+        if not self._nodes:
+            return
+        found = [
+            f"{what} (node{'s' if len(nodes) > 1 else ''} {', '.join(map(repr, nodes))})"
+            for what, nodes in self._nodes.items()
+        ]
+        number = f"{len(found)} operator{'s' if len(found) > 1 else ''}"
+        msg = f"{self._name} has {number} that fastdw does not run: {'; '.join(found)}"
+        raise ValueError(msg)
+
+
+def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:
+    """Where each row of a padded image comes from, −1 being the constant, for `gather`.
+
+    Parameters
+    ----------
+    size : int
+        Rows of the image.
+    before, after : int
+        Rows added at the ends; negative ones are cut off.
+    mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        As in `numpy.pad`.
+    """
+    _check_length(size + max(before, 0) + max(after, 0))
+    more: Any = {"constant_values": -1} if mode == "constant" else {}
+    rows = np.arange(max(0, -before), size + min(0, after))
+    _check_length(len(rows))
+    return tuple(np.pad(rows, (max(before, 0), max(after, 0)), mode, **more).tolist())
+
+
+def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt.NDArray[Any]:
+    """Where the pixels of a resized axis lie between those of the original, in float64.
+
+    Parameters
+    ----------
+    size, out : int
+        Pixels before and after.
+    mode : {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"}
+        As ONNX calls them.
+    scale : float, optional
+        Factor from the one to the other, ``out / size`` if not given. align_corners ignores it.
+    """
+    _check_length(out)
+    index = np.arange(out, dtype=np.float64)
+    if mode == "align_corners":
+        return index * (size - 1) / (out - 1) if out > 1 else index * 0
+    if mode == "pytorch_half_pixel" and out == 1:
+        return index * 0
+    half = 0.0 if mode == "asymmetric" else 0.5
+    old = (index + half) * size / out if scale is None else (index + half) / scale
+    return old - half
+
+
+_ROUND = {
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+}
+
+
+def nearest_table(at: npt.NDArray[Any], size: int, rounding: str) -> tuple[int, ...]:
+    """The pixel next to each of the `positions`; `rounding` is ONNX's nearest_mode.
+
+    TFLite: "floor" of asymmetric ones, "round_prefer_ceil" of half_pixel and align_corners.
+    """
+    return tuple(np.clip(_ROUND[rounding](at), 0, size - 1).astype(int).tolist())
+
+
+def linear_table(at: npt.NDArray[Any], size: int, prefix: str) -> dict[str, Any]:
+    """The attributes of `bilinear` for the axis "row" or "column"."""
+    low = np.floor(at)
+    below, above = (np.clip(v, 0, size - 1).astype(int).tolist() for v in (low, low + 1))
+    return {
+        f"{prefix}_low": tuple(below),
+        f"{prefix}_high": tuple(above),
+        f"{prefix}_weight": at - low,
+    }
+
+
+def affine(
+    builder: GraphBuilder, x: str, scale: npt.ArrayLike, offset: npt.ArrayLike, **names: Any
+) -> str:
+    """x·scale + offset, each a number or one a channel."""
+    channels = builder.shape(x)[-1]
+    vectors = {
+        name: np.full(channels, np.ravel(np.asarray(value, np.float64)))
+        for name, value in (("scale", scale), ("offset", offset))
+    }
+    return builder.add("affine", x, **vectors, **names)
+
+
+def reshape(builder: GraphBuilder, x: str, shape: Sequence[int], **names: Any) -> str:
+    """`x` in this shape; a node only where it has another."""
+    if builder.shape(x) == tuple(shape) and not names.get("output"):
+        return x
+    return builder.add("reshape", x, shape=tuple(shape), **names)
+
+
+def dense(
+    builder: GraphBuilder, x: str, matrix: AnyArray, bias: AnyArray | None = None, **names: Any
+) -> str:
+    """x @ matrix + bias, over the last axis of `x`; `matrix` is (inputs, outputs)."""
+    shape, kernel = builder.shape(x), matrix[np.newaxis, np.newaxis]
+    if len(shape) == 3:
+        return builder.add("conv2d", x, kernel=kernel, bias=bias, **names)
+    pixels = reshape(builder, x, (int(np.prod(shape[:-1])), 1, shape[-1]))
+    y = builder.add("conv2d", pixels, kernel=kernel, bias=bias, source=names.pop("source", ()))
+    return reshape(builder, y, (*shape[:-1], matrix.shape[1]), **names)
+
+
+def _check_length(length: int) -> None:
+    if not 1 <= length <= MAX_TABLE:
+        msg = f"a resized or padded axis must have 1 to {MAX_TABLE} pixels, got {length}"
+        raise ValueError(msg)
