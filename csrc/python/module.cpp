@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "base/platform.h"
@@ -157,8 +158,35 @@ py::dict config() {
                   "pool"_a = py::dict("threads"_a = pool_workers()));
 }
 
+// Whether pybind11 can start in this interpreter; sets an ImportError if not.
+bool can_be_imported() {
+  // pybind11 asks for the GIL by PyGILState_Ensure. Before Python 3.12 that means the first interpreter that
+  // this thread was in, and waits for ever if it is another one.
+  if (PyGILState_GetThisThreadState() != PyThreadState_Get()) {
+    PyErr_SetString(
+        PyExc_ImportError,
+        "before Python 3.12, fastdw cannot be imported in a sub-interpreter by a thread of another "
+        "interpreter");
+    return false;
+  }
+#if !defined(PYBIND11_HAS_SUBINTERPRETER_SUPPORT)
+  // A second interpreter would take the registered types away from the first.
+  static std::atomic<int64_t> first{-1};
+  const int64_t here = PyInterpreterState_GetID(PyInterpreterState_Get());
+  int64_t none = -1;
+  if (!first.compare_exchange_strong(none, here) && none != here) {
+    PyErr_SetString(PyExc_ImportError,
+                    "before Python 3.12, fastdw can be imported in one interpreter of a process only");
+    return false;
+  }
+#endif
+  return true;
+}
+
 }  // namespace
 
+// The module's entry is the function below; pybind11's goes by another name.
+#define PyInit__core pybind11_entry
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<Activation>(m, "Activation", py::is_final())
       .def(py::init(&make_activation), py::arg("curve"),
@@ -196,3 +224,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("in_order_cores", &in_order_cores, py::arg("cpu_root") = "/sys/devices/system/cpu");
   m.def("available_cpus", &available_cpus, py::arg("cgroup_root") = "/sys/fs/cgroup");
 }
+#undef PyInit__core
+
+PyMODINIT_FUNC PyInit__core() { return can_be_imported() ? pybind11_entry() : nullptr; }

@@ -9,8 +9,8 @@ try:
     from fastdw import _core
 except ImportError as error:
     _msg = (
-        "fastdw's compiled module fastdw._core is missing or does not fit this Python; "
-        "build and install the package with pip (in a checkout: pip install .)"
+        f"fastdw's compiled module fastdw._core cannot be imported: {error}; if it is missing or "
+        "does not fit this Python, install the package with pip (in a checkout: pip install .)"
     )
     raise ImportError(_msg) from error
 
