@@ -1,6 +1,7 @@
 # TRIPLE names a cross compiler of Debian; SYSROOT holds the target's Python.
 set(CMAKE_SYSTEM_NAME Linux)
-string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR "$ENV{TRIPLE}")
+# Of 32-bit ARM too: so a 64-bit kernel under a 32-bit system names it.
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER "$ENV{TRIPLE}-g++")
 set(Python_INCLUDE_DIR "$ENV{SYSROOT}/usr/include/python3.11")
 # Python.h includes <TRIPLE/python3.11/pyconfig.h>; all else there is the compiler's own business.
