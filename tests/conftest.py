@@ -96,7 +96,7 @@ def pwconv(request):
 @pytest.fixture
 def forced_isa(isa, monkeypatch):
     """The instruction set that every operator and layer of the test runs on."""
-    for name in ("Depthwise", "Pointwise"):
+    for name in ("Depthwise", "Pointwise", "Network"):
         packed = functools.partial(getattr(_core, name), isa=isa)
         monkeypatch.setattr(_core, name, packed)
     return isa

@@ -142,6 +142,9 @@ constexpr KernelSet make_kernel_set() {
 #define FASTDW_CURVE(name, Struct) set.curves[static_cast<int>(Curve::k##Struct)] = apply_curve<Vec, Struct>;
 #include "kernels/curves.inc"
 #undef FASTDW_CURVE
+#define FASTDW_NETWORK_KERNEL(name, Row) set.network.name = apply_##name<Vec>;
+#include "kernels/network.inc"
+#undef FASTDW_NETWORK_KERNEL
   set.fma_loop = fma_loop<Vec>;
   set.fma_chains = kFmaChains;
   return set;

@@ -1,10 +1,14 @@
 // What a data sheet states: see avx2.cpp for an example.
 #pragma once
+#include "kernels/bilinear/bilinear.h"
 #include "kernels/curves/curves.h"
 #include "kernels/depthwise/generic.h"
 #include "kernels/depthwise/tile.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/peak.h"
 #include "kernels/pointwise/tile.h"
+#include "kernels/pool/pool.h"
+#include "kernels/softmax/softmax.h"
 #include "kernels/transpose/transpose.h"
 
 namespace fastdw {

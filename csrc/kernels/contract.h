@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/line.h"
+#include "kernels/network_contract.h"
 
 namespace fastdw {
 
@@ -217,6 +218,7 @@ struct KernelSet {
   TransposeFn transpose;
   PlaneKernels planes;  // empty in a set that has none
   CurveFn curves[static_cast<int>(Curve::kCount)];
+  NetworkKernels network;
   FmaLoopFn fma_loop;
   int fma_chains;
 

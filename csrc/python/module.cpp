@@ -8,9 +8,10 @@
 #include <limits>
 
 #include "base/platform.h"
-#include "base/refuse.h"
 #include "base/threads.h"
 #include "isa/dispatch.h"
+#include "python/arrays.h"
+#include "python/network.h"
 #include "python/operator.h"
 
 namespace py = pybind11;
@@ -18,25 +19,6 @@ namespace py = pybind11;
 namespace {
 
 using namespace fastdw;
-
-struct Plain {
-  py::array array;
-  const float* data() const { return static_cast<const float*>(array.data()); }
-  ptrdiff_t size(int axis) const { return array.shape(axis); }
-};
-
-// Weights: float32, C-contiguous, no axis empty.
-Plain plain(py::handle object, int rank, const char* what) {
-  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
-  Plain p{py::reinterpret_borrow<py::array>(object)};
-  const bool contiguous = p.array.flags() & py::array::c_style;
-  const bool aligned = reinterpret_cast<uintptr_t>(p.array.data()) % alignof(float) == 0;
-  if (p.array.ndim() != rank || !contiguous || !aligned) refuse(what);
-  for (int axis = 0; axis < rank; ++axis) {
-    if (p.size(axis) < 1) refuse(what);
-  }
-  return p;
-}
 
 Activation make_activation(const std::string& curve, float a, float b, py::object slopes) {
   constexpr const char* kNames[] = {
@@ -123,6 +105,9 @@ std::vector<std::string> kernel_names(const std::string& isa) {
   const KernelSet& set = kernel_set(isa);
   std::vector<std::string> names;
   for (int i = 0; i < set.depthwise_count; ++i) names.emplace_back(set.depthwise[i].name);
+#define FASTDW_NETWORK_KERNEL(name, Row) names.emplace_back(#name);
+#include "kernels/network.inc"
+#undef FASTDW_NETWORK_KERNEL
   for (int vectors = 1; vectors <= set.max_panel_vectors; ++vectors) {
     const auto tiles = [&](const PwKernels& kernels, const std::string& size) {
       for (int pixels = 1; pixels <= kernels.pixels; ++pixels) {
@@ -214,6 +199,17 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            py::arg("num_threads"))
       .def("remember", &Prepared::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
       .def_property_readonly("replay", &replay_function);
+
+  py::class_<PreparedNetwork>(m, "Network", py::is_final())
+      .def(py::init([](py::handle arena, py::handle inputs, py::handle outputs, py::handle steps,
+                       const py::object& isa) {
+             return std::make_unique<PreparedNetwork>(arena, inputs, outputs, steps, chosen_set(isa));
+           }),
+           py::arg("arena"), py::arg("inputs"), py::arg("outputs"), py::arg("steps"),
+           py::arg("isa") = py::none())
+      .def("run", &PreparedNetwork::run, py::arg("inputs"), py::arg("outputs"), py::arg("num_threads"))
+      .def("profile", &PreparedNetwork::profile, py::arg("inputs"), py::arg("outputs"),
+           py::arg("num_threads"));
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));

@@ -72,6 +72,10 @@ FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c
 // Where either operand is a NaN, min and max return the second.
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+// The greater one; a NaN in either operand stays.
+FASTDW_INLINE Vec max_or_nan(Vec a, Vec b) {
+  return {_mm512_mask_max_ps(a.v, _mm512_cmp_ps_mask(a.v, a.v, _CMP_ORD_Q), a.v, b.v)};
+}
 FASTDW_INLINE Vec abs(Vec a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 FASTDW_INLINE Vec minus_abs(Vec a) { return {_mm512_or_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) {

@@ -105,6 +105,7 @@ FASTDW_INLINE void transposed_stored() { asm volatile("" ::: "memory"); }
 // A NaN in either operand stays (x86 promises it for the second alone).
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec max_or_nan(Vec a, Vec b) { return max(a, b); }
 FASTDW_INLINE Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
 FASTDW_INLINE Vec minus_abs(Vec a) { return {vnegq_f32(vabsq_f32(a.v))}; }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return {vbslq_f32(vdupq_n_u32(0x80000000u), sign.v, a.v)}; }

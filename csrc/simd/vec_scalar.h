@@ -71,6 +71,8 @@ FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 // Where either operand is a NaN, min and max return the second.
 FASTDW_INLINE Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
+// The greater one; a NaN in either operand stays.
+FASTDW_INLINE Vec max_or_nan(Vec a, Vec b) { return select(a.v != a.v, a, max(a, b)); }
 FASTDW_INLINE Vec abs(Vec a) { return floats(bits(a) & 0x7fffffffu); }
 FASTDW_INLINE Vec minus_abs(Vec a) { return floats(bits(a) | 0x80000000u); }
 FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return floats(bits(abs(a)) | (bits(sign) & 0x80000000u)); }

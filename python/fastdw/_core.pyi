@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _F32 = npt.NDArray[np.float32]
+_Array = _F32 | npt.NDArray[np.uint8]
 
 curves: tuple[str, ...]
 """Names that `Activation` takes besides "clamp"."""
@@ -102,6 +103,57 @@ class Operator:
         C-contiguous, and apart. None, and nothing touched, for any other.
         """
 
+Array = tuple[int, int, tuple[int, ...], tuple[int, ...]]
+"""Where a step finds an array: (buffer, offset, sizes, strides), in elements, one to six axes.
+
+Buffer 0 is the arena, then come the inputs and the outputs, one image of each. Strides are at least
+0, and no element lies at two places, but for the second term of add and multiply: its strides of
+rows and columns may be 0, so that one pixel serves for all.
+"""
+
+Step = tuple[str, tuple[Array | None, ...], dict[str, Any]]
+"""(kind, (out, x) or (out, x, second), settings). Arrays are images (h, w, c) with channels side by
+side, but for those of "layer", whose channels may lie anywhere, and of "copy".
+
+"layer"        second: the residual or None. depthwise, pointwise, pre_activation: at least one of
+               the first two; geometry
+"copy"         any axes, x of the same sizes; from bytes too
+"add", "multiply"  second: the other term. activation
+"affine"       scale, offset: float32, one a channel; activation
+"activation"   activation
+"pool"         function "max" | "average", window, strides, dilation (height, width), padding and
+               counted ((top, bottom), (left, right)), as `reference.pool`
+"global_pool"  function
+"gather"       rows, columns, channels: the number of the input's for each of the output's, or -1
+               for the constant; None or left out: all. constant
+"bilinear"     rows, columns: (low, high, weight), the weights float32
+"softmax"      over the channels. beta: finite, at least 0
+
+An activation may be left out. Steps that read their x pixel for pixel may write it over.
+"""
+
+@final
+class Network:
+    """Steps on one arena. It keeps no state from run to run; any number of threads may run it."""
+
+    def __init__(
+        self,
+        arena: int,
+        inputs: tuple[tuple[int, str], ...],
+        outputs: tuple[int, ...],
+        steps: tuple[Step, ...],
+        isa: str | None = None,
+    ) -> None:
+        """`arena`: floats. Inputs: elements of an image, and "float32" or "uint8", which "copy"
+        alone reads. Outputs: floats of an image. All weights are of the instruction set `isa`.
+        """
+    def run(self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int) -> None:
+        """Compute image after image: C-contiguous arrays, of whatever shape, image after image."""
+    def profile(
+        self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int
+    ) -> list[int]:
+        """The same, and the nanoseconds that each step took."""
+
 def empty(shape: tuple[int, ...]) -> _F32:
     """An array to fill; a larger one begins on a cache line."""
 
@@ -110,7 +162,7 @@ def kernels(isa: str) -> list[str]:
 
     "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_3x3_s1_flat_7x1"
     (for few channels: one vector holds those of some pixels), "dwconv_generic", "pwconv_6x2"
-    (pixels × vectors of a tile), "pwconv_16x1.5".
+    (pixels × vectors of a tile), "pwconv_16x1.5"; of a network's other steps "add", "max_pool".
     """
 
 def lanes(isa: str) -> int:

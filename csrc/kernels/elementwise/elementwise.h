@@ -1,0 +1,50 @@
+// Sums, products, affine maps and bytes as floats: contracts in kernels/network_contract.h.
+#pragma once
+#include "kernels/network_contract.h"
+#include "simd/unroll.h"
+
+namespace fastdw {
+namespace {
+
+template <class V, class F>
+FASTDW_INLINE void for_pairs(const PairRow& r, const F& f) {
+  for (ptrdiff_t i = 0; i < r.pixels; ++i) {
+    const float *a = r.a + i * r.a_stride, *b = r.b + i * r.b_stride;
+    float* y = r.y + i * r.y_stride;
+    for_vectors<V>(r.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
+      f(V::load(a + c, n), V::load(b + c, n)).store(y + c, n);
+    });
+  }
+}
+
+template <class V>
+void apply_add(const PairRow& r) {
+  for_pairs<V>(r, [](V a, V b) FASTDW_INLINE_LAMBDA { return add(a, b); });
+}
+
+template <class V>
+void apply_multiply(const PairRow& r) {
+  for_pairs<V>(r, [](V a, V b) FASTDW_INLINE_LAMBDA { return mul(a, b); });
+}
+
+template <class V>
+void apply_affine(const AffineRow& r) {
+  for (ptrdiff_t i = 0; i < r.pixels; ++i) {
+    const float* x = r.x + i * r.x_stride;
+    float* y = r.y + i * r.y_stride;
+    for_vectors<V>(r.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
+      fma(V::load(x + c, n), V::load(r.scale + c, n), V::load(r.offset + c, n)).store(y + c, n);
+    });
+  }
+}
+
+// The compiler's own vectors serve: there is nothing to round.
+template <class V>
+void apply_from_bytes(const BytesRow& r) {
+  const uint8_t* x = r.x;
+  float* y = r.y;
+  for (ptrdiff_t i = 0; i < r.count; ++i) y[i] = static_cast<float>(x[i]);
+}
+
+}  // namespace
+}  // namespace fastdw

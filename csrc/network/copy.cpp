@@ -1,0 +1,102 @@
+// From strides to strides: what a view cannot say.
+#include "ops/copy.h"
+
+#include "base/refuse.h"
+#include "network/step.h"
+#include "network/sweep.h"
+
+namespace fastdw {
+namespace {
+
+struct CopyAxis {
+  ptrdiff_t size, from, to;  // strides
+};
+
+// Axes of one left out, neighbours that lie in line on both sides as one.
+std::vector<CopyAxis> merged(const Operand& from, const Operand& to) {
+  std::vector<CopyAxis> axes;
+  for (size_t i = 0; i < static_cast<size_t>(to.rank); ++i) {
+    const CopyAxis axis{to.sizes[i], from.strides[i], to.strides[i]};
+    if (axis.size == 1) continue;
+    if (!axes.empty() && axes.back().from == axis.size * axis.from && axes.back().to == axis.size * axis.to) {
+      axes.back() = {axes.back().size * axis.size, axis.from, axis.to};
+    } else {
+      axes.push_back(axis);
+    }
+  }
+  return axes;
+}
+
+// Takes out the axis whose stride on one side is the least.
+CopyAxis take_least(std::vector<CopyAxis>& axes, ptrdiff_t CopyAxis::* stride) {
+  if (axes.empty()) return {1, 0, 0};
+  const auto least = std::min_element(
+      axes.begin(), axes.end(), [&](const CopyAxis& a, const CopyAxis& b) { return a.*stride < b.*stride; });
+  const CopyAxis axis = *least;
+  axes.erase(least);
+  return axis;
+}
+
+class CopyStep final : public Step {
+ public:
+  CopyStep(const KernelSet& set, bool bytes, const Operands& o)
+      : set_(set), bytes_(bytes), out_(o.out), x_(o.x), outer_(merged(o.x, o.out)) {
+    if (!same_sizes(out_, x_)) refuse("x");
+    channels_ = take_least(outer_, &CopyAxis::to);
+    columns_ = take_least(outer_, &CopyAxis::from);
+    for (const CopyAxis& axis : outer_) rows_ *= axis.size;
+  }
+
+  double nanoseconds() const override { return floats(out_) * 2 * kMoveNs; }
+
+  // A row is what one index of all outer axes leaves: columns × channels.
+  void run(Memory memory, int threads) const override {
+    constexpr ptrdiff_t kTaskFloats = 4096;
+    const ptrdiff_t step = std::clamp<ptrdiff_t>(kTaskFloats / channels_.size, 1, columns_.size);
+    const ptrdiff_t parts = ceil_div(columns_.size, step);
+    parallel_for(threads_for(threads, nanoseconds()), rows_ * parts, 0, [&](ptrdiff_t task, float*) {
+      const ptrdiff_t column = task % parts * step, columns = std::min(step, columns_.size - column);
+      ptrdiff_t from = column * columns_.from, to = column * columns_.to, row = task / parts;
+      for (const CopyAxis& axis : outer_) {
+        from += row % axis.size * axis.from;
+        to += row % axis.size * axis.to;
+        row /= axis.size;
+      }
+      float* y = data<float>(out_, memory) + to;
+      if (bytes_) {
+        from_bytes(data<const uint8_t>(x_, memory) + from, y, columns);
+      } else {
+        copy_block(set_, data<const float>(x_, memory) + from, {0, columns_.from, channels_.from}, y,
+                   {0, columns_.to, channels_.to}, 1, columns, channels_.size);
+      }
+    });
+  }
+
+ private:
+  void from_bytes(const uint8_t* x, float* y, ptrdiff_t columns) const {
+    for (ptrdiff_t j = 0; j < columns; ++j, x += columns_.from, y += columns_.to) {
+      if (channels_.from == 1 && channels_.to == 1) {
+        set_.network.from_bytes({x, y, channels_.size});
+        continue;
+      }
+      for (ptrdiff_t c = 0; c < channels_.size; ++c) {
+        y[c * channels_.to] = static_cast<float>(x[c * channels_.from]);
+      }
+    }
+  }
+
+  const KernelSet& set_;
+  const bool bytes_;
+  const Operand out_, x_;
+  std::vector<CopyAxis> outer_;
+  CopyAxis channels_{}, columns_{};
+  ptrdiff_t rows_ = 1;
+};
+
+}  // namespace
+
+StepPointer copy_step(const KernelSet& set, bool bytes, const Operands& o) {
+  return std::make_unique<CopyStep>(set, bytes, o);
+}
+
+}  // namespace fastdw

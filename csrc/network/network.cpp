@@ -1,0 +1,59 @@
+#include "network/network.h"
+
+#include <chrono>
+#include <new>
+
+#include "base/refuse.h"
+#include "base/threads.h"
+
+namespace fastdw {
+
+Network::Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps)
+    : buffers_(std::move(buffers)), steps_(std::move(steps)) {
+  if (steps_.empty()) refuse("no steps");
+  for (const StepPointer& step : steps_) nanoseconds_ += step->nanoseconds();
+}
+
+Run::Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t images, int threads)
+    : network_(network), images_(images), threads_(threads) {
+  if (!thread_scratch(0)) throw std::bad_alloc();
+  const ptrdiff_t floats = network.buffers_[0].size;
+  memory_.push_back(nullptr);
+  memory_.insert(memory_.end(), arrays.begin(), arrays.end());
+  for (Network::Arena& arena : network.arenas_) {
+    std::unique_lock<std::mutex> lock(arena.mutex, std::try_to_lock);
+    if (!lock) continue;
+    if (!arena.memory) arena.memory = allocate_floats(floats);
+    lock_ = std::move(lock);
+    memory_[0] = reinterpret_cast<char*>(arena.memory.get());
+    return;
+  }
+  own_ = allocate_floats(floats);
+  memory_[0] = reinterpret_cast<char*>(own_.get());
+}
+
+bool Run::advance(double nanoseconds, int64_t* times) {
+  using Clock = std::chrono::steady_clock;
+  const std::vector<StepPointer>& steps = network_.steps_;
+  for (double done = 0; image_ < images_ && done < nanoseconds;) {
+    const Step& step = *steps[step_];
+    if (times) {
+      const auto begin = Clock::now();
+      step.run(memory_, threads_);
+      times[step_] += std::chrono::nanoseconds(Clock::now() - begin).count();
+    } else {
+      step.run(memory_, threads_);
+    }
+    done += step.nanoseconds();
+    if (++step_ < steps.size()) continue;
+    step_ = 0;
+    ++image_;
+    for (size_t i = 1; i < memory_.size(); ++i) {
+      const Buffer& buffer = network_.buffers_[i];
+      memory_[i] += buffer.size * (buffer.bytes ? 1 : ptrdiff_t{sizeof(float)});
+    }
+  }
+  return image_ < images_;
+}
+
+}  // namespace fastdw

@@ -1,0 +1,57 @@
+// Where a step finds its arrays: views of a network's memory, in numbers that are checked once.
+#pragma once
+#include <array>
+#include <vector>
+
+#include "base/view.h"
+
+namespace fastdw {
+
+constexpr int kMaxRank = 6;
+
+// The arena, then a call's inputs and outputs, one image of each. A step may write to the arena and to
+// outputs.
+struct Buffer {
+  ptrdiff_t size = 0;  // in elements
+  bool writeable = false, bytes = false;
+};
+
+// Strides and the offset count elements. An axis of one has the stride 0.
+struct Operand {
+  int buffer = -1;  // no array
+  ptrdiff_t offset = 0;
+  int rank = 0;
+  std::array<ptrdiff_t, kMaxRank> sizes{}, strides{};
+
+  bool exists() const { return buffer >= 0; }
+};
+
+// Refuses an operand that reaches beyond its buffer, or that has an element more than once, unless it is
+// `spread` over pixels by strides of 0. No product of its numbers overflows then.
+void check(const Operand& operand, const std::vector<Buffer>& buffers, bool written, bool spread);
+
+// The first byte of each buffer.
+using Memory = const std::vector<char*>&;
+
+template <class T>
+T* data(const Operand& operand, Memory memory) {
+  return reinterpret_cast<T*>(memory[static_cast<size_t>(operand.buffer)]) + operand.offset;
+}
+
+// An operand of three axes as one image; without data where there is no operand.
+template <class T>
+View<T> image(const Operand& o, T* data) {
+  return {data, 1, o.sizes[0], o.sizes[1], o.sizes[2], 0, o.strides[0], o.strides[1], o.strides[2]};
+}
+
+template <class T>
+View<T> image(const Operand& o, Memory memory) {
+  return image(o, o.exists() ? data<T>(o, memory) : nullptr);
+}
+
+inline bool same_sizes(const Operand& a, const Operand& b) { return a.rank == b.rank && a.sizes == b.sizes; }
+
+// Refuses what is no image of floats with channels side by side.
+void check_image(const Operand& operand, const char* what);
+
+}  // namespace fastdw

@@ -1,0 +1,28 @@
+// A network as Python holds it.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include "network/network.h"
+
+namespace fastdw {
+
+class PreparedNetwork {
+ public:
+  // As `_core.pyi` says: floats of the arena; (elements, dtype) of each input, elements of each output;
+  // steps.
+  PreparedNetwork(pybind11::handle arena, pybind11::handle inputs, pybind11::handle outputs,
+                  pybind11::handle steps, const KernelSet& set);
+
+  void run(pybind11::handle inputs, pybind11::handle outputs, int threads) const;
+  // Nanoseconds of each step, all images together.
+  std::vector<int64_t> profile(pybind11::handle inputs, pybind11::handle outputs, int threads) const;
+
+ private:
+  void execute(pybind11::handle inputs, pybind11::handle outputs, int threads, int64_t* times) const;
+
+  pybind11::list kept_;  // weights, which live as long as the network
+  size_t inputs_ = 0;
+  Network network_;
+};
+
+}  // namespace fastdw
