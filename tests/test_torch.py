@@ -93,3 +93,68 @@ def test_tensors_are_arguments():
     np.testing.assert_array_equal(fastdw.depthwise_conv2d(last, taps), np.moveaxis(wanted, 1, -1))
     with pytest.raises(TypeError, match=r"\.detach\(\)"):
         fastdw.depthwise_conv2d(x, taps.requires_grad_(), data_format="NCHW")
+
+
+class Padding(torch.nn.Conv2d):
+    def forward(self, x):
+        return super().forward(torch.nn.functional.pad(x, (0, 1, 0, 1)))
+
+
+class Activating(torch.nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+class Named(torch.nn.Conv2d):
+    pass
+
+
+def depthwise(cls=torch.nn.Conv2d):
+    return cls(8, 8, 3, groups=8)
+
+
+def test_subclasses_and_other_norms():
+    convert = fastdw.DepthwiseConv2D.from_torch
+    convert(depthwise(Named), batch_norm=torch.nn.SyncBatchNorm(8))
+    with pytest.raises(ValueError, match="Padding has a forward of its own"):
+        convert(depthwise(Padding))
+    with pytest.raises(ValueError, match="Activating has a forward of its own"):
+        convert(depthwise(), batch_norm=Activating(8))
+    with pytest.raises(TypeError, match="InstanceNorm2d"):
+        convert(
+            depthwise(),
+            batch_norm=torch.nn.InstanceNorm2d(8, affine=True, track_running_stats=True),
+        )
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "change",
+    [
+        torch.nn.utils.weight_norm,
+        torch.nn.utils.spectral_norm,
+        lambda module: torch.nn.utils.prune.l1_unstructured(module, "weight", 0.5),
+    ],
+    ids=["weight_norm", "spectral_norm", "prune"],
+)
+def test_weights_that_a_hook_computes_are_refused(change):
+    import torch.nn.utils.prune  # noqa: F401
+
+    with pytest.raises(ValueError, match="hooks"):
+        fastdw.DepthwiseConv2D.from_torch(change(depthwise()))
+
+
+def test_weights_of_a_parametrization_are_those_of_the_module():
+    module = torch.nn.utils.parametrizations.weight_norm(depthwise())
+    with torch.no_grad():
+        module.parametrizations.weight.original0.mul_(3)
+    x = signed(rng(1), (1, 8, 9, 9))
+    layer = fastdw.DepthwiseConv2D.from_torch(module)
+    np.testing.assert_allclose(layer(x), doubled(module, x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_the_cure_of_a_dtype(dtype):
+    module = depthwise().to(getattr(torch, dtype))
+    with pytest.raises(TypeError, match=rf"has {dtype}; convert it with module\.float\(\)"):
+        fastdw.DepthwiseConv2D.from_torch(module)

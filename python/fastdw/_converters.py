@@ -9,32 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdw import _trust
+
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, AnyArray
 
 _KERAS_CONV = ("strides", "padding", "data_format", "dilation_rate", "activation", "use_bias")
 _KERAS_BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance", "epsilon", "axis")
 _TORCH_CONV = ("weight", "bias", "stride", "padding", "dilation", "groups", "padding_mode")
+# Of BatchNorm; a convolution has float32 alone.
+_FLOATS = ("float32", "float64")
+_TORCH_CURE = "convert it with module.float()"
+_KERAS_CURE = 'build the layer with dtype="float32"'
 _TORCH_BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "eps")
-
-_SAME_NAME = (
-    "relu",
-    "relu6",
-    "sigmoid",
-    "tanh",
-    "silu",
-    "swish",
-    "hard_silu",
-    "hard_swish",
-    "gelu",
-)
-_KERAS_ACTIVATIONS: dict[str, ActivationInput] = {
-    **{name: name for name in _SAME_NAME},
-    "linear": None,
-    # The defaults of Keras; another slope comes as an object without a name.
-    "leaky_relu": ("leaky_relu", 0.2),
-    "elu": ("elu", 1.0),
-}
 
 
 def keras_separable(layer: Any, batch_norm: object, activation: ActivationInput) -> dict[str, Any]:
@@ -43,8 +30,8 @@ def keras_separable(layer: Any, batch_norm: object, activation: ActivationInput)
     )
     _require("SeparableConv2D", layer, ("depthwise_kernel", "pointwise_kernel"))
     return {
-        "depthwise_kernel": _numpy(layer.depthwise_kernel),
-        "pointwise_kernel": _numpy(layer.pointwise_kernel),
+        "depthwise_kernel": _keras_weight("SeparableConv2D", layer.depthwise_kernel),
+        "pointwise_kernel": _keras_weight("SeparableConv2D", layer.pointwise_kernel),
         **arguments,
     }
 
@@ -56,7 +43,8 @@ def keras_depthwise(layer: Any, batch_norm: object, activation: ActivationInput)
         raise TypeError(msg)
     name = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"  # Keras 2, 3
     _require("DepthwiseConv2D", layer, (name,))
-    return {"depthwise_kernel": _numpy(getattr(layer, name)), **arguments}
+    kernel = _keras_weight("DepthwiseConv2D", getattr(layer, name))
+    return {"depthwise_kernel": kernel, **arguments}
 
 
 def keras_pointwise(layer: Any, batch_norm: object, activation: ActivationInput) -> dict[str, Any]:
@@ -68,12 +56,13 @@ def keras_pointwise(layer: Any, batch_norm: object, activation: ActivationInput)
         raise ValueError(msg)
     # A 1 x 1 kernel is never padded or dilated; another size is refused with the kernel.
     del arguments["padding"], arguments["dilation_rate"]
-    return {"pointwise_kernel": _numpy(layer.kernel), **arguments}
+    return {"pointwise_kernel": _keras_weight("Conv2D", layer.kernel), **arguments}
 
 
 def keras_batch_norm(layer: Any) -> tuple[Any, ...]:
     """gamma, beta, mean, variance and epsilon."""
     _require("BatchNormalization", layer, _KERAS_BATCH_NORM)
+    _trust.check_keras_batch_norm(layer)
     if layer.moving_mean is None or not getattr(layer, "built", True):
         msg = "the BatchNormalization has no weights yet; build it first"
         raise ValueError(msg)
@@ -81,7 +70,8 @@ def keras_batch_norm(layer: Any) -> tuple[Any, ...]:
         msg = f"BatchNormalization must be over the channels alone, but has axis {layer.axis}"
         raise ValueError(msg)
     vectors = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-    return (*map(_optional, vectors), float(layer.epsilon))
+    arrays = (_optional("the BatchNormalization", _KERAS_CURE, v, _FLOATS) for v in vectors)
+    return (*arrays, float(layer.epsilon))
 
 
 def torch_depthwise(module: Any) -> dict[str, Any]:
@@ -96,7 +86,7 @@ def torch_depthwise(module: Any) -> dict[str, Any]:
     kernel = weight.reshape(module.groups, count // module.groups, *size)
     return {
         "depthwise_kernel": kernel.transpose(2, 3, 0, 1),
-        "bias": _optional(module.bias),
+        "bias": _optional("depthwise_module", _TORCH_CURE, module.bias),
         "strides": module.stride,
         "padding": module.padding,
         "dilation_rate": module.dilation,
@@ -113,17 +103,20 @@ def torch_pointwise(module: Any) -> dict[str, Any]:
             f"1, but has {size}, {module.stride}, {module.padding} and {module.groups}"
         )
         raise ValueError(msg)
-    return {"pointwise_kernel": weight[:, :, 0, 0].T, "bias": _optional(module.bias)}
+    bias = _optional("pointwise_module", _TORCH_CURE, module.bias)
+    return {"pointwise_kernel": weight[:, :, 0, 0].T, "bias": bias}
 
 
 def torch_batch_norm(module: Any) -> tuple[Any, ...]:
     """gamma, beta, mean, variance and epsilon."""
     _require("torch BatchNorm2d", module, _TORCH_BATCH_NORM)
+    _trust.check_torch_batch_norm(module)
     if module.running_mean is None or module.running_var is None:
         msg = "the BatchNorm2d has no running statistics (track_running_stats=False)"
         raise ValueError(msg)
     vectors = (module.weight, module.bias, module.running_mean, module.running_var)
-    return (*map(_optional, vectors), float(module.eps))
+    arrays = (_optional("the BatchNorm2d", _TORCH_CURE, v, _FLOATS) for v in vectors)
+    return (*arrays, float(module.eps))
 
 
 def _keras_conv(
@@ -135,13 +128,15 @@ def _keras_conv(
 ) -> dict[str, Any]:
     """What the convolutions of Keras have in common."""
     _require(kind, layer, (*_KERAS_CONV, *marks))
+    _trust.check_keras_conv(kind, layer)
     if not getattr(layer, "built", True):
         msg = f"the {kind} has no weights yet; build it first"
         raise ValueError(msg)
     if getattr(layer, "groups", 1) != 1:
         msg = f"the {kind} must have groups 1, but has {layer.groups}"
         raise ValueError(msg)
-    own = _keras_activation(layer.activation)
+    own = None if layer.activation is None else _trust.activation(layer.activation, _numpy)
+    _check_axis(layer, batch_norm)
     if own is not None and (batch_norm is not None or activation not in (None, "linear")):
         msg = f"the layer has an activation of its own, {own!r}: nothing can follow it"
         raise ValueError(msg)
@@ -150,31 +145,23 @@ def _keras_conv(
         "padding": layer.padding,
         "data_format": layer.data_format,
         "dilation_rate": layer.dilation_rate,
-        "bias": _numpy(layer.bias) if layer.use_bias else None,
+        "bias": _keras_weight(kind, layer.bias) if layer.use_bias else None,
         "activation": activation if own is None else own,
     }
 
 
-def _keras_activation(function: Any) -> ActivationInput:
-    if function is None:
-        return None
-    name = function if isinstance(function, str) else getattr(function, "__name__", None)
-    if name == "hard_sigmoid" and _is_hard_sigmoid(function):
-        return "hard_sigmoid"
-    if name not in _KERAS_ACTIVATIONS:
-        reason = "is 0.2x + 0.5 in Keras 2" if name == "hard_sigmoid" else "is unknown here"
-        msg = f"the layer's activation {name or function!r} {reason} and cannot be expressed"
+def _check_axis(layer: Any, batch_norm: object) -> None:
+    """Refuse a Keras BatchNormalization over another axis than the layer's channels."""
+    axis = getattr(batch_norm, "axis", None)
+    if axis is None or np.size(axis) != 1:
+        return
+    channel_axis = 1 if layer.data_format == "channels_first" else 3
+    if int(np.ravel(axis)[0]) % 4 != channel_axis:
+        msg = (
+            f"the BatchNormalization has axis {axis}, but the channels of a layer with "
+            f"data_format {layer.data_format!r} are axis {channel_axis}"
+        )
         raise ValueError(msg)
-    return _KERAS_ACTIVATIONS[name]
-
-
-def _is_hard_sigmoid(function: Any) -> bool:
-    """Whether it is relu6(x + 3) / 6, as in Keras 3; the name alone does not tell."""
-    try:
-        value = float(_numpy(function(np.ones(1, np.float32)))[0])
-    except Exception:  # whatever a framework raises, the function is not known to be ours
-        return False
-    return abs(value - 4 / 6) < 1e-3
 
 
 def _torch_conv(name: str, module: Any) -> AnyArray:
@@ -183,7 +170,8 @@ def _torch_conv(name: str, module: Any) -> AnyArray:
     if getattr(module, "transposed", False):
         msg = f"{name} must be a torch Conv2d, got a transposed convolution"
         raise TypeError(msg)
-    weight = _numpy(module.weight)
+    _trust.check_torch_conv(name, module)
+    weight = _weight(name, _TORCH_CURE, module.weight)
     if weight.ndim != 4:
         msg = f"{name} must be a torch Conv2d, got a weight of shape {weight.shape}"
         raise TypeError(msg)
@@ -200,8 +188,23 @@ def _require(kind: str, thing: object, attributes: tuple[str, ...]) -> None:
             raise TypeError(msg)
 
 
-def _optional(value: Any) -> AnyArray | None:
-    return None if value is None else _numpy(value)
+def _keras_weight(kind: str, variable: Any) -> AnyArray:
+    return _weight(f"the {kind}", _KERAS_CURE, variable)
+
+
+def _optional(
+    owner: str, cure: str, value: Any, dtypes: tuple[str, ...] = ("float32",)
+) -> AnyArray | None:
+    return None if value is None else _weight(owner, cure, value, dtypes)
+
+
+def _weight(owner: str, cure: str, value: Any, dtypes: tuple[str, ...] = ("float32",)) -> AnyArray:
+    """A weight; of another dtype it is refused with what the owner of the layer can do."""
+    dtype = str(getattr(value, "dtype", "float32")).rpartition(".")[2]
+    if dtype not in dtypes:
+        msg = f"{owner} must have weights of {' or '.join(dtypes)}, but has {dtype}; {cure}"
+        raise TypeError(msg)
+    return _numpy(value)
 
 
 def _numpy(value: Any) -> AnyArray:
@@ -210,6 +213,6 @@ def _numpy(value: Any) -> AnyArray:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
         return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
-    except RuntimeError as error:  # such as a tensor without data
+    except (RuntimeError, TypeError) as error:  # such as a tensor without data, or a sparse one
         msg = f"a weight of type {type(value).__name__} cannot be read: {error}"
         raise ValueError(msg) from error

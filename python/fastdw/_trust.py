@@ -1,0 +1,166 @@
+"""Whether a layer of another library computes what its class says, and what its activation is.
+
+No framework is imported: classes are known by their modules and names. An object without a
+`forward` or `call` computes nothing that could differ; its attributes are taken as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastdw._typing import ActivationInput, AnyArray
+
+
+class Kind(NamedTuple):
+    """A class of a framework, and the methods that make up what its layers compute."""
+
+    name: str
+    modules: tuple[str, ...]
+    methods: tuple[str, ...]
+
+    def base(self, cls: type) -> type | None:
+        """The first class of this kind among `cls` and its bases."""
+        return next(
+            (
+                c
+                for c in cls.__mro__
+                if c.__name__ == self.name and c.__module__.startswith(self.modules)
+            ),
+            None,
+        )
+
+
+_TORCH_CALL = ("__call__", "_call_impl", "forward")
+TORCH_CONV = Kind("Conv2d", ("torch.nn.modules.conv",), (*_TORCH_CALL, "_conv_forward"))
+_TORCH_BATCH_NORMS = (
+    # The same in evaluation mode, by a `forward` of its own.
+    Kind("SyncBatchNorm", ("torch.nn.modules.batchnorm",), _TORCH_CALL),
+    Kind("FrozenBatchNorm2d", ("torchvision.ops.",), _TORCH_CALL),
+    Kind("_BatchNorm", ("torch.nn.modules.batchnorm",), _TORCH_CALL),
+)
+
+_KERAS = ("keras.", "tf_keras.", "tensorflow.python.keras.")
+
+
+def _keras(name: str, *methods: str) -> Kind:
+    return Kind(name, _KERAS, ("__call__", "call", *methods))
+
+
+def check_torch_conv(name: str, module: object) -> None:
+    _check(f"{name} must be a torch Conv2d", module, "forward", (TORCH_CONV,))
+    _check_hooks(name, module)
+
+
+def check_torch_batch_norm(module: object) -> None:
+    _check("the module must be a torch BatchNorm2d", module, "forward", _TORCH_BATCH_NORMS)
+    _check_hooks("the BatchNorm2d", module)
+
+
+def check_keras_conv(name: str, layer: object) -> None:
+    # The documentation of Keras invites subclasses to override convolution_op.
+    kind = _keras(name, "convolution_op", "_jit_compiled_convolution_op")
+    _check(f"the layer must be a Keras {name}", layer, "call", (kind,))
+
+
+def check_keras_batch_norm(layer: object) -> None:
+    kind = _keras("BatchNormalization")
+    _check("the layer must be a Keras BatchNormalization", layer, "call", (kind,))
+
+
+def _check(rule: str, thing: object, entry: str, kinds: tuple[Kind, ...]) -> None:
+    """Refuse what computes anything else than the class that it is, or comes from."""
+    cls = type(thing)
+    if not hasattr(cls, entry):
+        return
+    kind, base = next(((k, b) for k in kinds if (b := k.base(cls))), (None, None))
+    if kind is None or base is None:
+        msg = f"{rule}, got {cls.__module__}.{cls.__qualname__}"
+        raise TypeError(msg)
+    for name in kind.methods:
+        own = getattr(cls, name, None) is not getattr(base, name, None)
+        if own or name in getattr(thing, "__dict__", {}):
+            msg = (
+                f"{rule}, but {cls.__qualname__} has a {name} of its own, which may pad, scale or "
+                "activate; pass the weights and all that it does as arguments of the layer"
+            )
+            raise ValueError(msg)
+
+
+def _check_hooks(name: str, module: object) -> None:
+    """Hooks may change input, weights and result: of weight_norm, spectral_norm and prune, old."""
+    hooks = [
+        hook
+        for attribute in ("_forward_pre_hooks", "_forward_hooks")
+        for hook in getattr(module, attribute, {}).values()
+    ]
+    if hooks:
+        names = ", ".join(getattr(hook, "__qualname__", type(hook).__qualname__) for hook in hooks)
+        msg = (
+            f"{name} has hooks that may change what it computes ({names}); remove them first "
+            "(torch.nn.utils.remove_weight_norm, remove_spectral_norm, prune.remove, or the "
+            "handle's remove())"
+        )
+        raise ValueError(msg)
+
+
+# Where the activations known here differ from each other and from their likes: close to 0, around
+# the bends and along the curves, and far out.
+_SIZES = (0.001, 0.003, 0.01, 0.03, *np.arange(0.125, 8.125, 0.125).tolist(), 20, 100, 1e4, 1e6)
+_POINTS = np.array([*(-size for size in _SIZES), 0, *_SIZES])
+_NAMES = (
+    *("linear", "relu", "relu6", "sigmoid", "tanh", "swish", "hard_sigmoid", "hard_swish"),
+    *("gelu", "gelu_tanh"),
+)
+
+
+def activation(function: Any, numpy: Callable[[Any], AnyArray]) -> ActivationInput:
+    """The activation that a function computes, by its values; its name proves nothing.
+
+    Raises
+    ------
+    ValueError
+        For a function that is none of those known, or does not take an array.
+    """
+    title = getattr(function, "__name__", None) or type(function).__name__
+    advice = "set the layer's activation to None and give what follows it as activation"
+    if not getattr(function, "built", True):  # a layer that this call would build, for these points
+        msg = f"the layer's activation {title} has no weights yet; build it first"
+        raise ValueError(msg)
+    # As channels, so that a function over these, such as softmax, is not taken for one of a value.
+    x = _POINTS.astype(np.float32).reshape(1, 1, 1, -1)
+    try:
+        values = numpy(function(x)).astype(np.float64)
+    except Exception as error:  # whatever a framework raises
+        msg = f"the layer's activation {title} cannot be evaluated: {error}; {advice}"
+        raise ValueError(msg) from error
+    if values.shape == x.shape:
+        y = values.ravel()
+        for candidate in _candidates(y):
+            wanted = reference.activate(_POINTS, candidate)
+            if np.all(np.abs(y - wanted) <= 1e-5 * (1 + np.abs(_POINTS))):
+                return None if candidate == "linear" else candidate
+    msg = f"the layer's activation {title} is none that is known here, by its values; {advice}"
+    raise ValueError(msg)
+
+
+def _candidates(y: AnyArray) -> list[ActivationInput]:
+    """The names, then the families with the parameters that `y` at the ends would have."""
+    by_point = dict(zip(_POINTS.tolist(), y.tolist(), strict=True))
+    if not np.isfinite(y).all():
+        return []
+    families: list[ActivationInput] = [
+        ("leaky_relu", -by_point[-1.0]),
+        ("elu", -by_point[-100.0]),
+    ]
+    lo, hi = (y if (y := by_point[end]) != end else end * math.inf for end in (-1e6, 1e6))
+    if lo < hi:
+        families.append(("clip", lo, hi))
+    return [*_NAMES, *families]
