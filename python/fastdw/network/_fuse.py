@@ -93,7 +93,19 @@ def _is_affine(editor: Editor, found: Found) -> Node | None:
     return Node("affine", node.inputs, "", attrs | {"activation": None})
 
 
+def _channels(editor: Editor, found: Found) -> Node | None:
+    """Channels in another order are a kernel in another order."""
+    node, gather = found.nodes
+    order = gather.attrs["channels"]
+    depth = node.attrs["kernel"].shape[2]
+    if order is None or sorted(order) != list(range(depth)) or _input(node, 2):
+        return None
+    attrs = {"kernel": node.attrs["kernel"][:, :, np.argsort(order)]}
+    return node._replace(inputs=(*gather.inputs, *node.inputs[1:]), attrs=node.attrs | attrs)
+
+
 AFFINE = [
+    Rule(p("conv2d", p("gather", "x", rows=None, columns=None), groups=1), _channels),
     Rule(p("depthwise", "x", strides=_ONES, padding=NO_PADS, activation=None), _is_affine),
     Rule(p("affine", p("affine", "x", activation=None)), _one_affine),
     *(Rule(p("affine", p(op, "x", activation=None)), _after) for op in _LINEAR),

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastdw._arguments import describe
 from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
-from fastdw.network._ops import OPS
+from fastdw.network._ops import OPS, known_op, with_defaults
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -92,18 +92,10 @@ class GraphBuilder:
         **attrs: Any,
     ) -> str:
         """Append a node; the name of its value."""
-        if op not in OPS:
-            msg = f"the operator must be one of {', '.join(OPS)}, got {describe(op)}"
-            raise ValueError(msg)
-        defaults = {
-            name: attribute.default
-            for name, attribute in OPS[op].attributes.items()
-            if not attribute.required
-        }
         names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         while names and not names[-1]:
             names = names[:-1]
-        node = Node(op, names, output or self._fresh(op), defaults | attrs, tuple(source))
+        node = Node(op, names, output or self._fresh(op), with_defaults(op, attrs), tuple(source))
         node, shape = checked_node(node, self._shapes, self._raw)
         self._define(node.output, shape)
         self._nodes.append(node)
@@ -153,6 +145,19 @@ def shapes(graph: Graph) -> dict[str, Shape]:
         operands = [result.get(name) for name in node.inputs]
         result[node.output] = OPS[node.op].shape(operands, node.attrs)
     return result
+
+
+def rounded(graph: Graph) -> Graph:
+    """The graph with its arrays in float32, as they are saved and packed."""
+
+    def float32(value: Any) -> Any:
+        return value.astype(np.float32) if isinstance(value, np.ndarray) else value
+
+    nodes = (
+        node._replace(attrs={name: float32(value) for name, value in node.attrs.items()})
+        for node in graph.nodes
+    )
+    return graph._replace(nodes=tuple(nodes))
 
 
 def uses(graph: Graph) -> dict[str, int]:
@@ -213,9 +218,7 @@ def trace(
 
 def checked_node(node: Node, known: Mapping[str, Shape], integers: set[str]) -> tuple[Node, Shape]:
     """`node` with its attributes in their one form, and the shape of its value."""
-    if node.op not in OPS:
-        msg = f"the operator must be one of {', '.join(OPS)}, got {describe(node.op)}"
-        raise ValueError(msg)
+    known_op(node.op)
     try:
         if node.op != "affine" and not integers.isdisjoint(node.inputs):
             msg = "an input of uint8 is read by affine alone"

@@ -64,6 +64,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastdw._arguments import describe
 from fastdw.network import _attributes as kind
 from fastdw.network import _shapes, _twins
 from fastdw.network._attributes import NO_PADS, Attribute
@@ -218,3 +219,17 @@ OPS: dict[str, Op] = {
         _twins.inverted,
     ),
 }
+
+
+def known_op(name: object) -> Op:
+    """The operator of a name."""
+    if not isinstance(name, str) or name not in OPS:
+        msg = f"the operator must be one of {', '.join(OPS)}, got {describe(name)}"
+        raise ValueError(msg)
+    return OPS[name]
+
+
+def with_defaults(op: str, attrs: Attrs) -> Attrs:
+    """All attributes, where a builder names some."""
+    known = known_op(op).attributes
+    return {name: a.default for name, a in known.items() if not a.required} | attrs

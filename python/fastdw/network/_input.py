@@ -1,0 +1,88 @@
+"""Graphs whose input is rescaled before anything else."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdw._arguments import FLOATS, describe, number, vector
+from fastdw.network._graph import DTYPES, Graph, Node, TensorSpec, checked
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+_TO_CHANNELS_LAST = (1, 2, 0)
+_TO_CHANNELS_FIRST = (2, 0, 1)
+
+
+def rescaled(
+    graph: Graph, scale: object, offset: object, dtype: object, reverse_channels: object
+) -> Graph:
+    """The graph of x·scale + offset: see `Network.rescale_input`."""
+    if not isinstance(dtype, str):
+        msg = f"dtype must be a str, got {describe(dtype)}"
+        raise TypeError(msg)
+    if dtype not in DTYPES:
+        msg = f"dtype must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}"
+        raise ValueError(msg)
+    if not isinstance(reverse_channels, bool):
+        msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"
+        raise TypeError(msg)
+    name, shape = _image(graph)
+    readers = [node for node in graph.nodes if name in node.inputs]
+    first = bool(readers) and all(node.attrs.get("axes") == _TO_CHANNELS_LAST for node in readers)
+    if first:
+        shape = (*shape[1:], shape[0])
+    step = -1 if reverse_channels else 1
+    vectors = {
+        "scale": _per_channel("scale", scale, shape[2])[::step],
+        "offset": _per_channel("offset", offset, shape[2])[::step],
+    }
+    steps: list[tuple[str, dict[str, Any]]] = [("affine", vectors | {"activation": None})]
+    if reverse_channels:
+        order = tuple(reversed(range(shape[2])))
+        tables = {"rows": None, "columns": None, "channels": order, "constant": 0.0}
+        steps.append(("gather", tables))
+    if first:
+        steps.append(("transpose", {"axes": _TO_CHANNELS_FIRST}))
+    x, nodes, names = name, [], _fresh(graph, name)
+    for op, attrs in steps:
+        nodes.append(Node(op, (x,), next(names), attrs))
+        x = nodes[-1].output
+    for node in graph.nodes:
+        inputs = tuple(x if text == name else text for text in node.inputs)
+        nodes.append(node._replace(inputs=inputs))
+    return checked(Graph((TensorSpec(name, shape, dtype),), tuple(nodes), graph.outputs))
+
+
+def _image(graph: Graph) -> tuple[str, tuple[int, ...]]:
+    """Name and shape of the only input."""
+    spec = graph.inputs[0]
+    shape = tuple(int(size or 0) for size in spec.shape)
+    several = len(graph.inputs) > 1 or spec.name in graph.outputs
+    if several or len(shape) != 3 or spec.dtype != "float32":
+        msg = f"the network must have one input, a float32 image, got {graph.inputs}"
+        raise ValueError(msg)
+    return spec.name, shape
+
+
+def _per_channel(name: str, value: object, channels: int) -> AnyArray:
+    """One number for all channels, or one for each."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        result = vector(name, value, channels, FLOATS).astype(np.float64)
+    else:
+        result = np.full(channels, number(name, value))
+    if not np.isfinite(result).all():
+        msg = f"{name} must be finite, got {describe(value)}"
+        raise ValueError(msg)
+    return result
+
+
+def _fresh(graph: Graph, name: str) -> Iterator[str]:
+    """Names that no value has."""
+    taken = {name, *(node.output for node in graph.nodes)}
+    numbers = itertools.count(1)
+    return (text for text in (f"{name}_rescaled_{i}" for i in numbers) if text not in taken)

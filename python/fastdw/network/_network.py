@@ -1,0 +1,362 @@
+"""Networks as users hold them."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, final, overload
+
+import numpy as np
+
+from fastdw import _arguments as check
+from fastdw._arguments import describe
+from fastdw._immutable import Immutable
+from fastdw.network import _file, _summary
+from fastdw.network._graph import Graph, TensorSpec, checked, rounded, run, shapes
+from fastdw.network._input import rescaled
+from fastdw.network._plan import Memory, plan_memory
+from fastdw.network._rewrite import rewrite
+from fastdw.network._symbol import Symbol, graph_of
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray, ArrayInput, Float32
+
+_MAX_ARENA = 1 << 30
+
+
+@final
+class Network(Immutable):
+    """A whole network, prepared: one call from its inputs to its outputs.
+
+    Immutable, thread-safe and picklable. A network takes and gives what its model does: the names,
+    their order, and channels first where the model has them first. The batch is free; all other
+    sizes are fixed.
+
+    Parameters
+    ----------
+    inputs : Symbol or sequence of Symbol
+        What `Input` made, in the order of the call.
+    outputs : Symbol or sequence of Symbol
+        What layers and `ops` made of them.
+
+    Raises
+    ------
+    TypeError
+        For what is no symbol.
+    ValueError
+        For inputs that `Input` did not make, or outputs that need others.
+
+    References
+    ----------
+    ``keras.Model``, the functional style.
+    """
+
+    __slots__ = ("_graph", "_memory")
+
+    _graph: Graph
+    _memory: Memory
+
+    def __init__(
+        self, inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]
+    ) -> None:
+        self._prepare(graph_of(inputs, outputs))
+
+    @classmethod
+    def _from_graph(cls, graph: Graph, limit: int | None = None) -> Network:
+        """A network of an importer's graph, after at most `limit` rewrites."""
+        network = object.__new__(cls)
+        network._prepare(checked(graph), limit)
+        return network
+
+    def _prepare(
+        self, graph: Graph, limit: int | None = None, max_arena_bytes: int | None = None
+    ) -> None:
+        short = rounded(rewrite(graph, limit)[0])
+        memory = plan_memory(short)
+        size = 4 * memory.arena.size
+        if max_arena_bytes is not None and size > max_arena_bytes:
+            msg = (
+                f"the network needs an arena of {size} bytes, more than max_arena_bytes, "
+                f"{max_arena_bytes}"
+            )
+            raise ValueError(msg)
+        self._set(_graph=short, _memory=memory)
+
+    def __call__(
+        self,
+        *inputs: ArrayInput,
+        out: Float32 | Sequence[Float32] | None = None,
+        num_threads: int | None = None,
+    ) -> Float32 | tuple[Float32, ...]:
+        """Run the network.
+
+        Parameters
+        ----------
+        *inputs : ndarray, as `inputs` says
+            Each with the batch or, for one image, without it; all of the same batch.
+        out : ndarray or sequence of ndarray, optional
+            Receive the outputs, of their shapes; float32, C-contiguous, apart from the inputs.
+        num_threads : int, optional
+            As in `separable_conv2d`.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray, float32
+            One for each of `outputs`; `out`, where it was given.
+
+        Raises
+        ------
+        TypeError
+            For a wrong Python type, dtype or number of inputs.
+        ValueError
+            For a wrong shape, value, flag or overlap.
+        """
+        arrays, batch = self._arrays(inputs)
+        threads = 1 if num_threads is None else check.num_threads(num_threads)
+        results, filled = self._results(batch, out, arrays)
+        images = [a if batch is not None else a[None] for a in arrays]
+        if len(images[0]):
+            _run(self, images, [a if batch is not None else a[None] for a in filled], threads)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _arrays(self, inputs: Sequence[object]) -> tuple[list[AnyArray], int | None]:
+        """The inputs as arrays, and their batch; None for one image without it."""
+        specs = self._graph.inputs
+        if len(inputs) != len(specs):
+            names = ", ".join(spec.name for spec in specs)
+            msg = f"the network takes {len(specs)} inputs ({names}), got {len(inputs)}"
+            raise TypeError(msg)
+        arrays, batches = [], set()
+        for spec, value in zip(specs, inputs, strict=True):
+            array = check.as_array(spec.name, value, (np.dtype(spec.dtype),))
+            with_batch = array.ndim == len(spec.shape) + 1
+            if array.shape[with_batch:] != spec.shape:
+                wanted = ", ".join(map(str, spec.shape))
+                msg = f"{spec.name} must be (N, {wanted}) or ({wanted}), got {array.shape}"
+                raise ValueError(msg)
+            arrays.append(array)
+            batches.add(len(array) if with_batch else None)
+        if len(batches) > 1:
+            msg = f"all inputs must have the same batch, got {[a.shape for a in arrays]}"
+            raise ValueError(msg)
+        return arrays, batches.pop()
+
+    def _results(
+        self, batch: int | None, out: object, arrays: Sequence[AnyArray]
+    ) -> tuple[list[Any], list[AnyArray]]:
+        """What the call returns, and the same as plain arrays to be filled."""
+        first = () if batch is None else (batch,)
+        wanted = [(*first, *self._shapes[name]) for name in self._graph.outputs]
+        if out is None:
+            fresh = [np.empty(shape, np.float32) for shape in wanted]
+            return list(fresh), list(fresh)
+        given = list(out) if isinstance(out, (tuple, list)) else [out]
+        if len(given) != len(wanted):
+            msg = f"out must have {len(wanted)} arrays, one for each output, got {describe(out)}"
+            raise ValueError(msg)
+        others = {spec.name: a for spec, a in zip(self._graph.inputs, arrays, strict=True)}
+        filled: list[AnyArray] = []
+        for i, (array, shape) in enumerate(zip(given, wanted, strict=True)):
+            filled.append(check.out(array, shape, **others))
+            others[f"out[{i}]"] = filled[-1]
+        return given, filled
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Name, shape and dtype of each input; the batch is None."""
+        return tuple(spec._replace(shape=(None, *spec.shape)) for spec in self._graph.inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Name, shape and dtype of each output; the batch is None."""
+        known = self._shapes
+        return tuple(TensorSpec(name, (None, *known[name])) for name in self._graph.outputs)
+
+    @property
+    def num_parameters(self) -> int:
+        """Entries of kernels, biases, factors and slopes, BatchNorm folded in."""
+        return sum(map(_summary.parameters, self._graph.nodes))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image; windows on a border count in full."""
+        known = self._shapes
+        return sum(_summary.macs(node, known) for node in self._graph.nodes)
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for what is between the steps, for any batch."""
+        return 4 * self._memory.arena.size
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return shapes(self._graph)
+
+    @overload
+    def summary(self, mode: Literal["text"] = ...) -> None: ...
+    @overload
+    def summary(self, mode: Literal["dict"]) -> dict[str, Any]: ...
+    def summary(self, mode: str = "text") -> dict[str, Any] | None:
+        """Show the steps that run, and what they hold and cost.
+
+        Parameters
+        ----------
+        mode : {"text", "dict"}
+            Print it, or return it.
+
+        Returns
+        -------
+        dict or None
+            ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``nbytes``, ``from``:
+            names in the model), ``num_parameters``, ``macs``, ``arena_bytes`` and
+            ``arena_bound``, the least that any arena needs; None for "text".
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another mode.
+        """
+        if not isinstance(mode, str):
+            msg = f"mode must be a str, got {describe(mode)}"
+            raise TypeError(msg)
+        if mode not in ("text", "dict"):
+            msg = f"mode must be 'text' or 'dict', got {mode!r}"
+            raise ValueError(msg)
+        steps = _summary.rows(self._graph)
+        bound = 4 * self._memory.arena.bound
+        totals = {"num_parameters": self.num_parameters, "macs": self.macs}
+        if mode == "dict":
+            return (
+                {"steps": steps}
+                | totals
+                | {
+                    "arena_bytes": self.arena_bytes,
+                    "arena_bound": bound,
+                }
+            )
+        print(_summary.table(steps))
+        print(
+            f"{len(steps)} steps, {self.num_parameters:,} parameters, "
+            f"{_summary.millions(self.macs)} MACs, "
+            f"weights {_summary.amount(4 * self.num_parameters)}, "
+            f"arena {_summary.amount(self.arena_bytes)} (least possible {_summary.amount(bound)})"
+        )
+        return None
+
+    def rescale_input(
+        self,
+        scale: float | AnyArray,
+        offset: float | AnyArray = 0.0,
+        dtype: str = "float32",
+        *,
+        reverse_channels: bool = False,
+    ) -> Network:
+        """A network that takes the input as a camera gives it.
+
+        It computes this network on ``x * scale + offset``. Padding stays zeros of the rescaled
+        image, as if it had been rescaled outside. The new input is (N, H, W, C), also where this
+        network's is (N, C, H, W).
+
+        Parameters
+        ----------
+        scale, offset : float or ndarray, (C,), float32 or float64
+            For all channels, or for each in the order of the model. Mean and standard deviation of
+            torchvision are ``scale = 1 / (255 * std)``, ``offset = -mean / std``.
+        dtype : {"float32", "uint8"}
+            Of the new input.
+        reverse_channels : bool
+            The new input has them in the opposite order: BGR for RGB.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError
+            For other values, and for a network of several inputs, or of one that is no image.
+        """
+        return self._from_graph(rescaled(self._graph, scale, offset, dtype, reverse_channels))
+
+    def save(self, path: str | os.PathLike[str], weights: str = "float32") -> None:
+        """Write the network to a file: a safetensors file, the graph as JSON in its metadata.
+
+        Parameters
+        ----------
+        path : path-like
+            By custom it ends in ".fdw". A file that is there is overwritten.
+        weights : {"float32", "float16"}
+            Of the kernels. "float16" halves the file and rounds each weight by up to one part in
+            2048; biases stay float32.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For other weights, and for weights that float16 cannot hold.
+        OSError
+            Where the file cannot be written.
+        """
+        data = self._bytes(weights)
+        with open(path, "wb") as file:
+            file.write(data)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, max_arena_bytes: int = _MAX_ARENA) -> Network:
+        """Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It need not be trusted: it holds no code, and every entry is checked.
+        max_arena_bytes : int
+            Refuse a network that needs more memory between its steps.
+
+        Raises
+        ------
+        ValueError
+            For a damaged file, one of a newer version, and too large an arena.
+        OSError
+            Where the file cannot be read.
+        """
+        limit = check.integer("max_arena_bytes", max_arena_bytes, 0)
+        with open(path, "rb") as file:
+            return cls._read(file, limit)
+
+    @classmethod
+    def _read(cls, file: Any, max_arena_bytes: int | None = None) -> Network:
+        network = object.__new__(cls)
+        network._prepare(_file.read(file), None, max_arena_bytes)
+        return network
+
+    def _bytes(self, weights: str = "float32") -> bytes:
+        file = io.BytesIO()
+        _file.write(file, self._graph, weights)
+        return file.getvalue()
+
+    def __repr__(self) -> str:
+        specs = (f"{s.name}: {s.dtype} {s.shape}" for s in (*self.inputs, *self.outputs))
+        words = list(specs)
+        count = len(self._graph.inputs)
+        return f"Network({', '.join(words[:count])} → {', '.join(words[count:])})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (self._bytes(),)
+
+
+def _restore(data: object) -> Network:
+    """Build a network from its pickle, the bytes of its file."""
+    if not isinstance(data, bytes):
+        msg = f"this pickled network is damaged: it must be bytes, got {describe(data)}"
+        raise ValueError(msg)
+    return Network._read(io.BytesIO(data))
+
+
+def _run(
+    network: Network, images: Sequence[AnyArray], results: Sequence[AnyArray], threads: int
+) -> None:
+    """Compute a batch, by the twins in float32."""
+    for i in range(len(images[0])):
+        values = run(network._graph, [array[i] for array in images], np.float32)
+        for result, value in zip(results, values, strict=True):
+            result[i] = value

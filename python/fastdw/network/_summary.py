@@ -1,0 +1,112 @@
+"""What a network consists of, in numbers and as a table."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdw.network._graph import Graph, Node, shapes
+
+if TYPE_CHECKING:
+    from fastdw.network._shapes import Shape
+
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+_ACTIVATIONS = ("expand_activation", "depthwise_activation", "activation")
+_HEAD = ("step", "output", "parameters", "MACs", "weights", "from")
+_LEFT = (0, 1, 5)
+
+
+def parameters(node: Node) -> int:
+    """Entries of kernels, biases, factors and slopes; tables are none."""
+    if node.op == "bilinear":
+        return 0
+    values = [*node.attrs.values()]
+    values += [value[1] for value in values if isinstance(value, tuple) and "prelu" in value[:1]]
+    return sum(int(value.size) for value in values if isinstance(value, np.ndarray))
+
+
+def macs(node: Node, known: dict[str, Shape]) -> int:
+    """Multiply-accumulates of the convolutions for one image; windows on a border count in full."""
+    x, y = (prod(known[name][:2]) for name in (node.inputs[0], node.output))
+    if node.op == "conv2d_transpose":
+        return x * int(node.attrs["kernel"].size)
+    kernels = [int(node.attrs[name].size) for name in _KERNELS if name in node.attrs]
+    expand = node.attrs.get("expand_kernel")
+    return y * sum(kernels) + (0 if expand is None else x * int(expand.size))
+
+
+def rows(graph: Graph) -> list[dict[str, Any]]:
+    """An entry a node."""
+    known = shapes(graph)
+    return [
+        {
+            "step": _label(node),
+            "output": known[node.output],
+            "num_parameters": parameters(node),
+            "macs": macs(node, known),
+            "nbytes": 4 * parameters(node),
+            "from": node.source,
+        }
+        for node in graph.nodes
+    ]
+
+
+def table(entries: list[dict[str, Any]]) -> str:
+    """The entries under each other."""
+    lines = [_HEAD]
+    for entry in entries:
+        source = entry["from"]
+        count, size = f"{entry['num_parameters']:,}", amount(entry["nbytes"])
+        names = source[0] if len(source) == 1 else f"{source[0]} … {source[-1]}" if source else ""
+        lines.append(
+            (entry["step"], str(entry["output"]), count, millions(entry["macs"]), size, names)
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if column in _LEFT else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def amount(size: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
+
+
+def millions(number: int) -> str:
+    return f"{number / 1e6:.1f} M"
+
+
+def _label(node: Node) -> str:
+    attrs = node.attrs
+    words = [node.op]
+    if "expand_kernel" in attrs:
+        words.append(str(attrs["expand_kernel"].shape[3]))
+    kernel = attrs.get("depthwise_kernel", attrs.get("kernel"))
+    window = attrs.get("window") if kernel is None else kernel.shape[:2]
+    words += [attrs["function"]] if "function" in attrs else []
+    words += ["{}x{}".format(*window)] if window else []
+    words += _numbers("s", attrs.get("strides", (1, 1))) + _numbers(
+        "d", attrs.get("dilation_rate", (1, 1))
+    )
+    if attrs.get("groups", 1) > 1:
+        words.append(f"groups {attrs['groups']}")
+    if attrs.get("pre_activation") is not None:
+        words.insert(1, f"{_name(attrs['pre_activation'])} →")
+    names = [attrs[name] for name in _ACTIVATIONS if attrs.get(name) is not None]
+    return " ".join([*words, *map(_name, names)])
+
+
+def _numbers(letter: str, pair: tuple[int, int]) -> list[str]:
+    if pair == (1, 1):
+        return []
+    return [f"{letter}{pair[0]}" if pair[0] == pair[1] else "{}{}x{}".format(letter, *pair)]
+
+
+def _name(activation: Any) -> str:
+    return activation if isinstance(activation, str) else str(activation[0])

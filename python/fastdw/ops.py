@@ -1,0 +1,409 @@
+"""What stands between the layers of a network, as in ``keras.ops`` where that has it.
+
+Every function takes symbols, and records, or float32 arrays of images, and computes. The first axis
+is the batch, in arrays as in the symbols' shapes; arrays of images may come without it where the
+function says (H, W, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+
+from fastdw._arguments import FLOAT32, as_array, describe, integer, number
+from fastdw._arguments import data_format as _layout
+from fastdw._geometry import window
+from fastdw.network import _tables
+from fastdw.network._network import Network
+from fastdw.network._symbol import Input, Symbol, channels_first, channels_last, placed, record
+
+if TYPE_CHECKING:
+    from fastdw._typing import Float32, Ints, Number, PaddingInput
+
+__all__ = [
+    "add",
+    "average_pool",
+    "concatenate",
+    "global_average_pool",
+    "max_pool",
+    "multiply",
+    "pad",
+    "reshape",
+    "resize",
+    "softmax",
+]
+
+_Value = TypeVar("_Value", Symbol, "Float32")
+
+
+def max_pool(
+    inputs: _Value,
+    pool_size: Ints,
+    strides: Ints | None = None,
+    padding: PaddingInput = "valid",
+    data_format: str = "NHWC",
+) -> _Value:
+    """Take the maximum of every window, channel by channel.
+
+    Cells outside the image are left out.
+
+    Parameters
+    ----------
+    inputs : Symbol or ndarray, (N, H, W, C) or (H, W, C); NCHW: (N, C, H, W) or (C, H, W)
+        The image or images.
+    pool_size : int or (int, int)
+        Height and width of a window.
+    strides : int or (int, int), optional
+        Steps between windows; `pool_size` by default.
+    padding, data_format
+        As in `separable_conv2d`.
+
+    Returns
+    -------
+    Symbol or ndarray
+        As `inputs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As layers do.
+
+    References
+    ----------
+    ``keras.ops.max_pool``.
+    """
+    return _pool(inputs, "max", pool_size, strides, padding, data_format)
+
+
+def average_pool(
+    inputs: _Value,
+    pool_size: Ints,
+    strides: Ints | None = None,
+    padding: PaddingInput = "valid",
+    data_format: str = "NHWC",
+) -> _Value:
+    """Take the average of every window, channel by channel.
+
+    Cells outside the image are left out of sum and number, as in Keras, TensorFlow and TFLite.
+
+    Parameters
+    ----------
+    inputs, pool_size, strides, padding, data_format
+        As in `max_pool`; so are the result and the errors.
+
+    References
+    ----------
+    ``keras.ops.average_pool``.
+    """
+    return _pool(inputs, "average", pool_size, strides, padding, data_format)
+
+
+def global_average_pool(
+    inputs: _Value, data_format: str = "NHWC", keepdims: bool = False
+) -> _Value:
+    """Take the average of all pixels, channel by channel.
+
+    Parameters
+    ----------
+    inputs : Symbol or ndarray, (N, H, W, C) or (H, W, C); NCHW: (N, C, H, W) or (C, H, W)
+        The image or images.
+    data_format
+        As in `separable_conv2d`.
+    keepdims : bool
+        Keep height and width as axes of 1.
+
+    Returns
+    -------
+    Symbol or ndarray, (N, C) or (C,)
+        With `keepdims` of as many axes as `inputs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As layers do.
+
+    References
+    ----------
+    ``keras.layers.GlobalAveragePooling2D``.
+    """
+    order = _layout(data_format)
+
+    def build(x: Symbol) -> Symbol:
+        y = record("global_pool", [channels_last(x, order)], function="average")
+        if keepdims:
+            return channels_first(y, order)
+        return record("reshape", [y], shape=y.image_shape[-1:])
+
+    return _computed(build, [inputs], 3)
+
+
+def add(x1: _Value, x2: _Value) -> _Value:
+    """Add two values of one shape, or to each channel one entry of the second.
+
+    Parameters
+    ----------
+    x1 : Symbol or ndarray, (N, …, C)
+        The first.
+    x2 : Symbol or ndarray, as `x1`, or (N, C) or (N, 1, …, 1, C)
+        The second.
+
+    Returns
+    -------
+    Symbol or ndarray
+        Of the shape of `x1`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types and shapes.
+
+    References
+    ----------
+    ``keras.ops.add``.
+    """
+    return _computed(lambda a, b: record("add", [a, b]), [x1, x2])
+
+
+def multiply(x1: _Value, x2: _Value) -> _Value:
+    """Multiply two values of one shape, or each channel by one entry of the second.
+
+    Parameters
+    ----------
+    x1, x2
+        As in `add`; so are the result and the errors.
+
+    References
+    ----------
+    ``keras.ops.multiply``.
+    """
+    return _computed(lambda a, b: record("multiply", [a, b]), [x1, x2])
+
+
+def concatenate(xs: Sequence[_Value], axis: int = -1) -> _Value:
+    """Join values along an axis, by default the channels.
+
+    Parameters
+    ----------
+    xs : sequence of Symbol or of ndarray
+        Of the same shape but for the axis.
+    axis : int
+        Not the first, which is the batch. (``keras.ops.concatenate`` takes that by default.)
+
+    Returns
+    -------
+    Symbol or ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types and shapes.
+
+    References
+    ----------
+    ``keras.ops.concatenate``.
+    """
+    if not isinstance(xs, (tuple, list)) or not xs:
+        msg = f"xs must be a sequence of Symbols or arrays, got {describe(xs)}"
+        raise TypeError(msg)
+    values: Sequence[_Value] = xs
+    return _computed(lambda *parts: record("concat", parts, axis=_axis(axis, parts[0])), values)
+
+
+def pad(
+    x: _Value,
+    pad_width: Sequence[Sequence[int]],
+    mode: str = "constant",
+    constant_values: Number | None = None,
+) -> _Value:
+    """Put rows, columns or channels around images.
+
+    Parameters
+    ----------
+    x : Symbol or ndarray, (N, H, W, C)
+        The images.
+    pad_width : ((0, 0), (top, bottom), (left, right), (before, after))
+        What is added to each axis; nothing to the batch.
+    mode : {"constant", "reflect", "symmetric", "edge"}
+        What is put there: a constant, the image in a mirror with or without its border once more,
+        or its border. Channels get a constant.
+    constant_values : float, optional
+        The constant; 0 by default.
+
+    Returns
+    -------
+    Symbol or ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types, shapes and modes.
+
+    References
+    ----------
+    ``keras.ops.pad``, ``numpy.pad``.
+    """
+    constant = 0.0 if constant_values is None else number("constant_values", constant_values)
+
+    def build(y: Symbol) -> Symbol:
+        tables = _tables.pad(y.image_shape, pad_width, mode)
+        return record("gather", [y], **tables, constant=constant)
+
+    return _computed(build, [x])
+
+
+def resize(
+    inputs: _Value, size: Ints, interpolation: str = "bilinear", data_format: str = "NHWC"
+) -> _Value:
+    """Resize images, pixels being areas ("half pixel"), without antialiasing.
+
+    Parameters
+    ----------
+    inputs : Symbol or ndarray, (N, H, W, C) or (H, W, C); NCHW: (N, C, H, W) or (C, H, W)
+        The image or images.
+    size : int or (int, int)
+        Height and width of the result.
+    interpolation : {"bilinear", "nearest"}
+        Between four pixels, or the nearest one.
+    data_format
+        As in `separable_conv2d`.
+
+    Returns
+    -------
+    Symbol or ndarray
+        As `inputs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types, shapes and interpolations.
+
+    References
+    ----------
+    ``keras.ops.image.resize``.
+    """
+    order = _layout(data_format)
+
+    def build(x: Symbol) -> Symbol:
+        y = channels_last(x, order)
+        op, tables = _tables.resize(y.image_shape, size, interpolation)
+        return channels_first(record(op, [y], **tables), order)
+
+    return _computed(build, [inputs], 3)
+
+
+def softmax(x: _Value, axis: int = -1) -> _Value:
+    """Turn an axis into shares of 1: exp(x) by their sum.
+
+    Parameters
+    ----------
+    x : Symbol or ndarray
+        The scores.
+    axis : int
+        Not the first, which is the batch.
+
+    Returns
+    -------
+    Symbol or ndarray
+        Of the shape of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types and axes.
+
+    References
+    ----------
+    ``keras.ops.softmax``.
+    """
+
+    def build(y: Symbol) -> Symbol:
+        place: int = _axis(axis, y)
+        order = [*(i for i in range(len(y.image_shape)) if i != place), place]
+        y = record("softmax", [record("transpose", [y], axes=order)])
+        return record("transpose", [y], axes=np.argsort(order))
+
+    return _computed(build, [x])
+
+
+def reshape(x: _Value, newshape: Sequence[int]) -> _Value:
+    """Give a value other axes, row by row; the batch stays.
+
+    Parameters
+    ----------
+    x : Symbol or ndarray
+        The value.
+    newshape : sequence of int
+        With the batch: its number or -1. One other entry may be -1 where the batch is its number.
+
+    Returns
+    -------
+    Symbol or ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types and shapes.
+
+    References
+    ----------
+    ``keras.ops.reshape``.
+    """
+    return _computed(
+        lambda y: record("reshape", [y], shape=_tables.reshaped(y.image_shape, newshape)), [x]
+    )
+
+
+def _pool(
+    inputs: _Value, function: str, pool_size: Ints, strides: Any, padding: Any, data_format: str
+) -> _Value:
+    order = _layout(data_format)
+    size = _tables.pair("pool_size", pool_size)
+    view = window(size, size if strides is None else strides, 1, padding, order)
+
+    def build(x: Symbol) -> Symbol:
+        y = channels_last(x, order)
+        y = record("pool", [y], function=function, window=size, **placed(view, y))
+        return channels_first(y, order)
+
+    return _computed(build, [inputs], 3)
+
+
+def _axis(axis: object, x: Symbol) -> int:
+    """An axis of a value with its batch, as that of one image."""
+    rank = len(x.shape)
+    place = integer("axis", axis, -rank, rank - 1) % rank
+    if place == 0:
+        msg = f"axis must not be the batch, 0, got {axis}"
+        raise ValueError(msg)
+    return place - 1
+
+
+@overload
+def _computed(
+    build: Callable[..., Symbol], values: Sequence[Symbol], images: int = ...
+) -> Symbol: ...
+@overload
+def _computed(
+    build: Callable[..., Symbol], values: Sequence[Float32], images: int = ...
+) -> Float32: ...
+def _computed(build: Callable[..., Symbol], values: Sequence[Any], images: int = 0) -> Any:
+    """What is built of symbols; of arrays, what a network of it gives.
+
+    Arrays of `images` axes are one image; others begin with the batch.
+    """
+    if any(isinstance(value, Symbol) for value in values):
+        for value in values:
+            if not isinstance(value, Symbol):
+                msg = f"a Symbol is computed with Symbols alone, got {describe(value)}"
+                raise TypeError(msg)
+        return build(*values)
+    arrays = [as_array("x", value, (FLOAT32,)) for value in values]
+    symbols = []
+    for array in arrays:
+        if array.ndim < 2 or 0 in array.shape[1:]:
+            msg = f"x must have a batch and not be empty, got shape {array.shape}"
+            raise ValueError(msg)
+        symbols.append(Input(array.shape[array.ndim != images :]))
+    return Network(symbols, build(*symbols))(*arrays)
