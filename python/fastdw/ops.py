@@ -17,7 +17,8 @@ from fastdw._arguments import data_format as _layout
 from fastdw._geometry import window
 from fastdw.network import _tables
 from fastdw.network._network import Network
-from fastdw.network._symbol import Input, Symbol, channels_first, channels_last, placed, record
+from fastdw.network._record import Input, channels_first, channels_last, placed, record
+from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
     from fastdw._typing import Float32, Ints, Number, PaddingInput

@@ -14,6 +14,7 @@ from fastdw._arguments import as_array, dense, describe, nhwc, readable
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Window, plan
 from fastdw._immutable import Immutable
+from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
     from fastdw._core import Geometry
@@ -114,12 +115,16 @@ class Layer(Immutable):
             label, shape, self._data_format, kernel, self._channels, self._filters, self._window
         )
 
-    def _call(self, x: object, residual: object, out: Any, threads: object) -> Float32:
+    def _call(self, x: object, residual: object, out: Any, threads: object) -> Any:
         """Check a call that is not like the last one, compute it, remember its shapes.
 
         `__call__` of each layer asks `_replay` itself: by way of a common method a call would take
         50 ns more, a tenth of the least there is.
         """
+        if isinstance(x, Symbol):
+            from fastdw.network._record import record_layer  # most programs need no networks
+
+            return record_layer(self, x, residual, out)
         # Every check comes before the first write to `out`.
         image = as_array("x", x)
         shape, geometry = self._plan("x.shape", image.shape)

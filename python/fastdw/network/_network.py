@@ -16,11 +16,12 @@ from fastdw.network import _file, _summary
 from fastdw.network._graph import Graph, TensorSpec, checked, rounded, run, shapes
 from fastdw.network._input import rescaled
 from fastdw.network._plan import Memory, plan_memory
+from fastdw.network._record import graph_of
 from fastdw.network._rewrite import rewrite
-from fastdw.network._symbol import Symbol, graph_of
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, ArrayInput, Float32
+    from fastdw.network._symbol import Symbol
 
 _MAX_ARENA = 1 << 30
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
-from fastdw._arguments import describe, integer
 from fastdw._immutable import Immutable
-from fastdw.network._graph import Graph, GraphBuilder, Node, TensorSpec, checked_node
-from fastdw.network._ops import with_defaults
-from fastdw.network._shapes import same_pads
 
 if TYPE_CHECKING:
-    from fastdw._geometry import Window
+    from fastdw.network._graph import TensorSpec
     from fastdw.network._shapes import Shape
-
-_TO_CHANNELS_LAST = (1, 2, 0)
-_TO_CHANNELS_FIRST = (2, 0, 1)
 
 
 @final
@@ -26,12 +18,14 @@ class Symbol(Immutable):
     `Input` makes the first ones, layers and `ops` the others, `Network` a network of them.
     """
 
-    __slots__ = ("_attrs", "_inputs", "_op", "_spec")
+    __slots__ = ("attrs", "inputs", "op", "spec")
 
-    _op: str | None  # None: an input
-    _inputs: tuple[Symbol | None, ...]
-    _attrs: dict[str, Any]
-    _spec: TensorSpec  # without the batch
+    op: str | None
+    """None: an input."""
+    inputs: tuple[Symbol | None, ...]
+    attrs: dict[str, Any]
+    spec: TensorSpec
+    """Without the batch."""
 
     def __init__(
         self,
@@ -40,25 +34,25 @@ class Symbol(Immutable):
         attrs: dict[str, Any],
         spec: TensorSpec,
     ) -> None:
-        self._set(_op=op, _inputs=inputs, _attrs=attrs, _spec=spec)
+        self._set(op=op, inputs=inputs, attrs=attrs, spec=spec)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
         """With the batch, as None."""
-        return (None, *self._spec.shape)
+        return (None, *self.spec.shape)
 
     @property
     def image_shape(self) -> Shape:
         """Without the batch."""
-        return tuple(int(size or 0) for size in self._spec.shape)
+        return tuple(int(size or 0) for size in self.spec.shape)
 
     @property
     def dtype(self) -> str:
         """The name of its dtype."""
-        return self._spec.dtype
+        return self.spec.dtype
 
     def __repr__(self) -> str:
-        return f"Symbol({self._op or repr(self._spec.name)}, shape={self.shape})"
+        return f"Symbol({self.op or repr(self.spec.name)}, shape={self.shape})"
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         msg = "a Symbol has no values; run a Network of it"
@@ -67,158 +61,3 @@ class Symbol(Immutable):
     def __reduce__(self) -> NoReturn:
         msg = "a Symbol cannot be pickled; pickle a Network of it"
         raise TypeError(msg)
-
-
-def Input(  # noqa: N802  (named as in Keras)
-    shape: Sequence[int], name: str | None = None, dtype: str = "float32"
-) -> Symbol:
-    """Begin a network: a symbol for what a call will pass.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Without the batch: (H, W, C), or (C, H, W) for layers of that data_format.
-    name : str, optional
-        In messages and in `Network.inputs`.
-    dtype : {"float32", "uint8"}
-        Of the arrays that calls pass.
-
-    Returns
-    -------
-    Symbol
-
-    Raises
-    ------
-    TypeError, ValueError
-        For another shape, name or dtype.
-    """
-    if not isinstance(shape, (tuple, list)):
-        msg = f"shape must be a tuple of ints, got {describe(shape)}"
-        raise TypeError(msg)
-    sizes = tuple(integer(f"shape[{i}]", n, 1) for i, n in enumerate(shape))
-    for key, value in (("name", name), ("dtype", dtype)):
-        if not isinstance(value, str) and not (key == "name" and value is None):
-            msg = f"{key} must be a str, got {describe(value)}"
-            raise TypeError(msg)
-    spec = TensorSpec("input" if name is None else name, sizes, dtype)
-    GraphBuilder().input(spec.name, sizes, spec.dtype)  # its checks
-    return Symbol(None, (), {"named": name is not None}, spec)
-
-
-def record(op: str, inputs: Sequence[Symbol | None], **attrs: Any) -> Symbol:
-    """The symbol that an operator makes of others."""
-    known, names, raw = {}, [], set()
-    for i, symbol in enumerate(inputs):
-        names.append("" if symbol is None else str(i))
-        if symbol is not None:
-            known[str(i)] = symbol.image_shape
-            raw |= {str(i)} if symbol.dtype != "float32" else set()
-    while names and not names[-1]:
-        names.pop()
-    node = Node(op, tuple(names), op, with_defaults(op, attrs))
-    node, shape = checked_node(node, known, raw)
-    return Symbol(op, tuple(inputs[: len(names)]), node.attrs, TensorSpec(op, shape))
-
-
-def graph_of(inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]) -> Graph:
-    """The graph from some symbols to others."""
-    builder = GraphBuilder()
-    names: dict[Symbol, str] = {}
-    for symbol in _symbols("inputs", inputs):
-        if symbol._op is not None or symbol in names:
-            msg = f"inputs must be different symbols of Input, got {symbol}"
-            raise ValueError(msg)
-        name = symbol._spec.name
-        if not symbol._attrs["named"] and names:
-            name = f"{name}_{len(names)}"
-        names[symbol] = builder.input(name, symbol.image_shape, symbol.dtype)
-    ends = _symbols("outputs", outputs)
-    for end in ends:
-        for symbol in _in_order(end, names):
-            if symbol._op is None:
-                msg = f"outputs need {symbol}, which is not among the inputs"
-                raise ValueError(msg)
-            operands = ["" if x is None else names[x] for x in symbol._inputs]
-            names[symbol] = builder.add(symbol._op, operands, **symbol._attrs)
-    return builder.build(names[end] for end in ends)
-
-
-def _symbols(name: str, value: object) -> list[Symbol]:
-    symbols = value if isinstance(value, (tuple, list)) else (value,)
-    if not all(isinstance(symbol, Symbol) for symbol in symbols):
-        msg = f"{name} must be a Symbol or a sequence of them, got {describe(value)}"
-        raise TypeError(msg)
-    if not symbols:
-        msg = f"{name} must not be empty"
-        raise ValueError(msg)
-    return list(symbols)
-
-
-def _in_order(end: Symbol, known: dict[Symbol, str]) -> list[Symbol]:
-    """What `end` is made of and is not known, each after its inputs."""
-    order: dict[Symbol, None] = {}
-    stack = [end]
-    while stack:
-        symbol = stack[-1]
-        missing = [x for x in symbol._inputs if x is not None and x not in known and x not in order]
-        if missing:
-            stack += missing
-        else:
-            stack.pop()
-            if symbol not in known:
-                order.setdefault(symbol)
-    return list(order)
-
-
-def channels_last(x: Symbol, data_format: str) -> Symbol:
-    return x if data_format == "NHWC" else record("transpose", [x], axes=_TO_CHANNELS_LAST)
-
-
-def channels_first(x: Symbol, data_format: str) -> Symbol:
-    """Back from `channels_last`."""
-    return x if data_format == "NHWC" else record("transpose", [x], axes=_TO_CHANNELS_FIRST)
-
-
-def placed(view: Window, x: Symbol) -> dict[str, Any]:
-    """The attributes of a window over an image."""
-    size = x.image_shape[:2]
-    axes = (view.rows, view.columns)
-    same = same_pads(size, view.kernel_size, view.strides, view.dilation_rate, view.rows.odd_first)
-    pads = tuple(same[i] if axis.pads is None else axis.pads for i, axis in enumerate(axes))
-    return {"strides": view.strides, "padding": pads, "dilation_rate": view.dilation_rate}
-
-
-def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol:
-    """What a layer makes of a symbol."""
-    if out is not None or not isinstance(residual, (Symbol, type(None))):
-        name, value = ("residual", residual) if out is None else ("out", out)
-        wanted = "a Symbol or None" if out is None else "None"
-        msg = f"{name} must be {wanted} where x is a Symbol, got {describe(value)}"
-        raise TypeError(msg)
-    layer._plan("x.shape", (1, *x.image_shape))  # its checks
-    order, weights, settings = layer._data_format, layer._weights(), layer._settings
-    y = channels_last(x, order)
-    fused = "pointwise_kernel" in weights
-    if "depthwise_kernel" in weights:
-        if settings.get("pre_activation") is not None:
-            y = record("activation", [y], activation=settings["pre_activation"])
-        prefix = "depthwise_" if fused else ""
-        y = record(
-            "depthwise",
-            [y],
-            kernel=weights["depthwise_kernel"],
-            bias=weights[f"{prefix}bias"],
-            activation=settings[f"{prefix}activation"],
-            **placed(layer._window, y),
-        )
-    if fused:
-        matrix = weights["pointwise_kernel"]
-        term = None if residual is None else channels_last(residual, order)
-        y = record(
-            "conv2d",
-            [y, term],
-            kernel=matrix.reshape(1, 1, *matrix.shape[-2:]),
-            bias=weights["bias"],
-            activation=settings["activation"],
-        )
-    return channels_first(y, order)
