@@ -8,15 +8,15 @@ ValueError too.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from fastdw._arguments import came
+from fastdw._arguments import describe
 from fastdw.network._graph import GraphBuilder
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read(file: object) -> Source:
     if isinstance(file, (bytes, bytearray, memoryview)):
         return Source(bytes(file), "the model", None)
     if not isinstance(file, (str, os.PathLike)):
-        msg = f"file must be a path or bytes, got {came(file)}"
+        msg = f"file must be a path or bytes, got {describe(file)}"
         raise TypeError(msg)
     path = Path(os.fsdecode(file))
     return Source(path.read_bytes(), path.name, path.parent)
@@ -101,7 +101,8 @@ def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tup
     more: Any = {"constant_values": -1} if mode == "constant" else {}
     rows = np.arange(max(0, -before), size + min(0, after))
     _check_length(len(rows))
-    return tuple(np.pad(rows, (max(before, 0), max(after, 0)), mode, **more).tolist())
+    padded = np.pad(rows, (max(before, 0), max(after, 0)), cast(Any, mode), **more)
+    return tuple(padded.tolist())
 
 
 def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt.NDArray[Any]:
@@ -127,7 +128,7 @@ def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt
     return old - half
 
 
-_ROUND = {
+ROUNDINGS: dict[str, Callable[[Any], Any]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
@@ -140,7 +141,7 @@ def nearest_table(at: npt.NDArray[Any], size: int, rounding: str) -> tuple[int, 
 
     TFLite: "floor" of asymmetric ones, "round_prefer_ceil" of half_pixel and align_corners.
     """
-    return tuple(np.clip(_ROUND[rounding](at), 0, size - 1).astype(int).tolist())
+    return tuple(np.clip(ROUNDINGS[rounding](at), 0, size - 1).astype(int).tolist())
 
 
 def linear_table(at: npt.NDArray[Any], size: int, prefix: str) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def affine(
 ) -> str:
     """x·scale + offset, each a number or one a channel."""
     channels = builder.shape(x)[-1]
-    vectors = {
+    vectors: dict[str, Any] = {
         name: np.full(channels, np.ravel(np.asarray(value, np.float64)))
         for name, value in (("scale", scale), ("offset", offset))
     }

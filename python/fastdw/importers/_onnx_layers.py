@@ -1,0 +1,337 @@
+"""Operators of ONNX with weights or windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw.importers import _common
+from fastdw.importers._common import Unsupported
+from fastdw.importers._onnx_file import OnnxNode
+from fastdw.importers._onnx_math import clamped, combine, hard_sigmoid
+from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value
+from fastdw.network._shapes import same_pads
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+_AUTO = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+
+
+class _Window(NamedTuple):
+    taps: tuple[int, int]
+    strides: tuple[int, int]
+    dilation_rate: tuple[int, int]
+    auto: str
+    pads: Pads
+
+
+def _pair(node: OnnxNode, name: str, default: Sequence[int]) -> tuple[int, int]:
+    values = node.integers(name, list(default))
+    if len(values) != 2:
+        msg = f"with {name}={values}"
+        raise Unsupported(msg)
+    return values[0], values[1]
+
+
+def _window(node: OnnxNode, taps: Sequence[int] | None) -> _Window:
+    """The attributes that convolutions and pools share."""
+    if taps is None:
+        taps = _pair(node, "kernel_shape", ())
+    elif _pair(node, "kernel_shape", taps) != tuple(taps):
+        msg = f"with a kernel_shape that is not {tuple(taps)}"
+        raise Unsupported(msg)
+    auto = node.text("auto_pad", "NOTSET")
+    pads = node.integers("pads", [0, 0, 0, 0])
+    if auto not in _AUTO or len(pads) != 4 or (auto != "NOTSET" and any(pads)):
+        msg = f"with auto_pad={auto!r} and pads {pads}"
+        raise Unsupported(msg)
+    top, left, bottom, right = pads
+    return _Window(
+        (taps[0], taps[1]),
+        _pair(node, "strides", (1, 1)),
+        _pair(node, "dilations", (1, 1)),
+        auto,
+        ((top, bottom), (left, right)),
+    )
+
+
+def _padding(window: _Window, size: Sequence[int]) -> Pads:
+    """The pads on an image of this size."""
+    if not window.auto.startswith("SAME"):
+        return window.pads
+    if min(window.strides) < 1:
+        msg = f"with strides {window.strides}"
+        raise Unsupported(msg)
+    lower = window.auto == "SAME_LOWER"
+    return same_pads(size, window.taps, window.strides, window.dilation_rate, lower)
+
+
+def _weights(c: Conversion, node: OnnxNode, rank: int) -> AnyArray:
+    weights = c.constant(node, 1, "weights")
+    if weights is None or weights.ndim != rank or weights.dtype.kind != "f" or not weights.size:
+        msg = f"with weights that have not {rank} axes of floats"
+        raise Unsupported(msg)
+    return weights
+
+
+def _bias(c: Conversion, node: OnnxNode, position: int = 2) -> AnyArray | None:
+    return c.constant(node, position, "biases")
+
+
+def _conv(c: Conversion, node: OnnxNode) -> Live:
+    x = c.live(node)
+    if len(x.shape) != 4:
+        msg = f"on {len(x.shape)} axes"
+        raise Unsupported(msg)
+    weights, bias = _weights(c, node, 4), _bias(c, node)
+    groups = node.integer("group", 1)
+    window = _window(node, weights.shape[2:])
+    image = c.image(x)
+    height, width, channels = c.builder.shape(image)
+    attrs: dict[str, Any] = {
+        "bias": bias,
+        "strides": window.strides,
+        "dilation_rate": window.dilation_rate,
+        "padding": _padding(window, (height, width)),
+    }
+    filters, depth = weights.shape[:2]
+    if groups == channels > 1 and depth == 1 and filters % channels == 0:
+        shape = (channels, filters // channels, *window.taps)
+        kernel = weights.reshape(shape).transpose(2, 3, 0, 1)
+        name = c.add("depthwise", image, kernel=kernel, **attrs)
+    else:
+        kernel = weights.transpose(2, 3, 1, 0)
+        name = c.add("conv2d", image, kernel=kernel, groups=groups, **attrs)
+    return _image_value(c, name)
+
+
+def _image_value(c: Conversion, name: str) -> Live:
+    height, width, channels = c.builder.shape(name)
+    return Live(name, (1, channels, height, width), IMAGE)
+
+
+def _fused_conv(c: Conversion, node: OnnxNode) -> Value:
+    """ONNX Runtime's Conv with a residual and an activation."""
+    name, numbers = node.text("activation", ""), node.take("activation_params", [])
+    y = _conv(c, node)
+    residual = c.get(node, 3)
+    if residual is not None:
+        added = combine(c, "Add", y, residual)
+        y = c.plain(added)
+    counts = {"LeakyRelu": 1, "Clip": 2, "HardSigmoid": 2}
+    plain = {"": None, "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+    if len(numbers) != counts.get(name, 0) or name not in {**counts, **plain}:
+        msg = f"with activation={name!r} and activation_params {numbers}"
+        raise Unsupported(msg)
+    if name == "LeakyRelu":
+        return c.activate(y, ("leaky_relu", numbers[0]))
+    if name == "Clip":
+        return clamped(c, y, *numbers)
+    if name == "HardSigmoid":
+        return hard_sigmoid(c, y, *numbers)
+    return c.activate(y, plain[name]) if plain[name] else y
+
+
+def _conv_transpose(c: Conversion, node: OnnxNode) -> Value:
+    x, weights = c.live(node), _weights(c, node, 4)
+    if node.integer("group", 1) != 1:
+        msg = "with groups"
+        raise Unsupported(msg)
+    more = node.integers("output_padding", [0, 0])
+    wanted = node.integers("output_shape")
+    window = _window(node, weights.shape[2:])
+    image = c.image(x)
+    kernel = weights.transpose(2, 3, 0, 1)
+    kernel = _spread(kernel, window.dilation_rate)
+    pads, extra = [], []
+    for axis in (0, 1):
+        size = c.builder.shape(image)[axis]
+        stride, taps = window.strides[axis], kernel.shape[axis]
+        pair, add = window.pads[axis], more[axis]
+        if wanted is not None or window.auto.startswith("SAME"):
+            goal = size * stride if wanted is None else wanted[-2:][axis]
+            total = stride * (size - 1) + add + taps - goal
+            add, total = add + max(-total, 0), max(total, 0)
+            # The odd cell is cut off at the end for SAME_UPPER alone.
+            first = total // 2 if window.auto == "SAME_UPPER" else total - total // 2
+            pair = (first, total - first)
+        pads.append(pair)
+        extra.append(add)
+    name = c.add(
+        "conv2d_transpose",
+        image,
+        kernel=kernel,
+        bias=_bias(c, node),
+        strides=window.strides,
+        padding=tuple(pads),
+        output_padding=tuple(extra),
+    )
+    return _image_value(c, name)
+
+
+def _spread(kernel: AnyArray, dilation: tuple[int, int]) -> AnyArray:
+    """A kernel with the zeros between its taps."""
+    if dilation == (1, 1):
+        return kernel
+    size = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True)]
+    if min(dilation) < 1 or max(size) > 1024:
+        msg = f"with dilations {dilation}"
+        raise Unsupported(msg)
+    result = np.zeros((*size, *kernel.shape[2:]), kernel.dtype)
+    result[:: dilation[0], :: dilation[1]] = kernel
+    return result
+
+
+def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
+    def convert(c: Conversion, node: OnnxNode) -> Value:
+        x = c.live(node)
+        if len(node.outputs) > 1 and node.outputs[1]:
+            msg = "with indices of the maxima"
+            raise Unsupported(msg)
+        if len(x.shape) != 4:
+            msg = f"on {len(x.shape)} axes"
+            raise Unsupported(msg)
+        node.integer("storage_order", 0)
+        count, ceil = node.integer("count_include_pad", 0), node.integer("ceil_mode", 0)
+        window = _window(node, None)
+        if ceil and window.auto != "NOTSET":
+            msg = f"with ceil_mode and auto_pad={window.auto!r}"
+            raise Unsupported(msg)
+        image = c.image(x)
+        size = c.builder.shape(image)[:2]
+        pads = _padding(window, size)
+        whole = [
+            (before, after + (_overhang(size[axis], window, axis) if ceil else 0))
+            for axis, (before, after) in enumerate(pads)
+        ]
+        name = c.add(
+            "pool",
+            image,
+            function=function,
+            window=window.taps,
+            strides=window.strides,
+            dilation_rate=window.dilation_rate,
+            padding=tuple(whole),
+            counted=pads if count else ((0, 0), (0, 0)),
+        )
+        return _image_value(c, name)
+
+    return convert
+
+
+def _overhang(size: int, window: _Window, axis: int) -> int:
+    """Cells beyond the padding that the last window of ceil_mode covers."""
+    stride, before = window.strides[axis], window.pads[axis][0]
+    if stride < 1:
+        msg = f"with strides {window.strides}"
+        raise Unsupported(msg)
+    span = (window.taps[axis] - 1) * window.dilation_rate[axis] + 1
+    padded = size + sum(window.pads[axis])
+    out = -(-(padded - span) // stride) + 1
+    if (out - 1) * stride >= size + before:
+        out -= 1
+    return max((out - 1) * stride + span - padded, 0)
+
+
+# --- dense layers ---
+
+
+def _rows(c: Conversion, x: Live, matrix: AnyArray) -> tuple[str, AnyArray, Axes]:
+    """The value with its last axis last, and the matrix in the order of that axis.
+
+    A picture that was flattened keeps the order of the graph, and the matrix takes it.
+    """
+    axis = len(x.shape) - 1
+    if x.shape[axis] != matrix.shape[0]:
+        msg = f"of {x.shape} with weights of shape {matrix.shape}"
+        raise Unsupported(msg)
+    old = x.before
+    if old is not None and math.prod(x.shape[:-1]) == 1:
+        kept = [a for a in old.axes if a is not None and old.shape[a] > 1]
+        rows = np.arange(matrix.shape[0]).reshape([old.shape[a] for a in sorted(kept)])
+        rows = rows.transpose([sorted(kept).index(a) for a in kept]).reshape(-1)
+        name = c.reshape(old.name, (1, 1, matrix.shape[0]))
+        return name, matrix[rows], (None, None, axis)
+    x = c.settled(x)
+    rest = [a for a in x.axes if a not in (None, axis) and x.shape[a] > 1]
+    axes: Axes = (*rest, axis) if len(rest) in (1, 2) else (None, None, *rest, axis)
+    if len(x.shape) == 4 and set(x.axes) == {1, 2, 3} and x.axes[-1] == axis:
+        axes = x.axes
+    return c.arrange(x, axes), matrix, axes
+
+
+def dense(c: Conversion, x: Live, matrix: AnyArray, bias: AnyArray | None = None) -> Live:
+    """x @ matrix + bias."""
+    name, matrix, axes = _rows(c, x, matrix)
+    if bias is not None:
+        bias = np.broadcast_to(bias.reshape(-1), matrix.shape[1:]).copy()
+    name = _common.dense(c.builder, name, matrix, bias, source=c.source)
+    return Live(name, (*x.shape[:-1], matrix.shape[1]), axes)
+
+
+def _gemm(c: Conversion, node: OnnxNode) -> Value:
+    x, weights = c.unsettled(node), _weights(c, node, 2)
+    if node.integer("transA", 0) or len(x.shape) != 2:
+        msg = f"on {x.shape}, transposed"
+        raise Unsupported(msg)
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    matrix = weights.T if node.integer("transB", 0) else weights
+    matrix = matrix * alpha if alpha != 1 else matrix
+    term = c.get(node, 2)
+    if not isinstance(term, np.ndarray):
+        y = dense(c, x, matrix)
+        if term is None:
+            return y
+        return combine(c, "Add", y, combine(c, "Mul", term, np.asarray(beta)))
+    if term.size not in (1, matrix.shape[1]) or term.shape[-1:] not in ((), (term.size,)):
+        msg = f"with C of shape {term.shape}"
+        raise Unsupported(msg)
+    return dense(c, x, matrix, term * beta if beta != 1 else term)
+
+
+def _matmul(c: Conversion, node: OnnxNode) -> Value:
+    left = c.get(node, 0)
+    if isinstance(left, np.ndarray):
+        return _matmul_from_left(c, left, c.live(node, 1))
+    x, weights = c.unsettled(node), c.constant(node, 1, "weights")
+    if weights is None or weights.dtype.kind != "f":
+        msg = "with weights that are no floats"
+        raise Unsupported(msg)
+    if weights.ndim < 2 or math.prod(weights.shape[:-2]) != 1 or weights.ndim > len(x.shape):
+        msg = f"with weights of shape {weights.shape}"
+        raise Unsupported(msg)
+    return dense(c, x, weights.reshape(weights.shape[-2:]))
+
+
+def _matmul_from_left(c: Conversion, weights: AnyArray, x: Live) -> Live:
+    """weights @ x: the transpose of xᵀ @ weightsᵀ."""
+    rank = len(x.shape)
+    if weights.ndim != 2 or rank < 2:
+        msg = f"of weights of shape {weights.shape} with {x.shape}"
+        raise Unsupported(msg)
+    y = dense(c, _swapped(x), weights.T)
+    return _swapped(y)
+
+
+def _swapped(x: Live) -> Live:
+    """With the last two axes exchanged."""
+    rank = len(x.shape)
+    other = {rank - 1: rank - 2, rank - 2: rank - 1}
+    axes = tuple(None if a is None else other.get(a, a) for a in x.axes)
+    return Live(x.name, (*x.shape[:-2], x.shape[-1], x.shape[-2]), axes)
+
+
+CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
+    "Conv": _conv,
+    "com.microsoft.FusedConv": _fused_conv,
+    "ConvTranspose": _conv_transpose,
+    "MaxPool": _pool("max"),
+    "AveragePool": _pool("average"),
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+}

@@ -1,0 +1,500 @@
+"""Operators of ONNX that work on every entry by itself, and reductions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdw.importers._common import Unsupported
+from fastdw.importers._onnx_file import OnnxNode
+from fastdw.importers._onnx_fold import axes_of
+from fastdw.importers._onnx_values import (
+    Conversion,
+    Live,
+    Pending,
+    Value,
+    axis_of,
+    expanded,
+    large,
+)
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+_CLOSE = 1e-6  # of the constants in activations, which exporters round
+
+
+def _near(value: float, wanted: float) -> bool:
+    return abs(value - wanted) <= _CLOSE * abs(wanted)
+
+
+def _number(value: Value) -> float | None:
+    """The number that a constant of one entry is."""
+    return float(np.ravel(value)[0]) if isinstance(value, np.ndarray) and value.size == 1 else None
+
+
+# --- two operands ---
+
+
+def _binary(c: Conversion, node: OnnxNode) -> Value:
+    a, b = c.get(node, 0), c.get(node, 1)
+    if a is None or b is None:
+        msg = "without two operands"
+        raise Unsupported(msg)
+    return combine(c, node.op, a, b)
+
+
+def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
+    """Add, Sub, Mul or Div."""
+    if isinstance(a, Pending) or isinstance(b, Pending):
+        completed = _completed(c, op, a, b)
+        if completed is not None:
+            return completed
+    if isinstance(b, np.ndarray):
+        return _with_constant(c, op, c.settled(c.plain(a)), b)
+    if not isinstance(a, np.ndarray):
+        return _of_two(c, op, c.settled(c.plain(a)), c.settled(c.plain(b)))
+    right = c.settled(c.plain(b))
+    if op == "Div":
+        msg = "by a computed value"
+        raise Unsupported(msg)
+    if op == "Sub":
+        op, right = "Add", c.affine(right, -1.0, 0.0, None)
+    return _with_constant(c, op, right, a)
+
+
+def _with_constant(c: Conversion, op: str, x: Live, constant: AnyArray) -> Live:
+    factor = constant.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        factor = {"Sub": -factor, "Div": 1 / factor}.get(op, factor)
+    multiplies = op in ("Mul", "Div")
+    x = expanded(x, constant.ndim)
+    one, zero = np.ones(()), np.zeros(())
+    scale, offset = (factor, zero) if multiplies else (one, factor)
+    result = by_entry(c, x, scale, offset)
+    if multiplies and constant.size == 1:
+        base, already = x.scaled or (x, 1.0)
+        result = result._replace(scaled=(base, already * float(factor.reshape(-1)[0])))
+    return result
+
+
+def by_entry(c: Conversion, x: Live, scale: AnyArray, offset: AnyArray) -> Live:
+    """x·scale + offset, which broadcast to x as in NumPy."""
+    shape = np.broadcast_shapes(scale.shape, offset.shape)
+    if np.broadcast_shapes(shape, x.shape) != x.shape:
+        msg = f"with a constant of shape {shape} on {x.shape}"
+        raise Unsupported(msg)
+    axes = [a for a in range(-len(shape), 0) if shape[a] > 1]
+    if len(axes) < 2:
+        axis = axes[0] % len(x.shape) if axes else None
+        return c.affine(x, scale.reshape(-1), offset.reshape(-1), axis)
+    order = [a for a in x.axes if a is not None and x.shape[a] > 1]
+    flat = c.reshape(x.name, (1, 1, math.prod(x.shape)))
+    vectors = {}
+    for name, value in (("scale", scale), ("offset", offset)):
+        whole = np.broadcast_to(value, x.shape).reshape([x.shape[a] for a in sorted(order)])
+        vectors[name] = whole.transpose([sorted(order).index(a) for a in order]).reshape(-1).copy()
+    name = c.add("affine", flat, **vectors)
+    return c.like(x, c.reshape(name, c.builder.shape(x.name)))
+
+
+def _of_two(c: Conversion, op: str, a: Live, b: Live) -> Live:
+    if op == "Div":
+        msg = "by a computed value"
+        raise Unsupported(msg)
+    if op == "Sub":
+        op, b = "Add", c.affine(b, -1.0, 0.0, None)
+    rank = max(len(a.shape), len(b.shape))
+    a, b = expanded(a, rank), expanded(b, rank)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    word = {"Add": "add", "Mul": "multiply"}[op]
+    if math.prod(a.shape) < math.prod(b.shape):
+        a, b = b, a
+    a = _stretched(c, a, shape)
+    if len(large(b)) == 1 and b.shape != shape:
+        (axis,) = large(b)
+        a = c.last(a, axis)
+        term = c.arrange(b, (*(None,) * (len(a.axes) - 1), axis))
+    else:
+        b = _stretched(c, b, shape)
+        if a.axes == tuple(range(1, rank)):  # an input, perhaps: it takes the other's order
+            a = Live(c.arrange(a, b.axes), a.shape, b.axes)
+        term = c.arrange(b, a.axes)
+    return c.like(a, c.add(word, (a.name, term)))
+
+
+def _stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
+    tables = {
+        axis: (0,) * size
+        for axis, size in enumerate(shape)
+        if size != x.shape[axis] and x.shape[axis] == 1
+    }
+    return c.pick(x, tables)
+
+
+def _sum(c: Conversion, node: OnnxNode) -> Value:
+    values = [c.value(name) for name in node.inputs]
+    total = values[0]
+    for value in values[1:]:
+        total = combine(c, "Add", total, value)
+    return total
+
+
+# --- activations that are spelt out ---
+
+
+def _exp(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    base, factor = x.scaled or (x, 1.0)
+    return Pending("exp", base, factor, node.op, node.name)
+
+
+def _erf(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    base, factor = x.scaled or (x, 1.0)
+    if not _near(factor, math.sqrt(0.5)):
+        msg = "of anything but x/√2"
+        raise Unsupported(msg)
+    return Pending("erf", base, 1.0, node.op, node.name)
+
+
+def _completed(c: Conversion, op: str, a: Value, b: Value) -> Value | None:
+    """The next part of 1/(1 + exp(−x)) or x·(1 + erf(x/√2))/2."""
+    part, other = (a, b) if isinstance(a, Pending) else (b, a)
+    if not isinstance(part, Pending) or isinstance(other, Pending):
+        return None
+    number = _number(other)
+    if op == "Add" and number == 1 and part.kind in ("exp", "erf"):
+        return part._replace(kind=f"1 + {part.kind}")
+    if op == "Div" and part is b and part.kind == "1 + exp":
+        x = part.base
+        if part.factor != -1:
+            x = c.affine(x, -part.factor, 0.0, None)
+        gate = c.activate(x, "sigmoid")
+        return gate if number == 1 else combine(c, "Mul", other, gate)
+    if part.kind not in ("1 + erf", "x(1 + erf)") or (op == "Div" and part is b):
+        return None
+    if number is not None and op in ("Mul", "Div"):
+        part = part._replace(factor=part.factor * (number if op == "Mul" else 1 / number))
+    elif isinstance(other, Live) and op == "Mul" and part.kind == "1 + erf":
+        base, factor = other.scaled or (other, 1.0)
+        if not base.same(part.base):
+            return None
+        part = part._replace(kind="x(1 + erf)", factor=part.factor * factor)
+    else:
+        return None
+    complete = part.kind == "x(1 + erf)" and _near(part.factor, 0.5)
+    return c.activate(part.base, "gelu") if complete else part
+
+
+def _reciprocal(c: Conversion, node: OnnxNode) -> Value:
+    value = c.get(node, 0)
+    result = _completed(c, "Div", np.ones(()), value) if isinstance(value, Pending) else None
+    if result is None:
+        msg = "of a computed value"
+        raise Unsupported(msg)
+    return result
+
+
+def _pow(c: Conversion, node: OnnxNode) -> Value:
+    x, power = c.live(node), c.constant(node, 1, "powers")
+    number = None if power is None else _number(power)
+    if number not in (1.0, 2.0, 3.0):
+        msg = f"with exponent {number}"
+        raise Unsupported(msg)
+    result: Value = x
+    for _ in range(int(number) - 1):
+        result = combine(c, "Mul", result, x)
+    return result
+
+
+def _neg(c: Conversion, node: OnnxNode) -> Value:
+    return combine(c, "Mul", c.live(node), np.asarray(-1.0))
+
+
+# --- activations ---
+
+
+def _plain(name: Any) -> Callable[[Conversion, OnnxNode], Value]:
+    return lambda c, node: c.activate(c.live(node), name)
+
+
+def _with(name: str, attribute: str, default: float) -> Callable[[Conversion, OnnxNode], Value]:
+    return lambda c, node: c.activate(c.live(node), (name, node.number(attribute, default)))
+
+
+def clamped(c: Conversion, x: Live, low: float, high: float) -> Live:
+    """min(max(x, low), high): the upper limit wins."""
+    if math.isnan(low) or math.isnan(high):
+        msg = f"to {low}...{high}"
+        raise Unsupported(msg)
+    return c.activate(x, ("clip", min(low, high), high))
+
+
+def _clip(c: Conversion, node: OnnxNode) -> Value:
+    if c.opset < 11:
+        limits = [node.number("min", -math.inf), node.number("max", math.inf)]
+    else:
+        limits = []
+        for position, default in ((1, -math.inf), (2, math.inf)):
+            limit = c.constant(node, position, "limits")
+            number = default if limit is None else _number(limit)
+            if number is None:
+                msg = "with limits that are no single numbers"
+                raise Unsupported(msg)
+            limits.append(number)
+    low, high = (math.copysign(math.inf, v) if abs(v) >= 3.4028234e38 else v for v in limits)
+    return clamped(c, c.live(node), low, high)
+
+
+def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
+    def convert(c: Conversion, node: OnnxNode) -> Value:
+        values = [c.value(name) for name in node.inputs]
+        computed = [v for v in values if not isinstance(v, np.ndarray)]
+        numbers = [_number(v) for v in values if isinstance(v, np.ndarray)]
+        if len(computed) != 1 or None in numbers:
+            msg = "of anything but one computed value and single numbers"
+            raise Unsupported(msg)
+        x, bounds = c.settled(c.plain(computed[0])), [n for n in numbers if n is not None]
+        if not bounds:
+            return x
+        return (
+            clamped(c, x, max(bounds), math.inf) if low else clamped(c, x, -math.inf, min(bounds))
+        )
+
+    return convert
+
+
+def hard_sigmoid(c: Conversion, x: Live, alpha: float, beta: float) -> Live:
+    """min(max(alpha·x + beta, 0), 1)."""
+    if _near(alpha, 1 / 6) and beta == 0.5:
+        return c.activate(x, "hard_sigmoid")
+    return c.activate(c.affine(x, alpha, beta, None), ("clip", 0.0, 1.0))
+
+
+def _hard_sigmoid(c: Conversion, node: OnnxNode) -> Value:
+    return hard_sigmoid(c, c.live(node), node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+def _gelu(c: Conversion, node: OnnxNode) -> Value:
+    kind = node.text("approximate", "none")
+    if kind not in ("none", "tanh"):
+        msg = f"with approximate={kind!r}"
+        raise Unsupported(msg)
+    return c.activate(c.live(node), "gelu" if kind == "none" else "gelu_tanh")
+
+
+def _swish(c: Conversion, node: OnnxNode) -> Value:
+    x, alpha = c.live(node), node.number("alpha", 1.0)
+    if alpha == 1:
+        return c.activate(x, "swish")
+    return combine(c, "Mul", x, c.activate(c.affine(x, alpha, 0.0, None), "sigmoid"))
+
+
+def _prelu(c: Conversion, node: OnnxNode) -> Value:
+    x, slope = c.live(node), c.constant(node, 1, "slopes")
+    if slope is None or np.broadcast_shapes(slope.shape, x.shape) != x.shape:
+        msg = f"with slopes of shape {() if slope is None else slope.shape} on {x.shape}"
+        raise Unsupported(msg)
+    if slope.size == 1:
+        return c.activate(x, ("leaky_relu", float(slope.reshape(-1)[0])))
+    axes = [a for a in range(-slope.ndim, 0) if slope.shape[a] > 1]
+    if len(axes) != 1:
+        msg = f"with slopes by position, of shape {slope.shape}"
+        raise Unsupported(msg)
+    return c.activate(c.last(x, axes[0] % len(x.shape)), ("prelu", slope.reshape(-1).astype("f4")))
+
+
+def _batch_norm(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    vectors = [c.constant(node, i, "statistics") for i in range(1, 5)]
+    node.number("momentum", 0.9)
+    if node.integer("training_mode", 0) or not node.integer("spatial", 1):
+        msg = "in training mode, or by position"
+        raise Unsupported(msg)
+    if len(x.shape) < 2 or any(v is None or v.shape != x.shape[1:2] for v in vectors):
+        msg = f"with statistics that do not fit {x.shape}"
+        raise Unsupported(msg)
+    gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in vectors)
+    variance = variance + node.number("epsilon", 1e-5)
+    if not np.all(variance > 0):
+        msg = "with a variance that is not positive"
+        raise Unsupported(msg)
+    scale = gamma / np.sqrt(variance)
+    return c.affine(x, scale, beta - mean * scale, 1)
+
+
+def _cast(c: Conversion, node: OnnxNode) -> Value:
+    import onnx
+
+    x, to, types = c.unsettled(node), node.integer("to", 0), onnx.TensorProto
+    node.integer("saturate", 1)
+    if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
+        msg = f"to type {to}"
+        raise Unsupported(msg)
+    return c.affine(x, 1.0, 0.0, None) if x.name in c.raw else x
+
+
+def _dropout(c: Conversion, node: OnnxNode) -> Value:
+    for name in ("ratio", "seed", "is_test"):
+        node.take(name, None)
+    training = c.constant(node, 2, "modes")
+    if training is not None and np.any(training):
+        msg = "in training mode"
+        raise Unsupported(msg)
+    return c.unsettled(node)
+
+
+def _quantize(c: Conversion, node: OnnxNode) -> Value:
+    """As float: what remains of the rounding is the range of the integers."""
+    x = c.live(node)
+    low, high, step, point = _steps(c, node)
+    return Pending(f"quantised {point}", clamped(c, x, low, high), step, node.op, node.name)
+
+
+def _dequantize(c: Conversion, node: OnnxNode) -> Value:
+    part = c.get(node, 0)
+    _, _, step, point = _steps(c, node)
+    if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
+        msg = "of anything but a constant or QuantizeLinear's result"
+        raise Unsupported(msg)
+    return part.base
+
+
+def _steps(c: Conversion, node: OnnxNode) -> tuple[float, float, float, int]:
+    """Least and greatest value, scale and zero point of the integers."""
+    scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
+    for name in ("axis", "saturate", "block_size", "precision"):
+        node.take(name, None)
+    dtype = node.integer("output_dtype", 0)
+    if scale is None or scale.size != 1 or dtype or (zero is not None and zero.size != 1):
+        msg = "with other scales than one"
+        raise Unsupported(msg)
+    point = np.zeros(1, np.uint8) if zero is None else zero.reshape(-1)
+    if point.dtype.kind not in "iu":
+        msg = f"to {point.dtype}"
+        raise Unsupported(msg)
+    limits, step = np.iinfo(point.dtype), float(scale.reshape(-1)[0])
+    low, high = ((edge - int(point[0])) * step for edge in (limits.min, limits.max))
+    return low, high, step, int(point[0])
+
+
+# --- reductions ---
+
+
+def _reduce(function: str) -> Callable[[Conversion, OnnxNode], Value]:
+    def convert(c: Conversion, node: OnnxNode) -> Value:
+        x = c.live(node)
+        rank = len(x.shape)
+        inputs = [None, c.constant(node, 1, "axes")]
+        axes = axes_of(node, inputs, 1, 13 if node.op == "ReduceSum" else 18, c.opset)
+        noop, keep = node.integer("noop_with_empty_axes", 0), node.integer("keepdims", 1)
+        if not axes and noop:
+            return x
+        reduced = sorted({axis_of(a, rank) for a in axes}) if axes else list(range(rank))
+        if 0 in reduced and x.shape[0] == 1:
+            msg = "over the images of a batch"
+            raise Unsupported(msg)
+        result = over(c, x, reduced, "max" if function == "max" else "average")
+        if function == "sum":
+            number = math.prod(x.shape[a] for a in reduced)
+            result = c.affine(result, float(number), 0.0, None)
+        return result if keep else without(result, reduced)
+
+    return convert
+
+
+def over(c: Conversion, x: Live, reduced: list[int], function: str) -> Live:
+    """The maximum or the mean over these axes, which remain with one entry."""
+    shape = tuple(1 if a in reduced else n for a, n in enumerate(x.shape))
+    gone = [a for a in x.axes if a in reduced and x.shape[a] > 1]
+    kept = [a for a in x.axes if a is not None and a not in reduced and x.shape[a] > 1]
+    name = c.arrange(x, (*gone, *kept))
+    sizes = [x.shape[a] for a in gone]
+    rows, columns = sizes if len(sizes) == 2 else (math.prod(sizes), 1)
+    name = c.reshape(name, (rows, columns, math.prod(x.shape[a] for a in kept)))
+    name = c.add("global_pool", name, function=function)
+    if len(kept) > 1:
+        name = c.reshape(name, tuple(x.shape[a] for a in kept))
+        return Live(name, shape, tuple(kept))
+    return Live(name, shape, (None, None, kept[0] if kept else None))
+
+
+def without(x: Live, axes: list[int]) -> Live:
+    """The value without these axes of one entry."""
+    left = [a for a in range(len(x.shape)) if a not in axes]
+    number = {old: new for new, old in enumerate(left)}
+    return Live(
+        x.name,
+        tuple(x.shape[a] for a in left),
+        tuple(None if a is None else number.get(a) for a in x.axes),
+    )
+
+
+def _global(function: str) -> Callable[[Conversion, OnnxNode], Value]:
+    def convert(c: Conversion, node: OnnxNode) -> Value:
+        x = c.live(node)
+        name = c.add("global_pool", c.image(x), function=function)
+        return Live(name, (1, x.shape[1], 1, 1), (2, 3, 1))
+
+    return convert
+
+
+def _softmax(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    axis = axis_of(node.integer("axis", -1 if c.opset >= 13 else 1), len(x.shape))
+    tail = [a for a in large(x) if a == axis or (c.opset < 13 and a > axis)]
+    if axis == 0 and x.shape[0] == 1:
+        msg = "over the images of a batch"
+        raise Unsupported(msg)
+    rest = [a for a in x.axes if a is not None and x.shape[a] > 1 and a not in tail]
+    if not tail:
+        return c.activate(x, ("clip", 1.0, 1.0))
+    if len(tail) == 1:
+        x = c.last(x, tail[0])
+        return c.like(x, c.add("softmax", x.name))
+    name = c.arrange(x, (*rest, *tail))
+    sizes = [math.prod(x.shape[a] for a in axes) for axes in (rest, tail)]
+    name = c.add("softmax", c.reshape(name, tuple(sizes)))
+    axes = (*rest, *tail)
+    return Live(c.reshape(name, tuple(x.shape[a] for a in axes)), x.shape, axes)
+
+
+CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _binary),
+    "Sum": _sum,
+    "Exp": _exp,
+    "Erf": _erf,
+    "Reciprocal": _reciprocal,
+    "Pow": _pow,
+    "Neg": _neg,
+    "Relu": _plain("relu"),
+    "Sigmoid": _plain("sigmoid"),
+    "Tanh": _plain("tanh"),
+    "HardSwish": _plain("hard_swish"),
+    "LeakyRelu": _with("leaky_relu", "alpha", 0.01),
+    "Elu": _with("elu", "alpha", 1.0),
+    "Clip": _clip,
+    "Min": _limit(False),
+    "Max": _limit(True),
+    "HardSigmoid": _hard_sigmoid,
+    "Gelu": _gelu,
+    "com.microsoft.Gelu": _plain("gelu"),
+    "Swish": _swish,
+    "PRelu": _prelu,
+    "BatchNormalization": _batch_norm,
+    "Identity": lambda c, node: c.unsettled(node),
+    "Cast": _cast,
+    "Dropout": _dropout,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "ReduceMean": _reduce("average"),
+    "ReduceMax": _reduce("max"),
+    "ReduceSum": _reduce("sum"),
+    "GlobalAveragePool": _global("average"),
+    "GlobalMaxPool": _global("max"),
+    "Softmax": _softmax,
+}

@@ -1,0 +1,270 @@
+"""Values of an ONNX model beside those of the graph: which axis is which.
+
+A model's value has any shape, with the batch among its axes; the graph's value holds the numbers of
+one image, with the channels last where an operator wants that. Axes of one entry come and go
+freely, so what must be known is only the order of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+import numpy as np
+
+from fastdw.importers import _common
+from fastdw.importers._common import Missing, Unsupported
+from fastdw.importers._onnx_file import OnnxFile, OnnxNode
+from fastdw.network._graph import GraphBuilder
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+    from fastdw.network._shapes import Shape
+
+Axes = tuple[int | None, ...]
+IMAGE: Axes = (2, 3, 1)
+"""(H, W, C) of a value that the model holds as (N, C, H, W)."""
+
+
+class Live(NamedTuple):
+    """A value that is computed from the inputs."""
+
+    name: str
+    """What the graph calls it."""
+    shape: tuple[int, ...]
+    """The model's."""
+    axes: Axes
+    """For each axis of the graph's value the model's; None for one entry that the model has not."""
+    scaled: tuple[Live, float] | None = None
+    """Where it is another value times a number: these two."""
+    before: Live | None = None
+    """Where `name` holds these numbers in another order: the value that was reshaped, in the order
+    of its model's axes, to make this one."""
+
+    def same(self, other: Live) -> bool:
+        return self[:3] == other[:3] and self.before == other.before
+
+
+class Pending(NamedTuple):
+    """A part of an activation that is spelt out: of use only to the nodes that complete it."""
+
+    kind: str
+    base: Live
+    factor: float
+    op: str
+    node: str
+
+
+Value = Union[Live, Pending, "AnyArray"]
+
+
+class Unknown(Exception):  # noqa: N818
+    """An input that could not be computed, which was said already."""
+
+
+class Conversion:
+    """The graph while it grows, and the values that are there."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        self.file = file
+        self.opset = file.opset
+        self.builder = GraphBuilder()
+        self.missing = Missing(file.name)
+        self.values: dict[str, Value | None] = {}
+        self.raw: set[str] = set()
+        """Inputs of uint8."""
+        self.source: tuple[str, ...] = ()
+        self._told: set[str] = set()
+
+    # --- reading ---
+
+    def value(self, name: str) -> Value:
+        """The value of this name."""
+        if name not in self.values:
+            if name in self.file.sparse:
+                msg = f"with the sparse tensor {name!r}"
+                raise Unsupported(msg)
+            if name not in self.file.initializers:
+                msg = f"{self.file.name}: nothing computes {name!r} before it is read"
+                raise ValueError(msg)
+            self.values[name] = self.file.tensor(self.file.initializers[name])
+        value = self.values[name]
+        if value is None:
+            raise Unknown
+        return value
+
+    def get(self, node: OnnxNode, position: int) -> Value | None:
+        """An input, None where it is left out."""
+        names = node.inputs
+        return self.value(names[position]) if position < len(names) and names[position] else None
+
+    def constant(self, node: OnnxNode, position: int, what: str) -> AnyArray | None:
+        """An input that must be a constant if it is there."""
+        value = self.get(node, position)
+        if isinstance(value, (Live, Pending)):
+            msg = f"with {what} that are computed"
+            raise Unsupported(msg)
+        return value
+
+    def live(self, node: OnnxNode, position: int = 0) -> Live:
+        """An input that must be computed, in its own order."""
+        return self.settled(self.unsettled(node, position))
+
+    def unsettled(self, node: OnnxNode, position: int = 0) -> Live:
+        """The same, perhaps not yet brought into its order."""
+        value = self.get(node, position)
+        if value is None:
+            msg = f"without input {position}"
+            raise Unsupported(msg)
+        return self.plain(value)
+
+    def plain(self, value: Value) -> Live:
+        """A value as one that is computed."""
+        if isinstance(value, Pending):
+            if value.node not in self._told:
+                self._told.add(value.node)
+                self.missing.add(value.op, value.node)
+            raise Unknown
+        if not isinstance(value, Live):
+            msg = "of constants alone"
+            raise Unsupported(msg)
+        return value
+
+    # --- order ---
+
+    def settled(self, value: Live) -> Live:
+        """The value with its numbers in its own order."""
+        if value.before is None:
+            return value
+        old = value.before
+        name = self.arrange(old, tuple(range(len(old.shape))))
+        name = self.reshape(name, value.shape)
+        return Live(name, value.shape, tuple(range(len(value.shape))))
+
+    def arrange(self, value: Live, axes: Axes) -> str:
+        """The graph's name of a value with its axes in this order; unit ones may be left out."""
+        value = self.settled(value)
+        wanted = tuple(1 if axis is None else value.shape[axis] for axis in axes)
+        now, then = _large(value.axes, value.shape), _large(axes, value.shape)
+        if sorted(now) != sorted(then):
+            msg = f"with more axes than it can be given, of shape {value.shape}"
+            raise Unsupported(msg)
+        name = value.name
+        if now != then:
+            if set(value.axes) == set(axes) and len(value.axes) == len(set(axes)) == len(axes):
+                order = tuple(value.axes.index(axis) for axis in axes)
+            else:
+                name = self.reshape(name, tuple(value.shape[axis] for axis in now))
+                order = tuple(now.index(axis) for axis in then)
+            name = self.add("transpose", name, axes=order)
+        return self.reshape(name, wanted)
+
+    def image(self, value: Live) -> str:
+        """A value of (1, C, H, W) as an image (H, W, C)."""
+        if len(value.shape) != 4:
+            msg = f"on {len(value.shape)} axes"
+            raise Unsupported(msg)
+        if value.shape[0] != 1:
+            msg = f"on {value.shape[0]} images"
+            raise Unsupported(msg)
+        return self.arrange(value, IMAGE)
+
+    def last(self, value: Live, axis: int) -> Live:
+        """The value with this axis as the last in the graph."""
+        value = self.settled(value)
+        if value.axes[-1] == axis or (axis in value.axes and value.shape[axis] == 1):
+            return value
+        rank = len(value.shape)
+        if rank == 4 and axis == 1 and value.shape[0] == 1:
+            axes: Axes = IMAGE
+        else:
+            axes = (*(a for a in _large(value.axes, value.shape) if a != axis), axis)
+        return Live(self.arrange(value, axes), value.shape, axes)
+
+    # --- making ---
+
+    def add(self, op: str, inputs: str | Sequence[str], **attrs: Any) -> str:
+        """A node of the graph."""
+        return self.builder.add(op, inputs, source=self.source, **attrs)
+
+    def reshape(self, name: str, shape: Shape) -> str:
+        return _common.reshape(self.builder, name, shape or (1,), source=self.source)
+
+    def activate(self, value: Live, activation: Any) -> Live:
+        """An activation without parameters for single channels."""
+        value = self.settled(value)
+        return self.like(value, self.add("activation", value.name, activation=activation))
+
+    def affine(
+        self, value: Live, scale: AnyArray | float, offset: AnyArray | float, axis: int | None
+    ) -> Live:
+        """x·scale + offset, numbers, or vectors along this axis of the model."""
+        value = self.settled(value) if axis is None else self.last(value, axis)
+        name = _common.affine(self.builder, value.name, scale, offset, source=self.source)
+        return self.like(value, name)
+
+    def like(self, value: Live, name: str) -> Live:
+        """Of the same shape and order."""
+        return Live(name, value.shape, value.axes)
+
+    def pick(self, value: Live, tables: dict[int, tuple[int, ...]], constant: float = 0.0) -> Live:
+        """`gather` with a table for each of these axes of the model; −1 is the constant."""
+        value = self.settled(value)
+        if not tables:
+            return value
+        axes = value.axes
+        if len(axes) != 3 or not set(tables) <= set(axes):
+            kept = [a for a in _large(axes, value.shape) if a not in tables]
+            order = sorted([*kept, *tables])
+            if len(order) > 3:
+                msg = f"on {len(order)} axes"
+                raise Unsupported(msg)
+            filled: Axes = (*(None,) * (3 - len(order)), *order)
+            channels_last = len(value.shape) == 4 and value.shape[0] == 1 and 0 not in tables
+            axes = IMAGE if channels_last else filled
+        name = self.arrange(value, axes)
+        picks = {
+            word: tables.get(-1 if axis is None else axis)
+            for word, axis in zip(("rows", "columns", "channels"), axes, strict=True)
+        }
+        shape = tuple(len(tables.get(a, range(size))) for a, size in enumerate(value.shape))
+        return Live(self.add("gather", name, **picks, constant=constant), shape, axes)
+
+
+def _large(axes: Axes, shape: tuple[int, ...]) -> list[int]:
+    """Those that are axes of the model with more than one entry."""
+    return [axis for axis in axes if axis is not None and shape[axis] > 1]
+
+
+def large(value: Live) -> list[int]:
+    """The model's axes of more than one entry, in the model's order."""
+    return [axis for axis, size in enumerate(value.shape) if size > 1]
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """A counted axis, from the end if it is negative."""
+    if not -rank <= axis < rank:
+        msg = f"with axis={axis} of {rank} axes"
+        raise Unsupported(msg)
+    return int(axis) % rank
+
+
+def expanded(value: Live, rank: int) -> Live:
+    """With axes of one entry put before it, up to this number."""
+    more = max(rank - len(value.shape), 0)
+    axes = tuple(None if axis is None else axis + more for axis in value.axes)
+    return value._replace(shape=(1,) * more + value.shape, axes=axes) if more else value
+
+
+def ints(array: AnyArray | Sequence[int]) -> list[int]:
+    """A constant of whole numbers."""
+    numbers = np.ravel(np.asarray(array))
+    if numbers.dtype.kind not in "iu" and numbers.size:
+        msg = f"with {numbers.dtype} numbers where whole ones belong"
+        raise Unsupported(msg)
+    return [int(n) for n in numbers]
+
+
+def size_of(shape: Sequence[int]) -> int:
+    return prod(int(n) for n in shape)

@@ -1,0 +1,224 @@
+"""ONNX files as graphs.
+
+https://github.com/onnx/onnx/blob/main/docs/Operators.md is what the operators are held to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdw._arguments import describe, integer
+from fastdw.importers import _onnx_layers, _onnx_math, _onnx_moves
+from fastdw.importers._common import Unsupported, damage_is_a_value_error, read
+from fastdw.importers._onnx_file import OnnxFile, OnnxNode
+from fastdw.importers._onnx_fold import FOLDS
+from fastdw.importers._onnx_values import Conversion, Live, Unknown, Value
+from fastdw.network._graph import Graph
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+CONVERTERS = _onnx_layers.CONVERTERS | _onnx_math.CONVERTERS | _onnx_moves.CONVERTERS
+
+_FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
+_MAX_SIZE = 1 << 31
+
+
+def from_onnx(
+    file: str | PathLike[str] | bytes,
+    *,
+    outputs: Sequence[str] | None = None,
+    input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+) -> Graph:
+    """Read an ONNX model.
+
+    The graph takes and gives one image as the model does, (C, H, W) where that has (N, C, H, W);
+    the model's first axis is the batch, whatever its size. float16 and float64 become float32,
+    and so do integers between QuantizeLinear and DequantizeLinear.
+
+    Parameters
+    ----------
+    file : path or bytes
+        The model. Weights in other files must lie beside it; links are not followed.
+    outputs : sequence of str, optional
+        Names of the values to give instead of the model's outputs: the network ends there.
+    input_shape : sequence of int, or {name: sequence of int}, optional
+        The shape of one image, in the model's order of axes. It is needed where the model leaves
+        it open, and goes before what the model says.
+
+    Returns
+    -------
+    Graph
+        Not yet rewritten.
+
+    Raises
+    ------
+    TypeError
+        An argument of the wrong type.
+    ValueError
+        The file is damaged or no ONNX model, or has operators that fastdw does not run: all of
+        them are named.
+    RuntimeError
+        The package onnx is missing.
+    """
+    onnx = OnnxFile(read(file))
+    with damage_is_a_value_error(onnx.name):
+        return _convert(onnx, outputs, input_shape)
+
+
+def _convert(onnx: OnnxFile, outputs: Any, input_shape: Any) -> Graph:
+    names = onnx.outputs() if outputs is None else _names(outputs)
+    nodes = list(onnx.nodes(names))
+    c = Conversion(onnx)
+    _add_inputs(c, input_shape)
+    for node in nodes:
+        c.source = (node.name,)
+        try:
+            results = _results(c, node)
+        except Unknown:
+            results = [None] * len(node.outputs)
+        except Unsupported as reason:
+            c.missing.add(f"{node.op} {reason}", node.name)
+            results = [None] * len(node.outputs)
+        for name, result in zip(node.outputs, results, strict=False):
+            if name in c.values and name:
+                msg = f"{onnx.name}: two nodes compute {name!r}"
+                raise ValueError(msg)
+            c.values[name] = result
+    ends = {name: _output(c, name) for name in names}
+    c.missing.check()
+    return _finished(c, ends)
+
+
+def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
+    convert = CONVERTERS.get(node.op)
+    if convert is None and node.op not in FOLDS and node.op != "Shape":
+        c.missing.add(node.op, node.name)
+        raise Unknown
+    try:
+        inputs = [c.get(node, position) for position in range(len(node.inputs))]
+        if node.op == "Shape" and inputs:
+            return [_shape(c, node, inputs[0])]
+        if node.op in FOLDS and all(v is None or isinstance(v, np.ndarray) for v in inputs):
+            with np.errstate(all="ignore"):
+                result = np.asarray(FOLDS[node.op](node, inputs, c.opset))
+            node.refuse_the_rest()
+            return [result]
+        if convert is None:
+            msg = "of a computed value"
+            raise Unsupported(msg)
+        value = convert(c, node)
+        node.refuse_the_rest()
+        return value if isinstance(value, list) else [value]
+    except (TypeError, ValueError) as error:
+        msg = f"that does not fit ({error})"
+        raise Unsupported(msg) from error
+
+
+def _shape(c: Conversion, node: OnnxNode, value: Value | None) -> Value:
+    x = value if isinstance(value, np.ndarray) else c.plain(value) if value is not None else None
+    if x is None:
+        msg = "of nothing"
+        raise Unsupported(msg)
+    first, end = node.integer("start", 0), node.integer("end", len(x.shape))
+    return np.asarray(x.shape[slice(first, end)], np.int64)
+
+
+# --- inputs and outputs ---
+
+
+def _names(outputs: Any) -> tuple[str, ...]:
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    if not names or not all(isinstance(name, str) for name in names):
+        msg = f"outputs must be names of values, got {describe(outputs)}"
+        raise TypeError(msg)
+    if len(set(names)) != len(names):
+        msg = f"outputs must be different, got {names}"
+        raise ValueError(msg)
+    return names
+
+
+def _add_inputs(c: Conversion, input_shape: Any) -> None:
+    known = c.file.inputs()
+    given = _given(known, input_shape)
+    for name, (dtype, declared) in known.items():
+        if dtype not in (*_FLOATS, "UINT8"):
+            c.values[name] = None
+            c.missing.add(f"an input of {dtype}", name)
+            continue
+        shape = given.get(name, None if declared is None else tuple(declared[1:]))
+        if shape is None or None in shape:
+            says = "nothing" if declared is None else tuple(declared)
+            msg = (
+                f"{c.file.name}: input {name!r} is open, the model says {says}; pass input_shape, "
+                "the shape of one image in this order"
+            )
+            raise ValueError(msg)
+        if not shape:
+            c.values[name] = None
+            c.missing.add("an input without any axis but the batch", name)
+            continue
+        sizes = tuple(int(size) for size in shape if size is not None)
+        c.builder.input(name, sizes, "uint8" if dtype == "UINT8" else "float32")
+        c.values[name] = Live(name, (1, *sizes), tuple(range(1, len(sizes) + 1)))
+        if dtype == "UINT8":
+            c.raw.add(name)
+
+
+def _given(known: Mapping[str, Any], input_shape: Any) -> dict[str, tuple[int, ...]]:
+    if input_shape is None:
+        return {}
+    if not isinstance(input_shape, Mapping):
+        if len(known) != 1:
+            msg = f"input_shape must be a dict of {', '.join(known)}, got {describe(input_shape)}"
+            raise ValueError(msg)
+        input_shape = {next(iter(known)): input_shape}
+    strangers = [name for name in input_shape if name not in known]
+    if strangers:
+        msg = f"input_shape names {strangers[0]!r}, the inputs are {', '.join(known)}"
+        raise ValueError(msg)
+    return {
+        name: tuple(integer(f"input_shape[{i}]", n, 1, _MAX_SIZE) for i, n in enumerate(shape))
+        for name, shape in input_shape.items()
+    }
+
+
+def _output(c: Conversion, name: str) -> str:
+    """The graph's name of a result, in the model's order of axes."""
+    c.source = (name,)
+    try:
+        value = c.settled(c.plain(c.value(name)))
+        if len(value.shape) < 2 or value.shape[0] != 1:
+            msg = f"of shape {value.shape}, of which the first axis is no batch"
+            raise Unsupported(msg)
+        return c.arrange(value, tuple(range(1, len(value.shape))))
+    except Unknown:
+        pass
+    except Unsupported as reason:
+        c.missing.add(f"an output {reason}", name)
+    return ""
+
+
+def _finished(c: Conversion, ends: dict[str, str]) -> Graph:
+    """The graph of these outputs, by their names in the model."""
+    inputs, seen = set(c.file.inputs()), set()
+    for name, end in ends.items():
+        if end in seen or (end in inputs and end != name):
+            ends[name] = c.builder.add("reshape", end, shape=c.builder.shape(end))
+        seen.add(end)
+    graph = c.builder.build(ends.values())
+    used = {end: name for name, end in ends.items()}
+
+    def renamed(name: str) -> str:
+        while name not in used and name in ends:
+            name += "_"
+        return used.get(name, name)
+
+    nodes = tuple(
+        node._replace(inputs=tuple(map(renamed, node.inputs)), output=renamed(node.output))
+        for node in graph.nodes
+    )
+    return Graph(graph.inputs, nodes, tuple(ends))
