@@ -257,6 +257,17 @@ def expanded(value: Live, rank: int) -> Live:
     return value._replace(shape=(1,) * more + value.shape, axes=axes) if more else value
 
 
+def without(x: Live, axes: list[int]) -> Live:
+    """The value without these axes of one entry."""
+    left = [a for a in range(len(x.shape)) if a not in axes]
+    number = {old: new for new, old in enumerate(left)}
+    return Live(
+        x.name,
+        tuple(x.shape[a] for a in left),
+        tuple(None if a is None else number.get(a) for a in x.axes),
+    )
+
+
 def ints(array: AnyArray | Sequence[int]) -> list[int]:
     """A constant of whole numbers."""
     numbers = np.ravel(np.asarray(array))

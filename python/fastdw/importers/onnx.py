@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw._arguments import describe, integer
-from fastdw.importers import _onnx_layers, _onnx_math, _onnx_moves
+from fastdw.importers import _onnx_layers, _onnx_math, _onnx_moves, _onnx_reduce, _onnx_resize
 from fastdw.importers._common import Unsupported, damage_is_a_value_error, read
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
@@ -21,7 +21,13 @@ from fastdw.network._graph import Graph
 if TYPE_CHECKING:
     from os import PathLike
 
-CONVERTERS = _onnx_layers.CONVERTERS | _onnx_math.CONVERTERS | _onnx_moves.CONVERTERS
+CONVERTERS = (
+    _onnx_layers.CONVERTERS
+    | _onnx_math.CONVERTERS
+    | _onnx_moves.CONVERTERS
+    | _onnx_reduce.CONVERTERS
+    | _onnx_resize.CONVERTERS
+)
 
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 _MAX_SIZE = 1 << 31
