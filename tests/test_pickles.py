@@ -1,4 +1,4 @@
-"""Pickles of layers are plain arrays and a version; whatever else comes is a ValueError.
+"""Pickles of layers are plain Python and a version; whatever else comes is a ValueError.
 
 The unpickling itself is Python's and NumPy's business, so most tests call what a pickle names to
 rebuild a layer, with damaged states. test_layers.py has the pickles that are whole.
@@ -38,8 +38,21 @@ def layers():
 restore = layers()["separable"].__reduce__()[0]
 
 
-def state(name="separable"):
-    return list(layers()[name].__reduce__()[1])
+def state(name="separable", version=1):
+    """What a pickle holds; that of version 1 has arrays, which are easier to damage."""
+    whole = list(layers()[name].__reduce__()[1])
+    if version == 1:
+        whole[VERSION] = 1
+        whole[ARGUMENTS] = {key: arrayed(value) for key, value in whole[ARGUMENTS].items()}
+    return whole
+
+
+def arrayed(value):
+    if isinstance(value, tuple):
+        return tuple(map(arrayed, value))
+    if not isinstance(value, dict):
+        return value
+    return np.frombuffer(value["data"], value["dtype"]).reshape(value["shape"])
 
 
 def refuse(damaged):
@@ -48,15 +61,42 @@ def refuse(damaged):
     assert type(caught.value) is ValueError
 
 
-def test_a_state_is_a_version_a_name_arrays_and_numbers():
-    for layer in layers().values():
-        function, (version, name, arguments, parameters) = layer.__reduce__()
-        assert function is restore
-        assert (version, name, parameters) == (1, type(layer).__name__, layer.num_parameters)
-        for value in arguments.values():
-            parts = value if isinstance(value, tuple) else (value,)
-            for part in parts:
-                assert isinstance(part, np.ndarray | str | int | float | tuple | None)
+def assert_plain(value):
+    assert type(value) in (str, int, float, bytes, tuple, dict, type(None))
+    if isinstance(value, (tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            assert_plain(part)
+
+
+def test_a_state_is_plain_python():
+    """NumPy's own pickles name modules that another NumPy does not have."""
+    norm = BatchNorm(*batch_norm(rng(1), 5))
+    for thing in (*layers().values(), norm):
+        function, whole = thing.__reduce__()
+        assert_plain(whole)
+        assert b"numpy" not in pickle.dumps(thing)
+        if thing is not norm:
+            assert function is restore
+            version, name, _, parameters = whole
+            assert (version, name, parameters) == (2, type(thing).__name__, thing.num_parameters)
+
+
+@pytest.mark.parametrize("cls", [SeparableConv2D, DepthwiseConv2D, PointwiseConv2D, BatchNorm])
+def test_a_subclass_is_refused_when_dumped(cls):
+    """It could be loaded by nobody, or as something else."""
+    derived = type("Derived", (cls,), {})
+    twin = type(cls.__name__, (cls,), {})
+    if cls is BatchNorm:
+        arguments = batch_norm(rng(1), 5)
+    else:
+        kernels = {"depthwise_kernel": signed(rng(1), (3, 3, 4))}
+        kernels["pointwise_kernel"] = signed(rng(1), (4, 5))
+        arguments = [v for k, v in kernels.items() if k in cls.__init__.__code__.co_varnames]
+    for subclass in (derived, twin):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(subclass(*arguments))
+    whole = cls(*arguments)
+    assert type(pickle.loads(pickle.dumps(whole))) is cls
 
 
 # A layer of version 1 as NumPy 1 and pickle's protocol 2 wrote it.
@@ -91,6 +131,47 @@ def test_a_stored_pickle_stays_readable():
     assert layer.num_parameters == twin.num_parameters
     x = integers(g, (2, 2, 6, 5))
     assert_same(layer(x), twin(x))
+
+
+# A layer and a BatchNorm of version 2, in pickle's protocol 2.
+STORED_2 = (
+    "gAJjZmFzdGR3Ll9sYXllcnMKX3Jlc3RvcmUKcQAoSwJYDwAAAERlcHRod2lzZUNvbnYyRHEBfXECKFgQAAAAZGVwdGh3aX"
+    "NlX2tlcm5lbHEDfXEEKFgFAAAAZHR5cGVxBVgDAAAAPGY0cQZYBQAAAHNoYXBlcQcoSwNLAUsCSwF0cQhYBAAAAGRhdGFx"
+    "CWNfY29kZWNzCmVuY29kZQpxClgdAAAAAABAQAAAwoDDgAAAQMOAAAAAw4AAAEDDgAAAQEBxC1gGAAAAbGF0aW4xcQyGcQ"
+    "1ScQ51WAQAAABiaWFzcQ99cRAoaAVYAwAAADxmNHERaAdLAoVxEmgJaApYCQAAAAAAQEAAAMKAP3ETaAyGcRRScRV1WAcA"
+    "AABzdHJpZGVzcRZLAksChnEXWAcAAABwYWRkaW5ncRhYBQAAAHZhbGlkcRlYDQAAAGRpbGF0aW9uX3JhdGVxGksBSwGGcR"
+    "tYCwAAAGRhdGFfZm9ybWF0cRxYBAAAAE5IV0NxHVgKAAAAYWN0aXZhdGlvbnEeWAUAAABwcmVsdXEffXEgKGgFWAMAAAA8"
+    "ZjRxIWgHSwKFcSJoCWgKWAwAAAAAAMKAw4AAAMKAw4BxI2gMhnEkUnEldYZxJnVLCHRxJ1JxKC4="
+)
+STORED_BATCH_NORM = (
+    "gAJjZmFzdGR3Ll9iYXRjaF9ub3JtCl9yZXN0b3JlCnEAKE59cQEoWAUAAABkdHlwZXECWAMAAAA8ZjRxA1gFAAAAc2hhcG"
+    "VxBEsChXEFWAQAAABkYXRhcQZjX2NvZGVjcwplbmNvZGUKcQdYCAAAAAAAAAAAAAAAcQhYBgAAAGxhdGluMXEJhnEKUnEL"
+    "dX1xDChoAlgDAAAAPGY0cQ1oBEsChXEOaAZoB1gKAAAAAADDgD8AAADDgHEPaAmGcRBScRF1fXESKGgCWAMAAAA8ZjhxE2"
+    "gESwKFcRRoBmgHWBEAAAAAAAAAAADDsD8AAAAAAAAAQHEVaAmGcRZScRd1Rz9QYk3S8an8dHEYUnEZLg=="
+)
+
+
+def test_stored_pickles_of_version_2_stay_readable():
+    layer = pickle.loads(b64decode(STORED_2))
+    g = rng(3)
+    twin = DepthwiseConv2D(
+        integers(g, (3, 1, 2)), 2, bias=integers(g, 2), activation=("prelu", integers(g, 2))
+    )
+    assert repr(layer) == repr(twin)
+    x = integers(g, (2, 6, 5, 2))
+    assert_same(layer(x), twin(x))
+    norm = pickle.loads(b64decode(STORED_BATCH_NORM))
+    assert norm.gamma is None
+    assert norm.mean.tolist() == [1.5, -2.0]
+    assert norm.variance.dtype == np.float64
+    assert norm.epsilon == 1e-3
+
+
+@pytest.mark.parametrize("damaged", [(), (None,) * 5, (1, 2), (None, None, {}, {}, 1e-3), ([], 1)])
+def test_damaged_batch_norms(damaged):
+    rebuild_norm = BatchNorm(*batch_norm(rng(1), 5)).__reduce__()[0]
+    with pytest.raises(ValueError, match="pickled BatchNorm is damaged"):
+        rebuild_norm(*damaged)
 
 
 @pytest.mark.parametrize("name", layers())
@@ -178,6 +259,23 @@ def rebuild(damaged):
         return layer
     assert refused == (ValueError, True)
     return None
+
+
+@pytest.mark.parametrize("part", ["dtype", "shape", "data"])
+@pytest.mark.parametrize("key", ["depthwise_kernel", "bias", "pre_activation"])
+def test_strangers_in_an_array(key, part):
+    for stranger in (*STRANGERS, (2**70,), (-1,), (8.0,), "<f2", "O", b"", b"1234"):
+        damaged = state(version=2)
+        value = damaged[ARGUMENTS][key]
+        if isinstance(value, tuple):
+            damaged[ARGUMENTS][key] = (value[0], {**value[1], part: stranger})
+        else:
+            damaged[ARGUMENTS][key] = {**value, part: stranger}
+        refuse(damaged)
+        del (damaged[ARGUMENTS][key][1] if isinstance(value, tuple) else damaged[ARGUMENTS][key])[
+            part
+        ]
+        refuse(damaged)
 
 
 def giant(*shape):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from fastdw import _converters
+from fastdw import _converters, _layers
 from fastdw._arguments import FLOATS, as_array, describe, number, vector
 from fastdw._immutable import Immutable
 
@@ -152,4 +152,26 @@ class BatchNorm(Immutable):
         return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BatchNorm, (*self.vectors, self.epsilon)
+        if type(self) is not BatchNorm:
+            msg = (
+                f"{type(self).__qualname__} cannot be pickled or copied, for it could not be "
+                "loaded again; keep a BatchNorm as an attribute instead of a subclass of its class"
+            )
+            raise TypeError(msg)
+        return _restore, (*map(_layers.plain, self.vectors), self.epsilon)
+
+
+def _restore(*state: Any) -> BatchNorm:
+    """Build a BatchNorm from its pickle."""
+    try:
+        gamma, beta, mean, variance, epsilon = state
+        return BatchNorm(
+            None if gamma is None else _layers.array(gamma),
+            None if beta is None else _layers.array(beta),
+            _layers.array(mean),
+            _layers.array(variance),
+            epsilon,
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        msg = f"this pickled BatchNorm is damaged: {error}"
+        raise ValueError(msg) from error

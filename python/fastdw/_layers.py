@@ -1,6 +1,8 @@
 """Layers from their pickles.
 
-Pickles name `fastdw._layers._restore`: it keeps its place and its name for ever.
+Pickles name `fastdw._layers._restore`: it keeps its place and its name for ever. Arrays are plain
+Python in them, for NumPy's own pickles name modules that older NumPys do not have; those of version
+1 hold arrays.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from fastdw import _arguments as check
 from fastdw._arguments import describe
 
 if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
     from fastdw.layers._layer import Layer
 
-VERSION = 1
+VERSION = 2
 CLASSES: dict[str, type[Layer]] = {}
 """What a pickle may name; every class of layers enters itself."""
 
@@ -31,7 +34,7 @@ def _restore(*state: Any) -> Layer:
         raise ValueError(msg)
     try:
         version, name, arguments, num_parameters = state
-        check.integer("version", version, VERSION)
+        check.integer("version", version, 1)
         layer = _rebuild(name, arguments)
         entries = sum(map(prod, layer._kernels.values()))
         layer._set(
@@ -53,6 +56,7 @@ def _rebuild(name: object, arguments: object) -> Layer:
     if not isinstance(arguments, dict):
         msg = f"the arguments must be a dict, got {describe(arguments)}"
         raise TypeError(msg)
+    arguments = {key: _value(value) for key, value in arguments.items()}
     for key, value in arguments.items():
         # A stride of 0 would make a few bytes look like many gigabytes.
         if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
@@ -63,3 +67,37 @@ def _rebuild(name: object, arguments: object) -> Layer:
         msg = f"arguments are missing or too many: {sorted(arguments)}"
         raise ValueError(msg)
     return layer
+
+
+def plain(value: object) -> object:
+    """An argument of a layer as a pickle holds it."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    if not isinstance(value, np.ndarray):
+        return value
+    little = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return {"dtype": little.dtype.str, "shape": value.shape, "data": little.tobytes()}
+
+
+def array(value: Any) -> AnyArray:
+    """The array of `plain`'s dict."""
+    if (
+        not isinstance(value, dict)
+        or value.keys() != {"dtype", "shape", "data"}
+        or value["dtype"] not in ("<f4", "<f8")
+    ):
+        msg = f"an array must be dtype, shape and data of <f4 or <f8, got {describe(value)}"
+        raise ValueError(msg)
+    if not isinstance(value["data"], bytes) or not isinstance(value["shape"], tuple):
+        msg = "an array must have bytes of data and a tuple as shape"
+        raise TypeError(msg)
+    shape = [check.integer("an axis", n, 0) for n in value["shape"]]
+    flat = np.frombuffer(value["data"], value["dtype"])
+    return flat.reshape(shape).astype(flat.dtype.newbyteorder("="), copy=False)
+
+
+def _value(value: Any) -> Any:
+    """An argument from a pickle: an array may be it, or a part of it, as prelu's slopes are."""
+    if isinstance(value, tuple):
+        return tuple(array(part) if isinstance(part, dict) else part for part in value)
+    return array(value) if isinstance(value, dict) else value

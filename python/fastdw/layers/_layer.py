@@ -94,7 +94,8 @@ class Layer(Immutable):
     _replay: Callable[[object, object, object, object], Float32 | None]
 
     def __init_subclass__(cls) -> None:
-        _layers.CLASSES[cls.__name__] = cls
+        if Layer in cls.__bases__:  # a user's class comes after one of these
+            _layers.CLASSES[cls.__name__] = cls
 
     def _prepare(
         self,
@@ -207,9 +208,15 @@ class Layer(Immutable):
         return f"{type(self).__name__}({text})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        arguments = self._weights() | self._settings
-        state = (_layers.VERSION, type(self).__name__, arguments, self._num_parameters)
-        return _layers._restore, state
+        cls = type(self)
+        if _layers.CLASSES.get(cls.__name__) is not cls:
+            msg = (
+                f"{cls.__qualname__} cannot be pickled or copied, for it could not be loaded "
+                "again; keep a layer of fastdw as an attribute instead of a subclass of its class"
+            )
+            raise TypeError(msg)
+        arguments = {k: _layers.plain(v) for k, v in (self._weights() | self._settings).items()}
+        return _layers._restore, (_layers.VERSION, cls.__name__, arguments, self._num_parameters)
 
 
 def converted(batch_norm: object, convert: Callable[[object], BatchNorm]) -> BatchNorm | None:
