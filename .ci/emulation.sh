@@ -34,6 +34,16 @@ cross_wheel() {
   "$python" -m zipfile -e "$out"/fastdw-*-cp311-cp311-"linux_$3.whl" "$out/site"
 }
 
+# cross_words ARCHITECTURE TRIPLE EMULATED-MACHINE: every word of Vec alone.
+cross_words() {
+  local build=$work/words-$1
+  SYSROOT=$cache/$1 TRIPLE=$2 cmake -S tests/kernels -B "$build" -DFASTDW_WERROR=ON \
+    -DCMAKE_TOOLCHAIN_FILE="$PWD/.ci/cross.cmake" -DCMAKE_EXE_LINKER_FLAGS=-static \
+    -DCMAKE_CROSSCOMPILING_EMULATOR="$(command -v "qemu-$3")"
+  cmake --build "$build"
+  ctest --test-dir "$build" --output-on-failure
+}
+
 # emulated ISA PYTHON...: the tests marked for it; no other instruction set may be active.
 emulated() {
   FASTDW_TEST_PYTHON=$(printf '%q ' "${@:2}") CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 \

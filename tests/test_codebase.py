@@ -23,6 +23,15 @@ ROOMS = {
         "simd/vec_",
     ),
     "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "python/"),
+    # One body is assembly by nature; what asks or calms the CPU itself is no kernel's.
+    "assembly": (
+        r"\basm\b|__asm__",
+        ("simd/", "pointwise/woven_neon_inorder.h", "base/", "dispatch.cpp"),
+    ),
+    "compilers and machines": (
+        r"__(GNUC|clang|x86_64|aarch64)__|_Pragma|#pragma (?!once)",
+        ("simd/", "base/", "isa/dispatch.cpp", "isa/isas.inc", "python/module.cpp"),
+    ),
     "CPU and environment": (
         r"\bgetenv\b|cpuid|\bgetauxval\b|xgetbv",
         ("dispatch.cpp", "platform.cpp"),

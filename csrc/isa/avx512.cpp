@@ -21,20 +21,23 @@ struct Tuning : Bodies<Vec> {
     return Shape::KW == 1 ? TileSize{7, 1} : TileSize{4, 4};
   }
   // At stride 2 a tile reads 81 lines or more, too many streams for the CPU's own prefetcher: asking for the
-  // next ones gains 7 % on 28×28×192, 3 % on 56×56×144, 1 % and less where the depthwise half is small. By
-  // leaps 3×3 gains another 2 to 4 % there (the depthwise operator alone 17 % on 112×112×96), 5×5 loses 1 %.
-  // Where a line has few taps, leaps pay at stride 1 too: 3×1 runs 1.13 times as fast, 1×3 1.05 to 1.1 times.
+  // next ones gains 7 % on 28×28×192, 3 % on 56×56×144, 1 % and less where the depthwise half is small.
+  // Shuffled 3×3 gains another 2 to 4 % there (the depthwise operator alone 17 % on 112×112×96), 5×5 loses 1
+  // %. Where a line has few taps, shuffling pays at stride 1 too: 3×1 runs 1.13 times as fast, 1×3 1.05
+  // to 1.1 times.
   template <class Shape, int TH, int TW>
   static constexpr DwBodies depthwise_bodies() {
     constexpr bool few_taps = Shape::KH * Shape::KW < (Shape::SH * Shape::SW > 1 ? 10 : 4);
-    return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, few_taps, Shape::SH == 2>();
+    constexpr TileOptions options =
+        only_if(few_taps, TileOptions::kShuffled) | only_if(Shape::SH == 2, TileOptions::kPrefetched);
+    return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, options>();
   }
-  // 3×3 at stride 1 gains by leaps 1.5 % on 56×56×144 and 28×28×192, 2.5 % on 14×14×384 and 14×14×576, whole
+  // 3×3 at stride 1 gains 1.5 % shuffled on 56×56×144 and 28×28×192, 2.5 % on 14×14×384 and 14×14×576, whole
   // blocks. Alone, where its results follow each other in memory, it would lose 4 to 6 %.
   template <class Shape, int TH, int TW>
   static constexpr DwBodies fused_bodies() {
     if constexpr (Shape::KH == 3 && Shape::KW == 3 && Shape::SH == 1 && Shape::SW == 1) {
-      return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, true, false>();
+      return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, TileOptions::kShuffled>();
     }
     return {};
   }
@@ -61,7 +64,7 @@ struct Tuning : Bodies<Vec> {
 }  // namespace fastdw
 
 // 7×2 for planes of 7 or 14 rows, of which tiles of four leave one or two empty: alone, 3×3 is 1.3 and 1.2
-// times as fast there (7×7×1024 0.95 times; by leaps 1.15, but 147×147×64 then 0.9 times, not 1.06), at
+// times as fast there (7×7×1024 0.95 times; shuffled 1.15, but 147×147×64 then 0.9 times, not 1.06), at
 // stride 2 on 28×28×64 1.2 times.
 #define FASTDW_OWN_DEPTHWISE                                  \
   FlatBands<KernelShape<3, 3, 1, 1>, 4, dwconv_flat>::kernel, \

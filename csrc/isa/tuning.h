@@ -29,10 +29,10 @@ struct TilePixels {
 // The bodies that every data sheet starts from.
 template <class V>
 struct Bodies {
-  template <class Shape, int TH, int TW, bool kLeap = false, bool kPrefetch = false>
+  template <class Shape, int TH, int TW, TileOptions kOptions = TileOptions::kNone>
   static constexpr DwBodies depthwise_bodies() {
-    return {dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, false>,
-            dwconv_tile<V, Shape, TH, TW, kLeap, kPrefetch, false, true>, nullptr};
+    return {dwconv_tile<V, Shape, TH, TW, kOptions>,
+            dwconv_tile<V, Shape, TH, TW, kOptions | TileOptions::kBorder>, nullptr};
   }
   // What the pointwise half reads stays in a buffer: tiles may fill it in another order.
   template <class Shape, int TH, int TW>
@@ -43,8 +43,7 @@ struct Bodies {
   template <class Shape, int TH, int TW>
   static constexpr DwBodies multiplied_bodies() {
     if constexpr (Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW) {
-      return {dwconv_tile<V, Shape, TH, TW, false, false, true, false>,
-              dwconv_tile<V, Shape, TH, TW, false, false, true, true>, nullptr};
+      return depthwise_bodies<Shape, TH, TW, TileOptions::kMultiplied>();
     }
     return {};
   }

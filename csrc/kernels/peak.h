@@ -1,6 +1,6 @@
 // Nothing but FMAs, for the benchmark: the machine's limit in the very instructions that the kernels use.
 #pragma once
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

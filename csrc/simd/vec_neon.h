@@ -1,10 +1,10 @@
-// Vec for NEON on AArch64: four floats. Partial loads and stores touch no byte past their count.
+// Vec (vec.h) for NEON on AArch64: four floats.
 #pragma once
 #include <arm_neon.h>
 
 #include <cstdint>
 
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace neon {
@@ -17,6 +17,7 @@ FASTDW_INLINE uint8x16_t table_bytes(uint32x4_t index) {
 
 struct Vec {
   static constexpr int lanes = 4;
+  static constexpr bool has_ldexp = false;
   float32x4_t v;
 
   static FASTDW_INLINE Vec set1(float f) { return {vdupq_n_f32(f)}; }
@@ -29,9 +30,8 @@ struct Vec {
     if (n == 4) return {vld1q_f32(p)};
     return {v};
   }
-  // All bits, or none.
-  static FASTDW_INLINE Vec mask(bool all) { return {vreinterpretq_f32_u32(vdupq_n_u32(all ? ~0u : 0u))}; }
-  // N neighbouring vectors, two or three by one instruction that can step p as well. (Clang spills then.)
+  static FASTDW_INLINE Vec all_bits(bool set) { return {vreinterpretq_f32_u32(vdupq_n_u32(set ? ~0u : 0u))}; }
+  // Two or three vectors by one instruction that can step p as well. (Clang spills then.)
   template <int N>
   static FASTDW_INLINE void load_line(const float* p, Vec (&v)[N]) {
 #if defined(__GNUC__) && !defined(__clang__)
@@ -52,9 +52,9 @@ struct Vec {
     if (n == 1) return vst1q_lane_f32(p, v, 0);
     if (n >= 2) vst1_f32(p, vget_low_f32(v));
     if (n == 3) vst1q_lane_f32(p + 2, v, 2);
+    if (n == 4) vst1_f32(p + 2, vget_high_f32(v));
   }
 
-  // Lane i of the result is p[index[i]]; n floats are read. The index is int32 in a row of floats.
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
     const uint8x16_t table = vreinterpretq_u8_f32(load(p, n).v);
     return {vreinterpretq_f32_u8(vqtbl1q_u8(table, table_bytes(vreinterpretq_u32_f32(vld1q_f32(index)))))};
@@ -63,7 +63,6 @@ struct Vec {
   static FASTDW_INLINE int last_index(const float* index, int n) {
     return vget_lane_s32(vreinterpret_s32_f32(vld1_dup_f32(index + n - 1)), 0);
   }
-  // The bits as an integer, N places up.
   template <int N>
   FASTDW_INLINE Vec shift_left() const {
     return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), N))};
@@ -75,14 +74,12 @@ FASTDW_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-// a times lane I of b, plus c.
 template <int I>
 FASTDW_INLINE Vec fma_lane(Vec a, Vec b, Vec c) {
   return {vfmaq_laneq_f32(c.v, a.v, b.v, I)};
 }
-// Four vectors as the columns of a 4×4 matrix, stored row by row at p; returns p + step. In GCC a struct of
-// vectors is live from the top of the loop that fills it: three of them in the depthwise loop cost 7 of its
-// 187 instructions and four accesses to the stack.
+// In GCC a struct of vectors is live from the top of the loop that fills it: three of them in the depthwise
+// loop cost 7 of its 187 instructions and four accesses to the stack.
 FASTDW_INLINE float* store_transposed(float* p, std::ptrdiff_t step, Vec a, Vec b, Vec c, Vec d) {
 #if defined(__GNUC__) && !defined(__clang__)
   register float32x4_t column0 asm("v28") = a.v;
@@ -99,10 +96,16 @@ FASTDW_INLINE float* store_transposed(float* p, std::ptrdiff_t step, Vec a, Vec 
   return p + step;
 #endif
 }
-// Ends every function that calls store_transposed: only here does GCC learn that memory has changed. Told at
-// each store, it keeps all that the loop's lambdas refer to in memory, 285 instructions instead of 174.
+// Only here does GCC learn that memory has changed: told at each store_transposed, it keeps all that the
+// loop's lambdas refer to in memory, 285 instructions instead of 174.
 FASTDW_INLINE void transposed_stored() { asm volatile("" ::: "memory"); }
-// A NaN in either operand stays (x86 promises it for the second alone).
+// p, of which GCC knows nothing (simd/compiler.h).
+FASTDW_INLINE const float* opaque_after(const float* p, [[maybe_unused]] Vec loaded) {
+#if defined(__GNUC__) && !defined(__clang__)
+  asm("" : "+r"(p) : "w"(loaded.v));
+#endif
+  return p;
+}
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec max_or_nan(Vec a, Vec b) { return max(a, b); }
@@ -112,18 +115,14 @@ FASTDW_INLINE Vec copysign(Vec a, Vec sign) { return {vbslq_f32(vdupq_n_u32(0x80
 FASTDW_INLINE Vec and_bits(Vec a, Vec b) {
   return {vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.v), vreinterpretq_u32_f32(b.v)))};
 }
-// a < b ? x : y, lane by lane; a NaN is less than nothing.
 FASTDW_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
   return {vbslq_f32(vcltq_f32(a.v, b.v), x.v, y.v)};
 }
-// The lower halves of a and b, lane by lane in turn; the upper halves.
 FASTDW_INLINE Vec zip_low(Vec a, Vec b) { return {vzip1q_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec zip_high(Vec a, Vec b) { return {vzip2q_f32(a.v, b.v)}; }
-// The sum of the bits as integers.
 FASTDW_INLINE Vec add_bits(Vec a, Vec b) {
   return {vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.v), vreinterpretq_u32_f32(b.v)))};
 }
-// Lane i is the entry that the low four bits of index[i] number.
 FASTDW_INLINE Vec look_up(const uint32_t (&table)[16], Vec index) {
   const uint32x4_t low = vandq_u32(vreinterpretq_u32_f32(index.v), vdupq_n_u32(15));
   const uint8x16x4_t bytes = vld1q_u8_x4(reinterpret_cast<const uint8_t*>(table));

@@ -23,7 +23,7 @@ SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/copy.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
 CHAIN, THREADS, CALL = "csrc/ops/chain.cpp", "csrc/base/threads.cpp", "csrc/python/call.cpp"
 PREPARED, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
-PLANES, UNROLL = "csrc/kernels/planar/planes.h", "csrc/simd/unroll.h"
+PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
 MUTANTS = [
     Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
@@ -238,7 +238,7 @@ MUTANTS = [
     ),
     Mutant("a flat tile's weights all begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"),
     Mutant(
-        "the large panels are one too many", PACK_POINTWISE, "small + (i < large)", "small + (i <= large)"
+        "one large panel too many", PACK_POINTWISE, "small + (i < large)", "small + (i <= large)"
     ),
     Mutant(
         "unpacking transposes",
@@ -303,7 +303,7 @@ MUTANTS = [
         "",
     ),
     Mutant(
-        "the first call may be like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
+        "a first call is like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
     ),
     Mutant(
         "a call like the last one may overlap",
@@ -328,10 +328,13 @@ MUTANTS = [
     ),
     Mutant("a pair's vectors all begin with its halves", HALVED, "last = whole;", ""),
     Mutant(
-        "half a vector stands there once", PACK_POINTWISE, "if (p.halved) std::copy", "if (false) std::copy"
+        "half a vector stands there once",
+        PACK_POINTWISE,
+        "(p.halved) std::copy",
+        "(false) std::copy",
     ),
-    Mutant("a leap leaves a vector out", UNROLL, "0x2031", "0x2030"),
-    Mutant("by leaps the weights fall behind", DWCONV, "c * (1 + KH * KW)", "c * (KH * KW)"),
+    Mutant("a shuffled vector is left out", VEC, "{1, 3, 0, 2}", "{1, 3, 0, 0}"),
+    Mutant("shuffled weights fall behind", DWCONV, "c * (1 + KH * KW)", "c * (KH * KW)"),
     Mutant(
         "a row below the plane is taken for the image's",
         PLANES,

@@ -1,7 +1,7 @@
 // Resizing by mixing neighbours: contract in kernels/network_contract.h.
 #pragma once
 #include "kernels/network_contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -6,7 +6,7 @@
 // are minimax fits on the intervals named beside them.
 #pragma once
 #include "kernels/contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {
@@ -44,13 +44,17 @@ FASTDW_INLINE V expm1_reduced(V v, V& n) {
   return fma(mul(r, r), p, r);
 }
 
-// p·2ⁿ for a whole n, p near 1; in two steps, of which the second alone rounds, where the result is
-// subnormal. AVX-512 has one instruction for all of it.
+// p·2ⁿ for a whole n, p near 1; without ldexp in two steps, of which the second alone rounds, where the
+// result is subnormal.
 template <class V>
-FASTDW_INLINE V scale(V p, V n) {
-  const V round = V::set1(kRound);
-  const V half = sub(add(mul(n, V::set1(0.5f)), round), round);
-  return mul(mul(p, power_of_two(half)), power_of_two(sub(n, half)));
+FASTDW_INLINE V times_power_of_two(V p, V n) {
+  if constexpr (V::has_ldexp) {
+    return ldexp(p, n);
+  } else {
+    const V round = V::set1(kRound);
+    const V half = sub(add(mul(n, V::set1(0.5f)), round), round);
+    return mul(mul(p, power_of_two(half)), power_of_two(sub(n, half)));
+  }
 }
 
 // e^v for −104 ≤ v ≤ 88.
@@ -58,7 +62,7 @@ template <class V>
 FASTDW_INLINE V exp_bounded(V v) {
   V n;
   const V p = add(expm1_reduced(v, n), V::set1(1.0f));
-  return scale(p, n);
+  return times_power_of_two(p, n);
 }
 
 template <class V>
@@ -173,8 +177,8 @@ struct Elu {
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>& p) {
     V n;
     const V q = expm1_reduced(max(V::set1(-20.0f), min(V::set1(0.0f), v)), n);
-    const V scale = power_of_two(n);
-    const V expm1 = fma(scale, q, sub(scale, V::set1(1.0f)));
+    const V power = power_of_two(n);
+    const V expm1 = fma(power, q, sub(power, V::set1(1.0f)));
     return select_less(v, V::set1(0.0f), mul(p.a, expm1), v);
   }
 };

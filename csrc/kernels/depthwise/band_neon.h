@@ -13,10 +13,7 @@ namespace neon {
 namespace {
 
 // As in pointwise/quads_neon.h: plain GCC takes 15 instructions more for three columns.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC optimize("no-schedule-insns", "rename-registers")
-#endif
+FASTDW_BEGIN_UNSCHEDULED
 
 // Input column kColumn, counted from the first that the outputs of sums[kSlot] need, meets the first taps of
 // some outputs: starts their sums.
@@ -62,7 +59,7 @@ void dwconv_sweep(const DwTile& t, ptrdiff_t first, ptrdiff_t last, N n) {
   // In place of a row outside, its neighbour is loaded and erased: 187 instructions instead of 174 for three
   // columns of four outputs, where a branch for each row makes it 219.
   const bool first_inside = live_input_rows & 1, last_inside = live_input_rows >> (kInputRows - 1);
-  [[maybe_unused]] Vec first_mask = Vec::mask(first_inside), last_mask = Vec::mask(last_inside);
+  [[maybe_unused]] Vec first_mask = Vec::all_bits(first_inside), last_mask = Vec::all_bits(last_inside);
   if constexpr (kOutside == Outside::kEdges) {
     if (!first_inside) rows[0] = rows[1];
     if (!last_inside) rows[kInputRows - 1] = rows[kInputRows - 2];
@@ -223,9 +220,7 @@ void dwconv_band(const DwTile& t) {
   transposed_stored();
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC pop_options
-#endif
+FASTDW_END_UNSCHEDULED
 
 }  // namespace
 }  // namespace neon

@@ -2,7 +2,7 @@
 // multiplier fewer, which a permutation spreads over the lanes.
 #pragma once
 #include "kernels/contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -14,15 +14,35 @@ struct KernelShape {
   static constexpr int KH = kKernelH, KW = kKernelW, SH = kStrideH, SW = kStrideW;
 };
 
+// What sets a body apart: any of these.
+enum class TileOptions : unsigned {
+  kNone = 0,
+  kShuffled = 1,  // vectors of channels in the order of for_vectors_shuffled
+  kPrefetched =
+      2,  // asks for every input's next line; shuffled for its next vector, or the next tile's first
+  kMultiplied = 4,  // with a channel multiplier above 1
+  kBorder = 8,      // some outputs may not be live, some inputs outside the image
+};
+constexpr TileOptions operator|(TileOptions a, TileOptions b) {
+  return static_cast<TileOptions>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool has(TileOptions options, TileOptions one) { return (options | one) == options; }
+constexpr TileOptions only_if(bool wanted, TileOptions options) {
+  return wanted ? options : TileOptions::kNone;
+}
+
 // TH×TW outputs. Registers: TH·TW accumulators and one column of (TH−1)·SH+KH inputs; the weights come from
 // L1, each used TH times a load.
 //
-// kLeap: vectors of channels in an order of leaps. Where they follow each other every load of the unrolled
-// tile has a constant stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2
-// cost 140 to 154 cycles, by leaps 122 to 136 (3×3 at stride 2). kPrefetch asks for every input's next line;
-// by leaps for its next vector, after the last one for the next tile's first.
-template <class V, class Shape, int TH, int TW, bool kLeap, bool kPrefetch, bool kMultiplied, bool kBorder>
+// Shuffled: where vectors of channels follow each other every load of the unrolled tile has a constant
+// stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2 cost 140 to 154 cycles,
+// shuffled 122 to 136 (3×3 at stride 2).
+template <class V, class Shape, int TH, int TW, TileOptions kOptions>
 void dwconv_tile(const DwTile& t) {
+  constexpr bool kShuffled = has(kOptions, TileOptions::kShuffled),
+                 kPrefetched = has(kOptions, TileOptions::kPrefetched),
+                 kMultiplied = has(kOptions, TileOptions::kMultiplied),
+                 kBorder = has(kOptions, TileOptions::kBorder);
   constexpr int KH = Shape::KH, KW = Shape::KW, SH = Shape::SH, SW = Shape::SW;
   constexpr int kInputRows = (TH - 1) * SH + KH;
   constexpr int kInputColumns = (TW - 1) * SW + KW;
@@ -53,12 +73,12 @@ void dwconv_tile(const DwTile& t) {
             // branch: 165 → 120 cycles for a tile of 3×3 at stride 2. The interior is slower so, 74 → 80.
             input = walk;
             walk += row_stride;
-            __asm__("" : "+r"(walk));
+            FASTDW_OPAQUE(walk);
           }
           if (kBorder && __builtin_expect(!(live_rows >> row & 1), 0)) {
             x[row] = V::set1(0.0f);
           } else {
-            if constexpr (kPrefetch) __builtin_prefetch(input + (ahead - c));
+            if constexpr (kPrefetched) __builtin_prefetch(input + (ahead - c));
             x[row] = inputs.load(input, n);
           }
         });
@@ -83,14 +103,14 @@ void dwconv_tile(const DwTile& t) {
         });
       });
     };
-    if constexpr (kLeap) {
+    if constexpr (kShuffled) {
       static_assert(!kMultiplied, "a multiplier's input channels come in order");
-      const auto leap = [&](ptrdiff_t c, auto n, ptrdiff_t next) FASTDW_INLINE_LAMBDA {
+      const auto shuffled = [&](ptrdiff_t c, auto n, ptrdiff_t next) FASTDW_INLINE_LAMBDA {
         weights = t.weights + c * (1 + KH * KW);  // by blocks: c is a whole number of vectors
         inputs.first = c;
         step(c, n, next);
       };
-      for_vectors_leaping<V>(t.channels, t.tile_columns * SW * t.column_stride, leap);
+      for_vectors_shuffled<V>(t.channels, t.tile_columns * SW * t.column_stride, shuffled);
     } else {
       for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
         step(c, n, c + kLineFloats);

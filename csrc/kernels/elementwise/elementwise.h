@@ -1,7 +1,7 @@
 // Sums, products, affine maps and bytes as floats: contracts in kernels/network_contract.h.
 #pragma once
 #include "kernels/network_contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -1,11 +1,11 @@
-// A separable block over planes (NCHW), pixels in the lanes: contract in kernels/contract.h. Same order of sums as in
-// depthwise/tile.h and pointwise/tile.h.
+// A separable block over planes (NCHW), pixels in the lanes: contract in kernels/contract.h. Same order of
+// sums as in depthwise/tile.h and pointwise/tile.h.
 //
 // Against a way through transposed copies it saves two passes over all of the data, or more: blocks of four
 // rows copy half their input twice.
 #pragma once
 #include "kernels/contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {
@@ -123,7 +123,7 @@ FASTDW_INLINE void plane_window_sums(const PlaneWindow<V, K, S, TH, NV>& window,
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
         x[v] = V::load(window.rows + row * Window::kRow + s * Window::kPhase + shift + v * V::lanes, All{});
         // Else GCC loads it anew for every tap (337 → 200 cycles for 5×5 at stride 2).
-        hold(x[v]);
+        keep_in_register(x[v]);
       });
       unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
         constexpr int di = decltype(row)::value - decltype(i)::value * S;
@@ -185,7 +185,7 @@ void plane_patch(const DwPlanes& t, ptrdiff_t first_row, ptrdiff_t first_column,
     // Else GCC moves the sums of a row behind the question whether it is live (4.1 → 1.9 times the FMA
     // limit).
     unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
-      unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { hold(acc[i][v]); });
+      unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { keep_in_register(acc[i][v]); });
     });
     constexpr int last = (NV - 1) * V::lanes;
     const int n = static_cast<int>(columns) - last;

@@ -26,8 +26,8 @@ FASTDW_INLINE const char* multiply_and_fetch(const PwTile& t, const char* ahead,
   return ahead;
 }
 
-// Distances between pixels, in bytes. x86 adds two, four or eight times a register to an address for free, so
-// that four do for eight pixels; the compiler would rather have all seven ready, most of them in memory.
+// Distances between pixels, in bytes. With scaled addresses four do for eight pixels; the compiler would
+// rather have all seven ready, most of them in memory.
 struct PixelDistance {
   size_t one, three, five, seven;
   explicit PixelDistance(size_t bytes) : one(bytes), three(3 * one), five(5 * one), seven(7 * one) {}
@@ -38,11 +38,9 @@ struct PixelDistance {
     if constexpr (J == 7) return seven;
     return one * J;
   }
-  // From here on the compiler knows nothing of them, and cannot derive the others ahead.
+  // So that the others are not derived ahead of time.
   FASTDW_INLINE void hide() {
-#if defined(__x86_64__)
-    __asm__("" : "+r"(one), "+r"(three), "+r"(five), "+r"(seven));
-#endif
+    if constexpr (kScaledAddresses) FASTDW_OPAQUE_4(one, three, five, seven);
   }
 };
 
@@ -80,7 +78,7 @@ class PixelInputs<MR, true> {
   FASTDW_INLINE void next() {
     low_ += sizeof(float);
     high_ += sizeof(float);
-    __asm__("" : "+r"(low_), "+r"(high_));
+    FASTDW_OPAQUE_2(low_, high_);
   }
 
  private:

@@ -10,40 +10,21 @@ namespace fastdw {
 namespace neon {
 namespace {
 
-// Left to itself GCC loads so far ahead that registers spill: 422 instructions for 16 input channels of the
-// 8×3 tile instead of 672, 384 of them multiply-adds.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC optimize("no-schedule-insns", "rename-registers")
-#endif
+// 422 instructions for 16 input channels of the 8×3 tile instead of 672, 384 of them multiply-adds.
+FASTDW_BEGIN_UNSCHEDULED
 
-// p, as a pointer that GCC knows nothing about, so that it neither shares an index register among pixels nor
-// carries a load over. With `loaded`: not before that is there. Clang has no need of it.
-template <class T>
-FASTDW_INLINE T* opaque(T* p) {
-#if defined(__GNUC__) && !defined(__clang__)
-  asm("" : "+r"(p));
-#endif
-  return p;
-}
-FASTDW_INLINE const float* opaque(const float* p, [[maybe_unused]] Vec loaded) {
-#if defined(__GNUC__) && !defined(__clang__)
-  asm("" : "+r"(p) : "w"(loaded.v));
-#endif
-  return p;
-}
-
+// Opaque pointers, here and below: GCC would share an index register among pixels, and carry loads over.
 template <int MR, int NV>
 FASTDW_INLINE void store_tile(const Vec (&acc)[MR][NV], float* first, PixelStrides stride) {
   float* y[MR];
-  y[0] = opaque(first);
+  y[0] = opaque_to_gcc(first);
   unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
     if constexpr (i % 2 == 1) {
-      y[i] = opaque(y[i - 1] + stride.one);
+      y[i] = opaque_to_gcc(y[i - 1] + stride.one);
     } else if constexpr (i % 4 == 2) {
-      y[i] = opaque(y[i - 2] + stride.two);
+      y[i] = opaque_to_gcc(y[i - 2] + stride.two);
     } else if constexpr (i > 0) {
-      y[i] = opaque(y[i - 4] + stride.four);
+      y[i] = opaque_to_gcc(y[i - 4] + stride.four);
     }
     unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j].store(y[i] + j * Vec::lanes, All{}); });
   });
@@ -66,11 +47,11 @@ void pwconv_grouped(const PwTile& t) {
   float* y = t.y;
   for (ptrdiff_t tile = 0; tile < tiles; ++tile, first_x += kGroups * x_stride, y += kGroups * stride.four) {
     Vec acc[MR][NV];
-    const float* w = opaque(panel);
+    const float* w = opaque_to_gcc(panel);
     // Loaded for each pixel, by pairs: 16 instructions in the 8×3 tile, where copies take 24.
     unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
       unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = Vec::load(w + j * Vec::lanes, All{}); });
-      w = opaque(w, acc[i][NV - 1]);
+      w = opaque_after(w, acc[i][NV - 1]);
     });
     w += kWeights;
     const float* x[kGroups];
@@ -87,7 +68,7 @@ void pwconv_grouped(const PwTile& t) {
       unroll<kChannels>([&](auto k) FASTDW_INLINE_LAMBDA {
         Vec wv[NV];
         Vec::load_line(w, wv);
-        w = opaque(w + kWeights);
+        w = opaque_to_gcc(w + kWeights);
         unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
           unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
             acc[i][j] = fma_lane<i % kGroup>(wv[j], xv[i / kGroup][k], acc[i][j]);
@@ -96,7 +77,7 @@ void pwconv_grouped(const PwTile& t) {
       });
     };
     const auto advance = [&](int channels) FASTDW_INLINE_LAMBDA {
-      unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = opaque(x[g] + channels * kGroup); });
+      unroll<kGroups>([&](auto g) FASTDW_INLINE_LAMBDA { x[g] = opaque_to_gcc(x[g] + channels * kGroup); });
     };
     using One = std::integral_constant<int, 1>;
     using Two = std::integral_constant<int, 2>;
@@ -129,9 +110,7 @@ void pwconv_grouped(const PwTile& t) {
   }
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC pop_options
-#endif
+FASTDW_END_UNSCHEDULED
 
 void pack_groups(const PackTile& t) {
   float* y = t.y;

@@ -1,11 +1,11 @@
-// Pointwise (1×1) convolution, register tiles one after the other: contract in kernels/contract.h, sizes in the data
-// sheets of isa/.
+// Pointwise (1×1) convolution, register tiles one after the other: contract in kernels/contract.h, sizes in
+// the data sheets of isa/.
 //
 // Every output sums bias first, then its input channels in ascending order.
 #pragma once
 #include "kernels/contract.h"
 #include "kernels/pointwise/pixels.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

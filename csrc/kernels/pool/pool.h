@@ -1,7 +1,7 @@
 // Maxima and averages of windows and of whole images: contracts in kernels/network_contract.h.
 #pragma once
 #include "kernels/network_contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include "kernels/curves/curves.h"
 #include "kernels/network_contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -1,7 +1,7 @@
 // A matrix turned over, by blocks of vectors: contract in kernels/contract.h.
 #pragma once
 #include "kernels/contract.h"
-#include "simd/unroll.h"
+#include "simd/vec.h"
 
 namespace fastdw {
 namespace {

@@ -1,0 +1,85 @@
+// What the tests of Vec's words share: odd numbers, guarded memory, comparisons that name the lane.
+#pragma once
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+int failures = 0;
+
+uint32_t bits_of(float f) {
+  uint32_t u;
+  std::memcpy(&u, &f, sizeof u);
+  return u;
+}
+float from_bits(uint32_t u) {
+  float f;
+  std::memcpy(&f, &u, sizeof f);
+  return f;
+}
+bool is_nan(float f) { return (bits_of(f) & 0x7fffffffu) > 0x7f800000u; }
+
+void fail(int lane, float got, float wanted) {
+  if (++failures <= 20)
+    std::printf("  lane %d: got %08x, wanted %08x\n", lane, bits_of(got), bits_of(wanted));
+}
+
+void check(bool holds, const char* what) {
+  if (!holds && ++failures <= 20) std::printf("  not true: %s\n", what);
+}
+#define CHECK(condition) check(condition, #condition)
+
+// Whether a lane is right: to the bit; or as a number, where any NaN is as good as another.
+bool same_bits(float got, float wanted) { return bits_of(got) == bits_of(wanted); }
+bool same_number(float got, float wanted) {
+  return same_bits(got, wanted) || (is_nan(got) && is_nan(wanted));
+}
+
+// Zeros, subnormals, the ends of the range, infinities and NaNs of both signs, and some between.
+constexpr uint32_t kOdd[] = {0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x007fffff, 0x807fffff,
+                             0x00800000, 0x80800000, 0x3f800000, 0xbf800000, 0x3f800001, 0x3effffff,
+                             0x40490fdb, 0xc2c80000, 0x33800000, 0x4b800001, 0x7f7fffff, 0xff7fffff,
+                             0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345};
+constexpr uint32_t kOdds = sizeof kOdd / sizeof *kOdd;
+
+// Number i of operand 0, 1 or 2: all triples of odd ones, then bits drawn at random (a multiplicative hash),
+// but no signalling NaN, of which C++ may make a quiet one on any way.
+constexpr uint32_t kOperands = kOdds * kOdds * kOdds + 20000;
+float operand(int which, uint32_t i) {
+  if (i < kOdds * kOdds * kOdds) {
+    for (int k = 0; k < which; ++k) i /= kOdds;
+    return from_bits(kOdd[i % kOdds]);
+  }
+  uint32_t u = (3 * i + static_cast<uint32_t>(which)) * 0x9e3779b1u;
+  u = (u ^ u >> 15) * 0x85ebca77u;
+  u ^= u >> 13;
+  // Every second near 1, where sums and products neither vanish nor overflow.
+  if (i % 2 == 0) u = (u & 0x80ffffffu) | 0x3f000000u;
+  return is_nan(from_bits(u)) ? from_bits(u | 0x00400000u) : from_bits(u);
+}
+
+// Whole pages of floats between two that must not be touched.
+class Guarded {
+ public:
+  Guarded() {
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void* const memory = mmap(nullptr, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    begin = reinterpret_cast<float*>(static_cast<char*>(memory) + page);
+    if (mprotect(begin, page, PROT_READ | PROT_WRITE) != 0) std::abort();
+    end = begin + page / sizeof(float);
+  }
+  void fill(float f) {
+    for (float* p = begin; p < end; ++p) *p = f;
+  }
+  float *begin, *end;
+};
+
+}  // namespace
