@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "ops/separable.h"
+#include "ops/chain.h"
 
 using namespace fastdw;
 
@@ -71,8 +71,7 @@ class Runner {
     Input add = view<const float>(residual.data(), rows.outputs, columns.outputs, b.filters);
     if (!with_residual) add = {};
     const Geometry geometry{b.stride, b.stride, 1, 1, rows.before, columns.before};
-    separable(DepthwiseOp(depthwise_weights, geometry, in, nullptr, nullptr),
-              PointwiseOp{pointwise_weights, out, add}, 1);
+    compute({{&depthwise_weights, &pointwise_weights, nullptr}, geometry, in, add, out}, 1);
   }
 
   // Every sum in the promised order, one fused multiply-add after the other: the same bits.

@@ -134,8 +134,9 @@ constexpr KernelSet make_kernel_set() {
   constexpr int max_vectors = static_cast<int>(sizeof Tuning::tile_pixels / sizeof *Tuning::tile_pixels);
   set.max_panel_vectors = max_vectors;
   fill_pointwise(set, std::make_integer_sequence<int, max_vectors>{});
-  set.group_pixels = Tuning::group_pixels;
+  set.quad_pixels = Tuning::quad_pixels;
   set.pack = Tuning::pack;
+  set.patches = copy_patches<Vec>;
   set.transpose = Tuning::transpose;
   set.planes = Tuning::planes;
   set.curves[static_cast<int>(Curve::kClamp)] = apply_clamp<Vec>;
@@ -147,6 +148,7 @@ constexpr KernelSet make_kernel_set() {
 #undef FASTDW_NETWORK_KERNEL
   set.fma_loop = fma_loop<Vec>;
   set.fma_chains = kFmaChains;
+  set.schedule = Tuning::schedule();
   return set;
 }
 

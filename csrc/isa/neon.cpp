@@ -34,7 +34,12 @@ struct Tuning : Bodies<Vec> {
   // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
   static constexpr int panel_vectors = 3;
   static constexpr TilePixels tile_pixels[] = {8, 12, 8};
-  static constexpr int group_pixels = kGroup;
+  static constexpr Schedule schedule() {
+    Schedule s = {};
+    s.rates = {0.15, 1.0, 4.0, 1.5};  // a Cortex-A72 at 1.5 GHz
+    return s;
+  }
+  static constexpr int quad_pixels = kGroup;
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>;
   static constexpr PackFn pack = pack_groups;

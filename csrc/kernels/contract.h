@@ -9,6 +9,7 @@
 
 #include "base/line.h"
 #include "kernels/network_contract.h"
+#include "kernels/schedule.h"
 
 namespace fastdw {
 
@@ -32,7 +33,7 @@ struct DwTile {
   ptrdiff_t tiles;         // of bands: one
   ptrdiff_t tile_columns;  // outputs from a tile to the next one: of flat tiles these pixels
   float lo, hi;
-  ptrdiff_t y_group_stride;  // bands only: where not 0, y takes groups (KernelSet::group_pixels)
+  ptrdiff_t y_quad_stride;  // bands only: where not 0, y takes quads (KernelSet::quad_pixels)
   // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:
   // rows not for the generic band, columns for border tiles alone.
   int rows;  // live outputs, as `columns`
@@ -54,7 +55,7 @@ struct DwBodies {
   DwTileFn interior;  // every output live, every input in the image
   DwTileFn border;
   // Or, in place of these: 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, borders or not.
-  // A band of a shape of its own fills groups of pixels, if asked for, column by column.
+  // A band of a shape of its own fills quads of pixels, if asked for, column by column.
   DwTileFn band;
   bool exist() const { return interior || band; }
 };
@@ -84,14 +85,14 @@ struct PixelStrides {
 };
 
 // Pointwise tiles: `tiles` of them, one after the other, each of `pixels` × one panel of output channels;
-// where x is in groups, of whole groups.
+// where x is in quads, of whole quads.
 //
 // A panel holds NV vectors of output channels: [ bias | input channel 0 | 1 | … ], NV·lanes floats each. In a
 // halved panel, whose last vector has at most lanes/2 channels, these stand in it twice, for two pixels at
 // once.
 struct PwTile {
-  const float* x;      // the channels of each pixel side by side, or groups (KernelSet::group_pixels)
-  ptrdiff_t x_stride;  // from pixel to pixel, or from group to group
+  const float* x;      // the channels of each pixel side by side, or quads (KernelSet::quad_pixels)
+  ptrdiff_t x_stride;  // from pixel to pixel, or from quad to quad
   ptrdiff_t input_channels;
   const float* panel;
   float* y;
@@ -109,8 +110,8 @@ struct PwTile {
 
 using PwTileFn = void (*)(const PwTile&);
 
-// Groups of pixels × channels: [ channel 0 of each pixel | channel 1 | … ], group after group, each of
-// group_floats(). The last group may be short of pixels; what then stands in their place is left open.
+// Quads, four pixels × channels: [ channel 0 of each pixel | channel 1 | … ], quad after quad, each of
+// quad_floats(). The last quad may be short of pixels; what then stands in their place is left open.
 struct PackTile {
   const float* x;
   ptrdiff_t x_stride;  // from pixel to pixel
@@ -119,6 +120,18 @@ struct PackTile {
 };
 
 using PackFn = void (*)(const PackTile&);
+
+// One row of the windows of `pixels` outputs, each to y + i·y_stride: `taps` times `channels` floats.
+struct PatchTile {
+  const float* x;      // under the first tap of the first output
+  ptrdiff_t x_stride;  // from output to output
+  ptrdiff_t tap_stride, channel_stride;
+  ptrdiff_t taps, channels, pixels;
+  float* y;
+  ptrdiff_t y_stride;
+};
+
+using PatchFn = void (*)(const PatchTile&);
 
 // A matrix turned over: to[j·to_stride + i] = from[i·from_stride + j].
 struct TransposeTile {
@@ -213,18 +226,20 @@ struct KernelSet {
   int panel_vectors, max_panel_vectors;   // preferred, largest
   PwKernels pointwise[kMaxPanelVectors];  // by vectors of the panel less one
   PwKernels halved[kMaxPanelVectors];     // for halved panels; empty in a set that has none
-  int group_pixels;                       // 1, or 4: pointwise tiles read groups of four pixels
+  int quad_pixels;                        // 1, or 4: pointwise tiles read quads
   PackFn pack;                            // where they do
+  PatchFn patches;
   TransposeFn transpose;
   PlaneKernels planes;  // empty in a set that has none
   CurveFn curves[static_cast<int>(Curve::kCount)];
   NetworkKernels network;
   FmaLoopFn fma_loop;
   int fma_chains;
+  Schedule schedule;
 
   // Channels are padded to whole vectors.
-  ptrdiff_t group_floats(ptrdiff_t channels) const {
-    return (channels + lanes - 1) / lanes * lanes * group_pixels;
+  ptrdiff_t quad_floats(ptrdiff_t channels) const {
+    return (channels + lanes - 1) / lanes * lanes * quad_pixels;
   }
 };
 

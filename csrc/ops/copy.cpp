@@ -1,6 +1,5 @@
 #include "ops/copy.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace fastdw {
@@ -29,10 +28,6 @@ void copy_block(const KernelSet& set, const float* from, const Layout& f, float*
       }
     }
   }
-}
-
-int useful_threads(int threads, double macs) {
-  return static_cast<int>(std::clamp(macs / kMacsPerThread, 1.0, static_cast<double>(threads)));
 }
 
 }  // namespace fastdw

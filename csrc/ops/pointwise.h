@@ -1,7 +1,7 @@
-// The pointwise operator: blocks of pixels against panels of output channels.
+// The consumer of blocks: their pixels against panels of output channels.
 #pragma once
 #include "ops/copy.h"
-#include "pack/pointwise.h"
+#include "ops/source.h"
 
 namespace fastdw {
 
@@ -12,50 +12,28 @@ struct PixelBlock {
   Ahead ahead;  // what the next block reads
 };
 
-struct PointwiseOp {
-  const PointwiseWeights& weights;
-  const Output out;
-  const Input residual;  // data is null where there is none
+class Pointwise {
+ public:
+  Pointwise(const Problem& problem, const Plan& plan);
 
-  // Computes a block from its inputs at a, whose channels lie side by side. `scratch` holds scratch_floats()
-  // of the block, `staging` floats of it for results on their way to out, which take it by parts of the
-  // block; without, they are written in place.
-  void block(const PixelBlock& block, const float* a, const Layout& a_layout, float* scratch,
-             ptrdiff_t staging) const;
-
-  // A block of 1, 2 or 4 rows from groups of pixels, column by column, at most most_staged(staging). Its
-  // scratch is a block's.
-  void grouped_block(const PixelBlock& block, const float* groups, float* scratch, ptrdiff_t staging) const;
-
-  // A block of whole rows from planes, which can be read up to whole vectors of pixels.
-  bool takes_planes() const {
-    return weights.set.planes.exist() && out.planar() && (!residual.data || residual.planar()) &&
-           weights.activation.slopes.empty();
-  }
-  void planes(const PixelBlock& block, const float* a, ptrdiff_t a_plane_stride) const;
-
-  ptrdiff_t scratch_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const;
-
-  // Whether results must be staged: for the layout of out or of the residual.
-  bool staged() const {
-    return !out.channels_side_by_side() || (residual.data && !residual.channels_side_by_side());
-  }
-  // Pixels that pass through the staging buffer at a time.
-  ptrdiff_t most_staged(ptrdiff_t staging) const {
-    return staging / (weights.panel(0).vectors * weights.set.lanes);
-  }
+  // `scratch` holds the plan's packed and staging floats. Results that must be staged take the staging buffer
+  // by parts of the block.
+  void consume(const PixelBlock& pixels, const Block& block, float* scratch) const;
 
  private:
   struct Spans;
-  // A block, of at most most_staged(staging) pixels if they are staged.
-  void part(const PixelBlock& block, const float* a, const Layout& a_layout, float* scratch,
-            ptrdiff_t staging) const;
-  void multiply_spans(const PixelBlock& block, const Spans& spans, float* scratch, ptrdiff_t staging) const;
+  void parts(const PixelBlock& pixels, const Block& block, float* scratch) const;
+  // A block, of at most most_staged() pixels if they are staged.
+  void part(const PixelBlock& pixels, const Block& block, float* scratch) const;
+  void multiply_spans(const PixelBlock& pixels, const Spans& spans, float* staging) const;
+  void planes(const PixelBlock& pixels, const Block& block) const;
   // Whether a block's rows follow each other in out and in the residual.
-  bool in_line_outside(const PixelBlock& block) const;
-};
+  bool in_line_outside(const PixelBlock& pixels) const;
 
-// x may have any strides. Throws std::bad_alloc, before it writes.
-void pointwise(const PointwiseOp& op, const Input& x, int threads);
+  const PointwiseWeights& weights_;
+  const Output out_;
+  const Input residual_;  // data is null where there is none
+  const ptrdiff_t packed_floats_, staging_floats_;
+};
 
 }  // namespace fastdw

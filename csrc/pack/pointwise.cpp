@@ -43,10 +43,6 @@ void PointwiseWeights::unpack(float* kernel, float* bias) const {
   }
 }
 
-// All of an L1 of 48 KB: with fewer pixels a tile, 28×28×384 → 40 (74 KB) is 2 % faster yet, ×384 → 64 (98
-// KB) 2 % slower.
-constexpr ptrdiff_t kLightPanelFloats = 12 * 1024;
-
 PointwiseWeights::Panel PointwiseWeights::panel(ptrdiff_t i) const {
   const ptrdiff_t small = vectors() / panels, large = vectors() % panels;
   const ptrdiff_t first_vector = i * small + std::min(i, large);
@@ -56,11 +52,19 @@ PointwiseWeights::Panel PointwiseWeights::panel(ptrdiff_t i) const {
   const PwKernels& halves = set.halved[count - 1];
   const bool halved = halves.pixels > 0 && 2 * (channels - (count - 1) * set.lanes) <= set.lanes;
   const PwKernels& kernels = halved ? halves : set.pointwise[count - 1];
-  const bool light = count * set.lanes * (1 + inputs) <= kLightPanelFloats;
+  const bool light = count * set.lanes * (1 + inputs) <= set.schedule.light_panel_floats;
   return {first,   channels,
           count,   packed.get() + first * (1 + inputs),
           kernels, light ? kernels.light_pixels : kernels.pixels,
           halved};
+}
+
+ptrdiff_t PointwiseWeights::packed_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const {
+  // Rows that are packed one by one may each end in a part of a quad.
+  const ptrdiff_t quads = staging > 0
+                              ? ceil_div(std::min(rows * columns, most_staged(staging)), set.quad_pixels)
+                              : rows * ceil_div(columns, set.quad_pixels);
+  return quads * set.quad_floats(inputs);
 }
 
 ptrdiff_t PointwiseWeights::nbytes() const {

@@ -27,6 +27,11 @@ class PointwiseWeights {
   // The vectors of output channels, dealt out as evenly as the panels' sizes allow.
   Panel panel(ptrdiff_t i) const;
 
+  // Pixels whose results for one panel fit into so many floats.
+  ptrdiff_t most_staged(ptrdiff_t staging) const { return staging / (panel(0).vectors * set.lanes); }
+  // What rows × columns pixels take as quads; where they are staged, by parts of most_staged().
+  ptrdiff_t packed_floats(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t staging) const;
+
   const KernelSet& set;
   const ptrdiff_t inputs, outputs;
   const ptrdiff_t panels;

@@ -8,26 +8,38 @@
 #include <cmath>
 #include <new>
 
+#include "ops/chain.h"
+#include "plan/cost.h"
+
 namespace fastdw {
 namespace {
 
-// Work under some 20 µs keeps the GIL: handing it over costs more.
-constexpr double kKeepGilMacs = 1e6;
-// Between parts of about this much work (10 to 300 ms on one core of x86) an interrupt is looked for.
-constexpr double kMacsBetweenSignals = 1e9;
+// Less work keeps the GIL: handing it over costs more.
+constexpr double kKeepGilNs = 20e3;
+// Between parts of about this much work an interrupt is looked for.
+constexpr double kSignalNs = 20e6;
 // A part has whole multiples of these rows, as most tiles have; those of a very wide image take longer.
 constexpr ptrdiff_t kPartRows = 16;
 
+void compute_groups(const std::vector<Chain>& groups, const Problem& p, int threads, const Part& part) {
+  const auto count = static_cast<ptrdiff_t>(groups.size());
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    compute(part_of(group_of(p, groups[static_cast<size_t>(i)], i, count), part), threads);
+  }
+}
+
 }  // namespace
 
-void call(const Chain& chain, const Geometry& geometry, const Input& x, const Input& residual,
-          const Output& out, int threads) {
+void call(const std::vector<Chain>& groups, const Problem& problem, int threads) {
+  const Output& out = problem.out;
+  const auto count = static_cast<ptrdiff_t>(groups.size());
+  const double ns = cost_ns(group_of(problem, groups.front(), 0, count)) * static_cast<double>(count);
   // Below 1 where an image is too much for one part.
-  const double macs = macs_per_image(chain, out), images_at_once = kMacsBetweenSignals / macs;
-  const ptrdiff_t images = std::max<ptrdiff_t>(
-      1, static_cast<ptrdiff_t>(std::min(images_at_once, static_cast<double>(out.images))));
+  const double image_ns = ns / static_cast<double>(out.images), at_once = kSignalNs / image_ns;
+  const ptrdiff_t images =
+      std::max<ptrdiff_t>(1, static_cast<ptrdiff_t>(std::min(at_once, static_cast<double>(out.images))));
   const ptrdiff_t parts =
-      static_cast<ptrdiff_t>(std::clamp(std::ceil(1 / images_at_once), 1.0, static_cast<double>(out.height)));
+      static_cast<ptrdiff_t>(std::clamp(std::ceil(1 / at_once), 1.0, static_cast<double>(out.height)));
   const ptrdiff_t rows = ceil_div(ceil_div(out.height, parts), kPartRows) * kPartRows;
   Part part{};
   for (; part.image < out.images; part.image += part.images) {
@@ -39,12 +51,12 @@ void call(const Chain& chain, const Geometry& geometry, const Input& x, const In
       bool out_of_memory = false;
       const auto guarded = [&] {
         try {
-          compute(chain, geometry, x, residual, out, threads, part);
+          compute_groups(groups, problem, threads, part);
         } catch (const std::bad_alloc&) {
           out_of_memory = true;
         }
       };
-      if (macs * static_cast<double>(part.images) < kKeepGilMacs) {
+      if (image_ns * static_cast<double>(part.images) < kKeepGilNs) {
         guarded();
       } else {
         PyThreadState* state = PyEval_SaveThread();

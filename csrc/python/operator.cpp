@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "base/refuse.h"
+#include "plan/plan.h"
 #include "python/call.h"
 
 namespace py = pybind11;
@@ -96,14 +97,29 @@ ptrdiff_t Shape::floats() const {
   return product;
 }
 
-Prepared::Prepared(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first)
+Prepared::Prepared(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first,
+                   std::array<ptrdiff_t, 2> kernel_size)
     : parts_(py::make_tuple(depthwise, pointwise, pre_activation)),
-      chain_{part<DepthwiseWeights>(depthwise), part<PointwiseWeights>(pointwise),
-             part<Activation>(pre_activation)},
       channels_first_(channels_first),
       ndarray_(py::module_::import("numpy").attr("ndarray")),
       float32_(py::dtype::of<float>()) {
-  if (!chain_.depthwise && (!chain_.pointwise || chain_.pre_activation)) refuse("parts");
+  const py::tuple groups =
+      py::isinstance<py::tuple>(pointwise) ? py::tuple(pointwise) : py::make_tuple(pointwise);
+  for (const py::handle group : groups) {
+    groups_.push_back({part<DepthwiseWeights>(depthwise),
+                       part<PointwiseWeights>(py::reinterpret_borrow<py::object>(group)),
+                       part<Activation>(pre_activation), kernel_size[0], kernel_size[1]});
+    const Chain& chain = groups_.back();
+    if (!chain.depthwise && (!chain.pointwise || chain.pre_activation)) refuse("parts");
+    if (chain.depthwise && (groups.size() > 1 || kernel_size[0] * kernel_size[1] != 1)) refuse("parts");
+  }
+  if (groups_.empty() || *std::min_element(kernel_size.begin(), kernel_size.end()) < 1) refuse("parts");
+}
+
+void Prepared::check_groups(const Problem& problem) const {
+  const auto count = static_cast<ptrdiff_t>(groups_.size());
+  if (problem.x.channels % count != 0 || problem.out.channels % count != 0) refuse("groups");
+  for (ptrdiff_t i = 0; i < count; ++i) check(group_of(problem, groups_[static_cast<size_t>(i)], i, count));
 }
 
 void Prepared::run(py::handle x_array, py::handle residual_array, py::handle out_array,
@@ -112,18 +128,45 @@ void Prepared::run(py::handle x_array, py::handle residual_array, py::handle out
   const Output out = strided<float>(out_array, true, "out");
   const Input residual =
       residual_array.is_none() ? Input{} : strided<const float>(residual_array, false, "residual");
-  check(chain_, x, residual, out);
+  const Problem problem{groups_.front(), checked_geometry(geometry), x, residual, out};
+  check_groups(problem);
   if (threads < 1) refuse("num_threads");
-  call(chain_, checked_geometry(geometry), x, residual, out, threads);
+  call(groups_, problem, threads);
 }
 
 void Prepared::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
                         const std::array<ptrdiff_t, 6>& geometry) {
   const Call call{image_shape(x), image_shape(out), checked_geometry(geometry)};
-  check(chain_, contiguous<const float>(nullptr, call.x, channels_first_), {},
-        contiguous<float>(nullptr, call.out, channels_first_));
+  check_groups({groups_.front(), call.geometry, contiguous<const float>(nullptr, call.x, channels_first_),
+                Input{}, contiguous<float>(nullptr, call.out, channels_first_)});
   const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
   if (lock) last_ = call;
+}
+
+py::dict Prepared::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector<ptrdiff_t>& out_shape,
+                        const std::array<ptrdiff_t, 6>& geometry, int threads) const {
+  using namespace py::literals;
+  const Problem whole{groups_.front(), checked_geometry(geometry),
+                      contiguous<const float>(nullptr, image_shape(x_shape), channels_first_), Input{},
+                      contiguous<float>(nullptr, image_shape(out_shape), channels_first_)};
+  check_groups(whole);
+  if (threads < 1) refuse("num_threads");
+  const auto count = static_cast<ptrdiff_t>(groups_.size());
+  const Part all{0, whole.out.images, 0, whole.out.height};
+  const Problem problem = part_of(group_of(whole, groups_.front(), 0, count), all);
+  const Plan plan = make_plan(problem, threads);
+  py::list tasks;
+  for (ptrdiff_t i = 0; i < plan.tasks(); ++i) {
+    const Plan::Task t = plan.task(i);
+    const OutputRect& r = t.rect;
+    tasks.append(
+        py::make_tuple(t.image, r.row, r.rows, r.column, r.columns, r.channel, r.channels, t.panel_share));
+  }
+  return py::dict("text"_a = show(problem, plan), "groups"_a = count, "threads"_a = plan.threads,
+                  "nanoseconds"_a = plan.nanoseconds, "scratch_floats"_a = plan.scratch.total(),
+                  "panel_shares"_a = plan.panel_shares,
+                  "plane"_a = py::make_tuple(plan.images, plan.blocks.down.size, plan.blocks.across.size),
+                  "tasks"_a = tasks);
 }
 
 // Null unless it is an array of this shape, float32, with these flags.
@@ -173,9 +216,11 @@ PyObject* Prepared::replay(PyObject* x_array, PyObject* residual_array, PyObject
       result = empty(last.out, float32_).release().ptr();
       out = static_cast<float*>(plain_data(result, last.out, kFillable));
     }
-    call(chain_, last.geometry, contiguous(x, last.x, channels_first_),
-         residual ? contiguous(residual, last.out, channels_first_) : Input{},
-         contiguous(out, last.out, channels_first_), static_cast<int>(threads));
+    call(groups_,
+         {groups_.front(), last.geometry, contiguous(x, last.x, channels_first_),
+          residual ? contiguous(residual, last.out, channels_first_) : Input{},
+          contiguous(out, last.out, channels_first_)},
+         static_cast<int>(threads));
     return result;
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();

@@ -20,8 +20,9 @@ struct Shape {
 // The parts are weights and activations, or None; they live as long as the operator.
 class Prepared {
  public:
+  // Several pointwise parts, in a tuple, are the groups of a grouped convolution.
   Prepared(pybind11::object depthwise, pybind11::object pointwise, pybind11::object pre_activation,
-           bool channels_first);
+           bool channels_first, std::array<ptrdiff_t, 2> kernel_size);
 
   // Arrays with the axes (n, h, w, c), of any strides.
   void run(pybind11::handle x, pybind11::handle residual, pybind11::handle out,
@@ -31,6 +32,9 @@ class Prepared {
   // straight through if it is like it.
   void remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
                 const std::array<ptrdiff_t, 6>& geometry);
+  // The plan of a call with contiguous arrays of these shapes: text, and its numbers.
+  pybind11::dict plan(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+                      const std::array<ptrdiff_t, 6>& geometry, int threads) const;
   // A new reference to the result; to None where Python must check; null, with Python's error set.
   PyObject* replay(PyObject* x, PyObject* residual, PyObject* out, PyObject* threads);
 
@@ -40,10 +44,11 @@ class Prepared {
     Geometry geometry{};
   };
 
+  void check_groups(const Problem& problem) const;
   void* plain_data(PyObject* object, const Shape& shape, int flags) const;
 
   const pybind11::tuple parts_;
-  const Chain chain_;
+  std::vector<Chain> groups_;
   const bool channels_first_;
   const pybind11::object ndarray_;
   const pybind11::dtype float32_;

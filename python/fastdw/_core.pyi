@@ -84,10 +84,14 @@ class Operator:
     def __init__(
         self,
         depthwise: Depthwise | None,
-        pointwise: Pointwise | None,
+        pointwise: Pointwise | tuple[Pointwise, ...] | None,
         pre_activation: Activation | None = None,
         channels_first: bool = False,
-    ) -> None: ...
+        kernel_size: tuple[int, int] = (1, 1),
+    ) -> None:
+        """Pointwise alone with a `kernel_size` is a dense convolution, its kernel
+        (kh·kw·Cin, F). Several pointwise parts are its groups.
+        """
     def run(
         self, x: _F32, residual: _F32 | None, out: _F32, geometry: Geometry, num_threads: int
     ) -> None: ...
@@ -95,6 +99,20 @@ class Operator:
         self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], geometry: Geometry
     ) -> None:
         """Keep the shapes of a call that has passed every check, in the layer's own layout."""
+    def plan(
+        self,
+        x_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        geometry: Geometry,
+        num_threads: int,
+    ) -> dict[str, Any]:
+        """What a call with contiguous arrays of these shapes, in the layer's own layout, would do.
+
+        text; threads; nanoseconds of one core, from the rates of the data sheet; scratch_floats a
+        thread; panel_shares; plane (images, rows, columns), where rows or images that follow each
+        other in every array count as one row; tasks, each (image, row, rows, column, columns,
+        channel, channels, panel share).
+        """
     @property
     def replay(self) -> Callable[[object, object, object, object], _F32 | None]:
         """`replay(x, residual, out, num_threads)` with the layer's own arguments.

@@ -18,10 +18,11 @@ DWCONV, PWCONV = "csrc/kernels/depthwise/tile.h", "csrc/kernels/pointwise/tile.h
 PIXELS = "csrc/kernels/pointwise/pixels.h"
 GENERIC, INPUTS = "csrc/kernels/depthwise/generic.h", "csrc/kernels/depthwise/input_channels.h"
 CURVES = "csrc/kernels/curves/curves.h"
-DEPTHWISE, POINTWISE = "csrc/ops/depthwise.cpp", "csrc/ops/pointwise.cpp"
-SEPARABLE, VIEW = "csrc/ops/separable.cpp", "csrc/ops/copy.cpp"
+DEPTHWISE, POINTWISE = "csrc/ops/depthwise_source.cpp", "csrc/ops/pointwise.cpp"
+PLAN, PLAN_DEPTHWISE = "csrc/plan/plan.cpp", "csrc/plan/depthwise.cpp"
+PROBLEM, CUT = "csrc/plan/problem.cpp", "csrc/plan/cut.h"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
-CHAIN, THREADS, CALL = "csrc/ops/chain.cpp", "csrc/base/threads.cpp", "csrc/python/call.cpp"
+THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
 PREPARED, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
@@ -148,8 +149,8 @@ MUTANTS = [
     Mutant(
         "a patch lacks the channel that a vector ends in",
         DEPTHWISE,
-        "ceil_div(window.channel + window.channels, weights.multiplier) - first_channel",
-        "std::max<ptrdiff_t>(1, window.channels / weights.multiplier)",
+        "ceil_div(window.channel + window.channels, weights_.multiplier) - first_channel",
+        "std::max<ptrdiff_t>(1, window.channels / weights_.multiplier)",
     ),
     Mutant(
         "slopes of the pre-activation from the first channel on",
@@ -173,8 +174,8 @@ MUTANTS = [
     Mutant(
         "a forced flat kernel takes all of many channels",
         DEPTHWISE,
-        "kernel.flat && weights.repeats > 1;",
-        "kernel.flat;",
+        "kernel_.flat && weights_.repeats > 1;",
+        "kernel_.flat;",
     ),
     Mutant(
         "every panel adds the first one's residual",
@@ -185,7 +186,7 @@ MUTANTS = [
     Mutant(
         "the staged path drops the residual",
         POINTWISE,
-        "r ? scratch : nullptr, layout",
+        "r ? staging : nullptr, layout",
         "nullptr, layout",
     ),
     Mutant(
@@ -197,24 +198,24 @@ MUTANTS = [
     Mutant(
         "a residual's rows count as one",
         POINTWISE,
-        "(!residual.data || in_line(b.rows, b.columns, layout_of(residual)))",
+        "(!residual_.data || in_line(b.rows, b.columns, layout_of(residual_)))",
         "true",
     ),
     Mutant(
         "the last block is as wide as the others",
-        SEPARABLE,
-        "across.begin(j + 1) - b.column",
-        "across.largest()",
+        CUT,
+        "return begin(part + 1) - begin(part);",
+        "return largest();",
     ),
     Mutant(
         "a block is written as if its rows were in line",
         "csrc/ops/pointwise.cpp",
-        "(staging > 0 || in_line_outside(b))",
+        "(staging_floats_ > 0 || in_line_outside(b))",
         "true",
     ),
     Mutant(
         "a phase that begins left of the image begins at the wrong pixel",
-        "csrc/ops/depthwise.cpp",
+        DEPTHWISE,
         "(first % step + step) % step",
         "first % step",
     ),
@@ -285,15 +286,15 @@ MUTANTS = [
     Mutant("a late worker takes a job that is over", THREADS, "open_ = 0;  // who", "// who"),
     Mutant(
         "a later group of images reads the first",
-        CHAIN,
+        PROBLEM,
         "v.data += part.image * v.image_stride;",
         "v.data += 0;",
     ),
     Mutant(
         "later rows read the first ones",
-        CHAIN,
-        "moved.pad_top -= part.row *",
-        "moved.pad_top -= 0 *",
+        PROBLEM,
+        "p.geometry.pad_top -= part.row *",
+        "p.geometry.pad_top -= 0 *",
     ),
     Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
     Mutant(
@@ -389,8 +390,8 @@ MUTANTS = [
     Mutant(
         "lines of floats run over gaps between pixels",
         DEPTHWISE,
-        "!kernel.plain.band || (dense && w.in_lines())",
-        "!kernel.plain.band || w.in_lines()",
+        "!kernel_.plain.band || (dense && w.in_lines())",
+        "!kernel_.plain.band || w.in_lines()",
     ),
     Mutant(
         "a lane too many is inside",
@@ -413,14 +414,14 @@ MUTANTS = [
     Mutant(
         "planes add the residual of a panel's first channel",
         POINTWISE,
-        "residual.at(b.image, b.row, 0, panel.first + c)",
-        "residual.at(b.image, b.row, 0, panel.first)",
+        "residual_.at(b.image, b.row, 0, panel.first + c)",
+        "residual_.at(b.image, b.row, 0, panel.first)",
     ),
     Mutant(
         "planes forget the slopes",
-        DEPTHWISE,
-        "x.planar() &&\n         w.activation.slopes.empty()",
-        "x.planar()",
+        PLAN_DEPTHWISE,
+        "!w.activation.slopes.empty() ||",
+        "false ||",
     ),
     Mutant(
         "planes with rows apart",
@@ -430,8 +431,8 @@ MUTANTS = [
     ),
     Mutant(
         "planes forget the pointwise half's slopes",
-        "csrc/ops/pointwise.h",
-        " &&\n           weights.activation.slopes.empty()",
+        PLAN_DEPTHWISE,
+        "|| !p.chain.pointwise->activation.slopes.empty()",
         "",
     ),
 ]

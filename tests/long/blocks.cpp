@@ -17,7 +17,8 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "ops/separable.h"
+#include "ops/chain.h"
+#include "ops/run.h"
 #include "base/threads.h"
 
 using namespace fastdw;
@@ -267,19 +268,19 @@ bool try_layer(const KernelSet& set) {
     }
   }
   const Activation* const before = l.pre_activated ? &l.pre_activation : nullptr;
-  const DepthwiseOp first(depthwise_weights, g, x.input(), before, nullptr);
-  const PointwiseOp second{pointwise_weights, out.view, added};
   const auto threads = static_cast<int>(one_of({1, 1, 2, 3, 4, 7, 16, 64}));
-  separable(first, second, threads);
-  depthwise(DepthwiseOp(depthwise_weights, g, x.input(), before, &half.view), half.view, threads);
-  planes += first.writes_planes() && second.takes_planes();
-  flat += first.kernel.flat;
+  const Problem both{{&depthwise_weights, &pointwise_weights, before}, g, x.input(), added, out.view};
+  const Plan plan = make_plan(both, threads);
+  run(both, plan);
+  compute({{&depthwise_weights, nullptr, before}, g, x.input(), {}, half.view}, threads);
+  planes += plan.layout == BlockLayout::kPlanes;
+  flat += plan.kernel->flat;
   const bool right = out.memory.copy() == expected, half_right = half.memory.copy() == expected_half;
   if (right && half_right) return true;
   std::fprintf(stderr,
                "%td×%td×%td×%td k%td×%td s%td×%td d%td×%td p%td,%td m%td f%td %s: %s wrong on %d threads\n",
                images, height, width, l.channels, l.kernel_h, l.kernel_w, g.stride_h, g.stride_w, g.dilation_h,
-               g.dilation_w, g.pad_top, g.pad_left, l.multiplier, l.filters, first.kernel.name,
+               g.dilation_w, g.pad_top, g.pad_left, l.multiplier, l.filters, plan.kernel->name,
                right ? "depthwise" : "separable", threads);
   std::abort();
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "ops/separable.h"
+#include "ops/chain.h"
 
 using namespace fastdw;
 
@@ -297,15 +297,10 @@ void run(Bytes bytes) {
     const PointwiseWeights pw(set, matrix.data(), bias.data(), middle, k.f, last);
     check_unpack(dw, taps, middle_bias);
     check_unpack(pw, matrix, bias);
-    const DepthwiseOp first(dw, k.g, x.input(), has_pre ? &pre : nullptr, k.pointwise ? nullptr : &result.view);
-    const PointwiseOp second{pw, result.view, has_residual ? residual.input() : Input{}};
-    if (k.depthwise && k.pointwise) {
-      separable(first, second, threads);
-    } else if (k.depthwise) {
-      depthwise(first, result.view, threads);
-    } else {
-      pointwise(second, x.input(), threads);
-    }
+    const Chain chain{k.depthwise ? &dw : nullptr, k.pointwise ? &pw : nullptr, has_pre ? &pre : nullptr};
+    const Problem problem{chain, k.g, x.input(), has_residual ? residual.input() : Input{}, result.view};
+    check(problem);
+    fastdw::compute(problem, threads);
   };
   compute(set, out);
   if (&set == sets.front() && sets.size() > 2) {  // the two best are both SIMD, with FMA

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "ops/separable.h"
+#include "ops/chain.h"
 #include "base/threads.h"
 
 using namespace fastdw;
@@ -76,8 +76,8 @@ struct Layer {
     std::vector<float> y(static_cast<size_t>(n * size * size * f));
     const auto in = channels_first ? nchw(x.data(), n, size, c) : nhwc(x.data(), n, size, c);
     const auto out = channels_first ? nchw(y.data(), n, size, f) : nhwc(y.data(), n, size, f);
-    const DepthwiseOp first(*depthwise_weights, {1, 1, 1, 1, 1, 1}, in, nullptr, nullptr);
-    separable(first, {*pointwise_weights, out, {}}, threads);
+    const Chain chain{depthwise_weights.get(), pointwise_weights.get(), nullptr};
+    compute({chain, {1, 1, 1, 1, 1, 1}, in, {}, out}, threads);
     return y;
   }
   bool right(int threads) const {

@@ -53,7 +53,7 @@ void dwconv_sweep(const DwTile& t, ptrdiff_t first, ptrdiff_t last, N n) {
   // In registers, since a store might change what t refers to for all the compiler knows.
   const uint32_t live_input_rows = t.live_input_rows;
   const ptrdiff_t column_stride = t.column_stride, columns = t.columns;
-  const ptrdiff_t y_row_stride = t.y_row_stride, y_step = kGrouped ? t.y_group_stride : t.y_column_stride;
+  const ptrdiff_t y_row_stride = t.y_row_stride, y_step = kGrouped ? t.y_quad_stride : t.y_column_stride;
   ptrdiff_t rows[kInputRows];
   unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA { rows[row] = row * t.row_stride; });
   // In place of a row outside, its neighbour is loaded and erased: 187 instructions instead of 174 for three
@@ -216,7 +216,7 @@ void dwconv_band(const DwTile& t) {
     if (t.rows == 2) return dwconv_rows<K, S, 2, kGrouped>(t);
     dwconv_rows<K, S, 4, kGrouped>(t);
   };
-  t.y_group_stride ? sweep(std::true_type{}) : sweep(std::false_type{});
+  t.y_quad_stride ? sweep(std::true_type{}) : sweep(std::false_type{});
   transposed_stored();
 }
 

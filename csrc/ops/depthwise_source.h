@@ -1,0 +1,41 @@
+// The depthwise window of a tensor: which row, which border, which tile.
+#pragma once
+#include "ops/source.h"
+
+namespace fastdw {
+
+class DepthwiseSource final : public Source {
+ public:
+  DepthwiseSource(const Problem& problem, const Plan& plan);
+
+  Block fill(ptrdiff_t image, const OutputRect& rect, float* buffer, float* scratch) const override;
+  Ahead ahead(ptrdiff_t image, const OutputRect& rect) const override;
+
+  // Computes outputs into y, whose channels lie side by side, activation included.
+  void window(ptrdiff_t image, const OutputRect& rect, float* y, ptrdiff_t y_row_stride,
+              ptrdiff_t y_column_stride, float* scratch) const;
+
+ private:
+  struct Pixels;
+  struct Taps;
+  struct Results;
+  void quads(ptrdiff_t image, const OutputRect& rect, float* y) const;
+  void planes(ptrdiff_t image, const OutputRect& rect, float* y) const;
+  void copied_window(ptrdiff_t image, const OutputRect& rect, const Taps& taps, const Results& y,
+                     float* scratch) const;
+  void phases(const Pixels& pixels, const OutputRect& rect, const Taps& taps, const Results& y) const;
+  void tiles(const Pixels& pixels, const Geometry& geometry, const OutputRect& rect, const Taps& taps,
+             const Results& y) const;
+
+  const DepthwiseWeights& weights_;
+  const Geometry geometry_;
+  const Input x_;
+  const Activation* const pre_activation_;
+  const DwKernel& kernel_;
+  const bool in_block_;  // results are read by the pointwise half
+  const bool in_place_;  // so is x
+  const BlockLayout layout_;
+  const ptrdiff_t stride_, copied_floats_;
+};
+
+}  // namespace fastdw

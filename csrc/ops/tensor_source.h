@@ -1,0 +1,26 @@
+// The tensor itself: in place where the channels of a pixel lie side by side, else a copy of the block.
+#pragma once
+#include "ops/copy.h"
+#include "ops/source.h"
+
+namespace fastdw {
+
+class TensorSource final : public Source {
+ public:
+  explicit TensorSource(const Problem& p) : set_(p.set()), x_(p.x), in_place_(p.reads_in_place()) {}
+
+  Block fill(ptrdiff_t image, const OutputRect& rect, float* buffer, float*) const override {
+    const float* const x = x_.at(image, rect.row, rect.column, 0);
+    if (in_place_) return {x, BlockLayout::kPixels, x_.row_stride, x_.column_stride};
+    const Layout copy{rect.columns * x_.channels, x_.channels, 1};
+    copy_block(set_, x, layout_of(x_), buffer, copy, rect.rows, rect.columns, x_.channels);
+    return {buffer, BlockLayout::kPixels, copy.row_stride, copy.column_stride};
+  }
+
+ private:
+  const KernelSet& set_;
+  const Input x_;
+  const bool in_place_;
+};
+
+}  // namespace fastdw

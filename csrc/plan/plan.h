@@ -1,0 +1,56 @@
+// What a call will do, in numbers: a value, made from shapes alone by make_plan().
+#pragma once
+#include <string>
+
+#include "plan/cut.h"
+#include "plan/problem.h"
+
+namespace fastdw {
+
+// How a block lies between its source and the pointwise tiles: the channels of each pixel side by side; quads
+// of pixels, channel by channel (KernelSet::quad_pixels); each channel's pixels side by side.
+enum class BlockLayout { kPixels, kQuads, kPlanes };
+
+// A rectangle of output pixels, and a range of output channels of the depthwise half that begins on a vector.
+struct OutputRect {
+  ptrdiff_t row, rows, column, columns, channel, channels;
+};
+
+struct Plan {
+  // Rows, or even images, that follow each other in every array count as one row.
+  ptrdiff_t images = 1;
+  Blocks blocks;
+  Cut channels;                // of the depthwise half; the depthwise operator alone cuts them
+  ptrdiff_t panel_shares = 1;  // of the pointwise half's panels
+
+  const DwKernel* kernel = nullptr;  // of the depthwise half
+  BlockLayout layout = BlockLayout::kPixels;
+  ptrdiff_t stride = 0;  // of a block in scratch: from pixel to pixel, from quad to quad, from plane to plane
+  bool asks_ahead = false;  // for the input of the next block
+
+  struct Scratch {
+    ptrdiff_t block = 0;    // what the source fills
+    ptrdiff_t copied = 0;   // the source's copy of its input
+    ptrdiff_t packed = 0;   // the pointwise half's quads
+    ptrdiff_t staging = 0;  // results on their way to `out`
+    ptrdiff_t total() const { return block + copied + packed + staging; }
+  } scratch;
+
+  int threads = 1;
+  double nanoseconds = 0;  // of one core
+
+  struct Task {
+    ptrdiff_t image;
+    OutputRect rect;
+    ptrdiff_t panel_share;
+  };
+  ptrdiff_t tasks() const { return images * channels.parts * blocks.count() * panel_shares; }
+  Task task(ptrdiff_t index) const;
+};
+
+Plan make_plan(const Problem& problem, int threads);
+
+// Readable text: kernels, blocks, threads, scratch, cost.
+std::string show(const Problem& problem, const Plan& plan);
+
+}  // namespace fastdw

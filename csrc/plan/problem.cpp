@@ -1,0 +1,73 @@
+#include "plan/problem.h"
+
+namespace fastdw {
+namespace {
+
+template <class T>
+void take_images(View<T>& v, const Part& part) {
+  if (v.data) v.data += part.image * v.image_stride;
+  v.images = part.images;
+}
+
+template <class T>
+void take_rows(View<T>& v, const Part& part) {
+  if (v.data) v.data += part.row * v.row_stride;
+  v.height = part.rows;
+}
+
+// Whether the last window begins inside the image. Products of vast strides may overflow.
+bool reaches(ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t size) {
+  return outputs - 1 <= (size - 1) / stride;
+}
+
+void take_every_stride(Problem& p) {
+  Geometry& g = p.geometry;
+  const bool one_tap = !p.chain.depthwise && p.chain.kernel_h == 1 && p.chain.kernel_w == 1;
+  if (!one_tap || g.pad_top != 0 || g.pad_left != 0 || !reaches(p.out.height, g.stride_h, p.x.height) ||
+      !reaches(p.out.width, g.stride_w, p.x.width)) {
+    return;
+  }
+  p.x.height = p.out.height;
+  p.x.width = p.out.width;
+  // On an axis of one output the stride is 1, whatever was asked for.
+  p.x.row_stride *= g.stride_h;
+  p.x.column_stride *= g.stride_w;
+  g.stride_h = g.stride_w = 1;
+}
+
+template <class T>
+void take_channels(View<T>& v, ptrdiff_t i, ptrdiff_t groups) {
+  v.channels /= groups;
+  if (v.data) v.data += i * v.channels * v.channel_stride;
+}
+
+}  // namespace
+
+Problem group_of(const Problem& whole, const Chain& chain, ptrdiff_t i, ptrdiff_t groups) {
+  Problem p = whole;
+  p.chain = chain;
+  take_channels(p.x, i, groups);
+  take_channels(p.out, i, groups);
+  take_channels(p.residual, i, groups);
+  return p;
+}
+
+Problem part_of(const Problem& whole, const Part& part) {
+  Problem p = whole;
+  take_every_stride(p);
+  const bool pixelwise = p.pixelwise();
+  take_images(p.x, part);
+  take_images(p.out, part);
+  take_images(p.residual, part);
+  take_rows(p.out, part);
+  take_rows(p.residual, part);
+  if (pixelwise) {
+    take_rows(p.x, part);
+  } else {
+    // The rows above the first one are like a pad taken away.
+    p.geometry.pad_top -= part.row * p.geometry.stride_h;
+  }
+  return p;
+}
+
+}  // namespace fastdw
