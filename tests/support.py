@@ -156,6 +156,17 @@ def pointwise(
     return _activated(v, activation, data_format)
 
 
+def dense(
+    x, kernel, strides=1, padding="valid", data_format="NHWC", dilation_rate=1, *,
+    bias=None, batch_norm=None, activation=None, residual=None,
+):  # fmt: skip
+    """What `conv2d` may return."""
+    terms = kernel[..., 0].size
+    geometry = (strides, padding, data_format, dilation_rate)
+    v = _sum(reference.conv2d, exact(x), kernel, terms, geometry, bias, batch_norm, residual)
+    return _activated(v, activation, data_format)
+
+
 def separable(
     x, depthwise_kernel, pointwise_kernel, strides=1, padding="valid", data_format="NHWC",
     dilation_rate=1, *, pre_activation=None, depthwise_bias=None, depthwise_batch_norm=None,

@@ -18,11 +18,13 @@ MIXER = np.ones((4, 7), F32)
 GOOD = {
     "depthwise_conv2d": {"x": X, "depthwise_kernel": TAPS},
     "pointwise_conv2d": {"x": X, "pointwise_kernel": MIXER},
+    "conv2d": {"x": X, "kernel": np.ones((3, 3, 4, 7), F32)},
     "separable_conv2d": {"x": X, "depthwise_kernel": TAPS, "pointwise_kernel": MIXER},
 }
 LAYERS = {
     "depthwise_conv2d": fastdw.DepthwiseConv2D,
     "pointwise_conv2d": fastdw.PointwiseConv2D,
+    "conv2d": fastdw.Conv2D,
     "separable_conv2d": fastdw.SeparableConv2D,
 }
 CALL = ("x", "residual", "out", "num_threads")  # what a layer takes when it is called
@@ -39,6 +41,9 @@ SHAPES = {
     "depthwise_kernel": [
         (4,), (3, 4), (1, 3, 3, 4, 1), (3, 3, 5), (0, 3, 4), (3, 0, 4), (3, 3, 0), (3, 3, 4, 0),
     ],
+    "kernel": [
+        (4,), (3, 3, 4), (1, 3, 3, 4, 7), (3, 3, 5, 7), (0, 3, 4, 7), (3, 3, 0, 7), (3, 3, 4, 0),
+    ],
     "pointwise_kernel": [(4,), (1, 4, 7), (1, 1, 1, 4, 7), (1, 3, 4, 7), (5, 7), (4, 0)],
     "bias": [(), (1,), (0,), (5,), (1, 4), (7, 1)],
     "residual": [(), (7,), (2, 6, 5, 1), (2, 5, 6, 7), (6, 5, 7), (1, 2, 6, 5, 7)],
@@ -48,6 +53,7 @@ TYPE_ERRORS = {
     "x": [None, "x", b"x", X.tolist(), 1.0, *wrong_dtypes(X)],
     "depthwise_kernel": [None, "x", TAPS.tolist(), *wrong_dtypes(TAPS)],
     "pointwise_kernel": [None, 3, MIXER.tolist(), *wrong_dtypes(MIXER)],
+    "kernel": [None, "x", MIXER.tolist(), *wrong_dtypes(np.ones((3, 3, 4, 7)))],
     "strides": [1.0, "2", None, True, (1, 1.0), (True, 1), np.float32(1)],
     "dilation_rate": [1.0, "2", None, True, (1, None)],
     "padding": [1.5, None, True, (1, 1.5), ((0, 1), (0, None))],
@@ -191,6 +197,7 @@ def test_out_must_not_overlap_x(operator, through):
     memory = np.ones(3 * 240, F32)
     arguments = dict(GOOD[operator], x=memory[240:480].reshape(2, 6, 5, 4))
     arguments |= {"depthwise_kernel": TAPS[:1, :1], "pointwise_kernel": MIXER[:, :4]}
+    arguments |= {"kernel": MIXER[None, None, :, :4]}
     arguments = {name: v for name, v in arguments.items() if takes(operator, name)}
     for start in (1, 239, 240, 241, 479):
         out = memory[start : start + 240].reshape(2, 6, 5, 4)

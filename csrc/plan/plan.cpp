@@ -145,6 +145,7 @@ void plan_dense(const Problem& p, Plan& plan) {
   const BlockSource source{1, 1, block_stride(inputs), copy_ns(p.set(), static_cast<double>(inputs)), 0};
   plan.stride = source.pixel_floats;
   plan_blocks(p, source, plan);
+  plan.asks_ahead = false;  // copying is what reads ahead
 }
 
 void plan_depthwise(const Problem& p, Plan& plan) {

@@ -17,8 +17,8 @@ except ImportError as error:
 from fastdw import reference
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads, set_num_threads, show_config, threads
-from fastdw._functional import depthwise_conv2d, pointwise_conv2d, separable_conv2d
-from fastdw.layers import DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
+from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
 
 __version__: str = _core.config()["version"]
 

@@ -33,6 +33,13 @@ class Activation(NamedTuple):
     core: _core.Activation
     zero_at_zero: bool
 
+    def sliced(self, name: str, part: slice) -> Activation:
+        """The same on some of the channels."""
+        if isinstance(self.argument, tuple) and self.argument[0] == "prelu":
+            slopes = self.argument[1][part]
+            return parse_activation(name, ("prelu", slopes), len(slopes))
+        return self
+
 
 def parse_activation(name: str, value: object, channels: int) -> Activation:
     """Check the argument `name`; `channels` is the length of prelu's slopes."""

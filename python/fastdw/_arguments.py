@@ -181,6 +181,26 @@ def pointwise_kernel(value: object) -> Float32:
     return kernel
 
 
+def dense_kernel(value: object) -> Float32:
+    """(kh, kw, Cin / groups, F)."""
+    kernel = as_array("kernel", value)
+    if kernel.ndim != 4 or 0 in kernel.shape:
+        msg = (
+            f"kernel must have shape (kh, kw, Cin / groups, F), each at least 1, got {kernel.shape}"
+        )
+        raise ValueError(msg)
+    return kernel
+
+
+def groups(value: object, filters: int) -> int:
+    """A number that divides the filters."""
+    count = integer("groups", value, 1)
+    if filters % count:
+        msg = f"groups must divide the {filters} filters of kernel, got {count}"
+        raise ValueError(msg)
+    return count
+
+
 def nhwc(array: AnyArray, channels_first: bool) -> AnyArray:
     """The view that the core takes: four axes in the order (n, h, w, c)."""
     if array.ndim == 3:

@@ -59,6 +59,14 @@ def keras_pointwise(layer: Any, batch_norm: object, activation: ActivationInput)
     return {"pointwise_kernel": _keras_weight("Conv2D", layer.kernel), **arguments}
 
 
+def keras_dense(layer: Any, batch_norm: object, activation: ActivationInput) -> dict[str, Any]:
+    arguments = _keras_conv(
+        "Conv2D", ("filters", "groups"), layer, batch_norm, activation, any_groups=True
+    )
+    _require("Conv2D", layer, ("kernel",))
+    return {"kernel": _numpy(layer.kernel), "groups": layer.groups, **arguments}
+
+
 def keras_batch_norm(layer: Any) -> tuple[Any, ...]:
     """gamma, beta, mean, variance and epsilon."""
     _require("BatchNormalization", layer, _KERAS_BATCH_NORM)
@@ -107,6 +115,18 @@ def torch_pointwise(module: Any) -> dict[str, Any]:
     return {"pointwise_kernel": weight[:, :, 0, 0].T, "bias": bias}
 
 
+def torch_dense(module: Any) -> dict[str, Any]:
+    weight = _torch_conv("module", module)
+    return {
+        "kernel": weight.transpose(2, 3, 1, 0),
+        "groups": module.groups,
+        "bias": _optional(module.bias),
+        "strides": module.stride,
+        "padding": module.padding,
+        "dilation_rate": module.dilation,
+    }
+
+
 def torch_batch_norm(module: Any) -> tuple[Any, ...]:
     """gamma, beta, mean, variance and epsilon."""
     _require("torch BatchNorm2d", module, _TORCH_BATCH_NORM)
@@ -125,6 +145,8 @@ def _keras_conv(
     layer: Any,
     batch_norm: object,
     activation: ActivationInput,
+    *,
+    any_groups: bool = False,
 ) -> dict[str, Any]:
     """What the convolutions of Keras have in common."""
     _require(kind, layer, (*_KERAS_CONV, *marks))
@@ -132,7 +154,7 @@ def _keras_conv(
     if not getattr(layer, "built", True):
         msg = f"the {kind} has no weights yet; build it first"
         raise ValueError(msg)
-    if getattr(layer, "groups", 1) != 1:
+    if not any_groups and getattr(layer, "groups", 1) != 1:
         msg = f"the {kind} must have groups 1, but has {layer.groups}"
         raise ValueError(msg)
     own = None if layer.activation is None else _trust.activation(layer.activation, _numpy)

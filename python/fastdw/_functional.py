@@ -11,7 +11,7 @@ import numpy as np
 from fastdw import _arguments as check
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import plan, window
-from fastdw.layers import DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
@@ -118,6 +118,91 @@ def depthwise_conv2d(
         activation=activation,
     )
     return layer(x, out, num_threads)
+
+
+def conv2d(
+    x: ArrayInput,
+    kernel: ArrayInput,
+    strides: Ints = 1,
+    padding: PaddingInput = "valid",
+    data_format: str = "NHWC",
+    dilation_rate: Ints = 1,
+    *,
+    groups: int = 1,
+    bias: ArrayInput | None = None,
+    batch_norm: BatchNorm | None = None,
+    activation: ActivationInput = None,
+    residual: ArrayInput | None = None,
+    out: Float32 | None = None,
+    num_threads: int | None = None,
+) -> Float32:
+    """Convolve an image with filters over all of its channels, or over those of a group.
+
+    The cross-correlation with `kernel`; then come bias, BatchNorm, residual and activation.
+
+    Parameters
+    ----------
+    x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
+        As in `depthwise_conv2d`.
+    kernel : ndarray, (kh, kw, Cin / groups, F), float32
+        From PyTorch or ONNX: ``w.transpose(2, 3, 1, 0)``; from TFLite: ``w.transpose(1, 2, 3, 0)``.
+    strides, padding, data_format, dilation_rate
+        As in `depthwise_conv2d`.
+    groups : int, default 1
+        A divisor of Cin and F: each group of output channels sees the input channels of its own.
+        For as many groups as channels `depthwise_conv2d` is the faster way.
+    bias, batch_norm, activation, residual
+        As in `pointwise_conv2d`.
+    out, num_threads
+        As in `depthwise_conv2d`.
+
+    Returns
+    -------
+    ndarray, (N, OH, OW, F) or (OH, OW, F), float32
+        In the order of `data_format`; empty for N = 0.
+
+    Raises
+    ------
+    TypeError
+        For a wrong Python type or dtype.
+    ValueError
+        For a wrong shape, value, flag or overlap, and where the output would be empty; `out` is
+        untouched then.
+
+    See Also
+    --------
+    Conv2D : the same with the weights prepared once.
+    fastdw.reference.conv2d : the definition in float64 NumPy.
+
+    References
+    ----------
+    ``keras.ops.conv``, ``tf.nn.conv2d``; paddings, dilations and groups as in ONNX ``Conv``.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 4, 3), np.float32)
+    >>> conv2d(x, np.ones((3, 3, 3, 8), np.float32), 2, "same").shape
+    (1, 2, 2, 8)
+    """
+    weights = check.dense_kernel(kernel)
+    layout = check.data_format(data_format)
+    view = window(weights.shape[:2], strides, dilation_rate, padding, layout, "kernel")
+    channels = weights.shape[2] * check.groups(groups, weights.shape[3])
+    shape = check.as_array("x", x).shape
+    plan("x.shape", shape, layout, "kernel", channels, 1, view)
+    layer = Conv2D(
+        kernel,
+        strides,
+        padding,
+        data_format,
+        dilation_rate,
+        groups=groups,
+        bias=bias,
+        batch_norm=batch_norm,
+        activation=activation,
+    )
+    _check_apart(out, kernel=kernel, bias=bias, batch_norm=batch_norm, activation=activation)
+    return layer(x, residual=residual, out=out, num_threads=num_threads)
 
 
 def pointwise_conv2d(

@@ -98,8 +98,9 @@ def window(
     dilation_rate: object,
     padding: object,
     data_format: str,
+    kernel: str = "depthwise_kernel",
 ) -> Window:
-    """Check the arguments that place the window."""
+    """Check the arguments that place the window; `kernel` names the argument with its size."""
     stride = _pair("strides", strides)
     dilation = _pair("dilation_rate", dilation_rate)
     mode = _padding(padding, data_format)
@@ -110,7 +111,7 @@ def window(
         if extent > _MAX_EXTENT:
             msg = (
                 f"effective kernel {name}, (size - 1) * dilation_rate + 1, must be at most "
-                f"{_MAX_EXTENT}, got {extent} (depthwise_kernel {kernel_size[axis]}, "
+                f"{_MAX_EXTENT}, got {extent} ({kernel} {kernel_size[axis]}, "
                 f"dilation_rate {dilation[axis]})"
             )
             raise ValueError(msg)

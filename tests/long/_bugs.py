@@ -19,8 +19,7 @@ PIXELS = "csrc/kernels/pointwise/pixels.h"
 GENERIC, INPUTS = "csrc/kernels/depthwise/generic.h", "csrc/kernels/depthwise/input_channels.h"
 CURVES = "csrc/kernels/curves/curves.h"
 DEPTHWISE, POINTWISE = "csrc/ops/depthwise_source.cpp", "csrc/ops/pointwise.cpp"
-PLAN, PLAN_DEPTHWISE = "csrc/plan/plan.cpp", "csrc/plan/depthwise.cpp"
-PROBLEM, CUT = "csrc/plan/problem.cpp", "csrc/plan/cut.h"
+PLAN_DEPTHWISE, PROBLEM = "csrc/plan/depthwise.cpp", "csrc/plan/problem.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
 THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
 PREPARED, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
@@ -203,7 +202,7 @@ MUTANTS = [
     ),
     Mutant(
         "the last block is as wide as the others",
-        CUT,
+        "csrc/plan/cut.h",
         "return begin(part + 1) - begin(part);",
         "return largest();",
     ),

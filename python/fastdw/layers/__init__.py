@@ -1,7 +1,8 @@
 """Prepared layers: weights packed once, for many calls."""
 
+from fastdw.layers.conv import Conv2D
 from fastdw.layers.depthwise import DepthwiseConv2D
 from fastdw.layers.pointwise import PointwiseConv2D
 from fastdw.layers.separable import SeparableConv2D
 
-__all__ = ["DepthwiseConv2D", "PointwiseConv2D", "SeparableConv2D"]
+__all__ = ["Conv2D", "DepthwiseConv2D", "PointwiseConv2D", "SeparableConv2D"]

@@ -12,6 +12,7 @@ from fastdw import _core, _layers
 from fastdw._activations import Activation, parse_activation
 from fastdw._arguments import as_array, dense, describe, nhwc, readable
 from fastdw._batch_norm import BatchNorm
+from fastdw._config import get_num_threads
 from fastdw._geometry import Window, plan
 from fastdw._immutable import Immutable
 from fastdw.network._symbol import Symbol
@@ -100,10 +101,12 @@ class Layer(Immutable):
     def _prepare(
         self,
         depthwise: _core.Depthwise | None,
-        pointwise: _core.Pointwise | None,
+        pointwise: _core.Pointwise | tuple[_core.Pointwise, ...] | None,
         pre_activation: _core.Activation | None = None,
+        kernel_size: tuple[int, int] = (1, 1),
     ) -> None:
-        operator = _core.Operator(depthwise, pointwise, pre_activation, self._data_format == "NCHW")
+        planar = self._data_format == "NCHW"
+        operator = _core.Operator(depthwise, pointwise, pre_activation, planar, kernel_size)
         self._set(_operator=operator, _replay=operator.replay)
 
     def _weights(self) -> dict[str, Float32]:
@@ -146,6 +149,35 @@ class Layer(Immutable):
             )
             self._operator.remember(image.shape, shape, geometry)
         return result
+
+    def plan(self, input_shape: tuple[int, ...], *, num_threads: int | None = None) -> str:
+        """What a call will do: kernels, blocks, threads and memory, as text for people.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            (N, H, W, C) or (H, W, C), in the order of the layer's data_format.
+        num_threads : int, optional
+            As in a call.
+
+        Returns
+        -------
+        str
+            For contiguous arrays. Its wording may change from version to version.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `output_shape` and a call; also for N = 0.
+        """
+        shape = self.output_shape(input_shape)
+        if 0 in shape:
+            msg = f"input_shape must have at least one image, got {input_shape}"
+            raise ValueError(msg)
+        count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        geometry = self._plan("input_shape", tuple(input_shape))[1]
+        text: str = self._operator.plan(tuple(input_shape), shape, geometry, count)["text"]
+        return text
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the result for an input of a shape.
