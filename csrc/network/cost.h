@@ -1,19 +1,12 @@
 // What steps cost, about: who gets threads, who keeps the GIL, when an interrupt is looked for.
 #pragma once
-#include <algorithm>
-
 #include "network/operand.h"
+#include "plan/cost.h"
 
 namespace fastdw {
 
 // Nanoseconds of one core a float, between caches.
 constexpr double kMoveNs = 0.25, kCurveNs = 0.5;
-
-constexpr double kThreadNs = 4e3;  // below this much work a thread costs more than it brings
-
-inline int threads_for(int threads, double nanoseconds) {
-  return static_cast<int>(std::clamp(nanoseconds / kThreadNs, 1.0, static_cast<double>(threads)));
-}
 
 inline double floats(const Operand& o) {
   double product = 1;

@@ -1,7 +1,7 @@
 // Convolutions: what a layer computes, on one image of a network's memory.
 #include "base/refuse.h"
-#include "network/cost.h"
 #include "network/step.h"
+#include "plan/cost.h"
 
 namespace fastdw {
 namespace {
@@ -15,19 +15,18 @@ class LayerStep final : public Step {
       return image<float>(operand, operand.exists() ? &anything : nullptr);
     };
     const Output out = view(o.out), x = view(o.x), residual = view(o.second);
-    macs_ = macs_per_image(chain_, out);
-    check(chain_, as_input(x), as_input(residual), out);
+    const Problem problem{chain_, geometry_, as_input(x), as_input(residual), out};
+    check(problem);
+    nanoseconds_ = cost_ns(problem);
   }
 
-  double nanoseconds() const override {
-    constexpr double kMacsPerNs = 50;
-    return macs_ / kMacsPerNs;
-  }
+  double nanoseconds() const override { return nanoseconds_; }
 
   void run(Memory memory, int threads) const override {
     const Output out = image<float>(operands_.out, memory);
-    compute(chain_, geometry_, image<const float>(operands_.x, memory),
-            image<const float>(operands_.second, memory), out, threads, {0, 1, 0, out.height});
+    const Problem problem{chain_, geometry_, image<const float>(operands_.x, memory),
+                          image<const float>(operands_.second, memory), out};
+    compute(part_of(problem, {0, 1, 0, out.height}), threads);
   }
 
  private:
@@ -39,7 +38,7 @@ class LayerStep final : public Step {
   const Chain chain_;
   const Geometry geometry_;
   const Operands operands_;
-  double macs_;
+  double nanoseconds_;
 };
 
 }  // namespace

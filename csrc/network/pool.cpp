@@ -78,7 +78,7 @@ class PoolStep final : public Step {
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
-    parallel_for(threads_for(threads, nanoseconds()), out.height, 0,
+    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0,
                  [&](ptrdiff_t row, float*) { pool(x, out, row); });
   }
 
@@ -135,7 +135,7 @@ class GlobalPoolStep final : public Step {
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
-    threads = threads_for(threads, nanoseconds());
+    threads = useful_threads(threads, nanoseconds());
     const ptrdiff_t vectors = ceil_div(x.channels, lanes_), tasks = std::min<ptrdiff_t>(threads, vectors);
     parallel_for(threads, tasks, 0, [&](ptrdiff_t task, float*) {
       const ptrdiff_t c = vectors * task / tasks * lanes_, end = vectors * (task + 1) / tasks * lanes_;

@@ -24,10 +24,12 @@ __version__: str = _core.config()["version"]
 
 __all__ = [
     "BatchNorm",
+    "Conv2D",
     "DepthwiseConv2D",
     "PointwiseConv2D",
     "SeparableConv2D",
     "__version__",
+    "conv2d",
     "depthwise_conv2d",
     "get_num_threads",
     "pointwise_conv2d",
