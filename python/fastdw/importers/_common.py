@@ -112,7 +112,8 @@ def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt
     ----------
     size, out : int
         Pixels before and after.
-    mode : {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"}
+    mode : {"half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", \
+        "asymmetric"}
         As ONNX calls them.
     scale : float, optional
         Factor from the one to the other, ``out / size`` if not given. align_corners ignores it.
@@ -124,8 +125,11 @@ def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt
     if mode == "pytorch_half_pixel" and out == 1:
         return index * 0
     half = 0.0 if mode == "asymmetric" else 0.5
-    old = (index + half) * size / out if scale is None else (index + half) / scale
-    return old - half
+    if scale is None:
+        return (index + half) * size / out - half
+    # What the rounding of the new size cut off is shared between both ends.
+    cut = (size - out / scale) / 2 if mode == "half_pixel_symmetric" else 0.0
+    return cut + (index + half) / scale - half
 
 
 ROUNDINGS: dict[str, Callable[[Any], Any]] = {

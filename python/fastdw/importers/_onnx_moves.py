@@ -24,6 +24,8 @@ from fastdw.importers._onnx_values import (
     without,
 )
 
+_FAR = 2**31 - 1  # an end that means all
+
 
 def _transpose(c: Conversion, node: OnnxNode) -> Value:
     x = c.live(node)
@@ -100,6 +102,7 @@ def _flatten(c: Conversion, node: OnnxNode) -> Value:
     x = c.unsettled(node)
     axis = node.integer("axis", 1)
     axis = axis if axis == len(x.shape) else axis_of(axis, len(x.shape))
+    c.keep_images_apart(x, [axis])
     return reshaped(c, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
@@ -125,6 +128,7 @@ def _unsqueeze(c: Conversion, node: OnnxNode) -> Value:
     axes = axes_of(node, [None, c.constant(node, 1, "axes")], 1, 13, c.opset) or []
     rank = len(x.shape) + len(axes)
     more = {axis_of(a, rank) for a in axes}
+    c.keep_images_apart(x, more)
     sizes = iter(x.shape)
     shape = tuple(1 if a in more else next(sizes, 1) for a in range(rank))
     if len(more) != len(axes):
@@ -144,9 +148,7 @@ def _concat(c: Conversion, node: OnnxNode) -> Value:
     if len(sizes) != 1 or len({len(p.shape) for p in parts}) != 1:
         msg = f"of shapes {[p.shape for p in parts]}"
         raise Unsupported(msg)
-    if axis == 0 and shape[0] == 1:
-        msg = "of the images of a batch"
-        raise Unsupported(msg)
+    c.keep_images_apart(parts[0], [axis])
     axes = _common_order(parts, axis)
     names = [c.arrange(p, axes) for p in parts]
     name = c.add("concat", names, axis=axes.index(axis))
@@ -171,8 +173,9 @@ def _common_order(parts: Sequence[Live], axis: int) -> Axes:
 def _slice(c: Conversion, node: OnnxNode) -> Value:
     x = c.live(node)
     inputs = [None] + [c.constant(node, i, "bounds") for i in range(1, len(node.inputs))]
-    kept = {a: cut(x.shape[a], *b) for a, b in slices(node, inputs, len(x.shape), c.opset).items()}
-    return _part(c, x, kept)
+    bounds = slices(node, inputs, len(x.shape), c.opset)
+    c.keep_images_apart(x, [a for a, (begin, end, _) in bounds.items() if begin or end < _FAR])
+    return _part(c, x, {a: cut(x.shape[a], *b) for a, b in bounds.items()})
 
 
 def _part(c: Conversion, x: Live, kept: dict[int, range]) -> Live:
@@ -201,6 +204,7 @@ def _part(c: Conversion, x: Live, kept: dict[int, range]) -> Live:
 def _split(c: Conversion, node: OnnxNode) -> list[Value]:
     x = c.live(node)
     axis = axis_of(node.integer("axis", 0), len(x.shape))
+    c.keep_images_apart(x, [axis])
     sizes = node.integers("split") if c.opset < 13 else c.constant(node, 1, "sizes")
     number = node.integer("num_outputs", len(node.outputs))
     if sizes is None:
@@ -220,6 +224,7 @@ def _gather(c: Conversion, node: OnnxNode) -> Value:
         msg = "with indices of several axes"
         raise Unsupported(msg)
     axis = axis_of(node.integer("axis", 0), len(x.shape))
+    c.keep_images_apart(x, [axis])
     size = x.shape[axis]
     picked = [i + size if i < 0 else i for i in ints(index)]
     if not all(0 <= i < size for i in picked):
@@ -264,14 +269,15 @@ def _depth_to_space(c: Conversion, node: OnnxNode) -> Value:
 
 def _space_to_depth(c: Conversion, node: OnnxNode) -> Value:
     x, block = c.live(node), node.integer("blocksize", 0)
+    order = {"DCR": (0, 2, 1, 3, 4), "CRD": (0, 2, 4, 1, 3)}.get(node.text("mode", "DCR"))
     name = c.image(x)
     height, width, channels = c.builder.shape(name)
-    if block < 1 or height % block or width % block:
+    if block < 1 or height % block or width % block or order is None:
         msg = f"with blocksize={block} on {height}×{width}"
         raise Unsupported(msg)
     rows, columns = height // block, width // block
     name = c.reshape(name, (rows, block, columns, block, channels))
-    name = c.add("transpose", name, axes=(0, 2, 1, 3, 4))
+    name = c.add("transpose", name, axes=order)
     name = c.reshape(name, (rows, columns, channels * block**2))
     return Live(name, (1, channels * block**2, rows, columns), IMAGE)
 

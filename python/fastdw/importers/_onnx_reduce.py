@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_fold import axes_of
 from fastdw.importers._onnx_values import Conversion, Live, Value, axis_of, large, without
@@ -22,9 +21,7 @@ def _reduce(function: str) -> Callable[[Conversion, OnnxNode], Value]:
         if not axes and noop:
             return x
         reduced = sorted({axis_of(a, rank) for a in axes}) if axes else list(range(rank))
-        if 0 in reduced and x.shape[0] == 1:
-            msg = "over the images of a batch"
-            raise Unsupported(msg)
+        c.keep_images_apart(x, reduced)
         result = over(c, x, reduced, "max" if function == "max" else "average")
         if function == "sum":
             number = math.prod(x.shape[a] for a in reduced)
@@ -63,9 +60,7 @@ def _softmax(c: Conversion, node: OnnxNode) -> Value:
     x = c.live(node)
     axis = axis_of(node.integer("axis", -1 if c.opset >= 13 else 1), len(x.shape))
     tail = [a for a in large(x) if a == axis or (c.opset < 13 and a > axis)]
-    if axis == 0 and x.shape[0] == 1:
-        msg = "over the images of a batch"
-        raise Unsupported(msg)
+    c.keep_images_apart(x, [axis])
     rest = [a for a in x.axes if a is not None and x.shape[a] > 1 and a not in tail]
     if not tail:
         return c.activate(x, ("clip", 1.0, 1.0))

@@ -7,7 +7,7 @@ freely, so what must be known is only the order of the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
@@ -72,6 +72,8 @@ class Conversion:
         self.builder = GraphBuilder()
         self.missing = Missing(file.name)
         self.values: dict[str, Value | None] = {}
+        self.batched = False
+        """Whether the model takes more than one image at once."""
         self.raw: set[str] = set()
         """Inputs of uint8."""
         self.source: tuple[str, ...] = ()
@@ -181,6 +183,12 @@ class Conversion:
         else:
             axes = (*(a for a in _large(value.axes, value.shape) if a != axis), axis)
         return Live(self.arrange(value, axes), value.shape, axes)
+
+    def keep_images_apart(self, value: Live, axes: Iterable[int]) -> None:
+        """Refuse what would mix the images of a batch, or drop some."""
+        if self.batched and value.shape[:1] == (1,) and 0 in axes:
+            msg = "across the images of a batch"
+            raise Unsupported(msg)
 
     # --- making ---
 

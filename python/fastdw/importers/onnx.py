@@ -168,6 +168,7 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
             c.missing.add("an input without any axis but the batch", name)
             continue
         sizes = tuple(int(size) for size in shape if size is not None)
+        c.batched |= not declared or declared[0] != 1
         c.builder.input(name, sizes, "uint8" if dtype == "UINT8" else "float32")
         c.values[name] = Live(name, (1, *sizes), tuple(range(1, len(sizes) + 1)))
         if dtype == "UINT8":

@@ -1,0 +1,224 @@
+"""ONNX activations, operators on two values, and those that move numbers."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from onnx_models import (
+    IMAGE,
+    agrees,
+    counts,
+    imported,
+    ints,
+    model,
+    node,
+    onnx,
+    weights,
+)
+
+# --- activations ---
+
+ACTIVATIONS = {
+    "Relu": {},
+    "Sigmoid": {},
+    "Tanh": {},
+    "HardSwish": {},
+    "LeakyRelu": {"alpha": 0.3},
+    "Elu": {"alpha": 0.7},
+    "HardSigmoid": {},
+    "Neg": {},
+}
+
+
+@pytest.mark.parametrize("op", ACTIVATIONS)
+def test_activation(op):
+    agrees(model(node(op, "x", **ACTIVATIONS[op])))
+
+
+@pytest.mark.parametrize(("alpha", "name"), [(1 / 6, "hard_sigmoid"), (0.2, ("clip", 0.0, 1.0))])
+def test_hard_sigmoid_keeps_its_slope(alpha, name):
+    graph = agrees(model(node("HardSigmoid", "x", alpha=alpha, beta=0.5)))
+    (activation,) = (n for n in graph.nodes if n.op == "activation")
+    assert activation.attrs["activation"] == name
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 1), (1,), (8,), (7, 1), (1, 6, 1, 1), ()])
+def test_slopes_broadcast_from_the_right(shape):
+    agrees(model(node("PRelu", "x s"), s=weights(2, *shape)))
+
+
+def test_slopes_of_each_channel_stay_with_their_channel():
+    """Eight slopes on eight columns are one a column, also where there are as many channels."""
+    shape = (2, 8, 7, 8)
+    agrees(model(node("PRelu", "x s"), shape, s=weights(2, 8)), shape)
+
+
+def test_slopes_by_position_are_refused():
+    with pytest.raises(ValueError, match=r"PRelu with slopes by position, of shape \(7, 8\)"):
+        imported(model(node("PRelu", "x s"), s=weights(2, 7, 8)))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13])
+def test_clip(opset):
+    if opset < 11:
+        proto = model(node("Clip", "x", min=-0.25, max=0.5), opset=opset)
+    else:
+        limits = {"a": np.float32(-0.25), "b": np.float32(0.5)}
+        proto = model(node("Clip", "x a b"), opset=opset, **limits)
+    agrees(proto, wanted=[np.clip(weights(1, *IMAGE), -0.25, 0.5)])
+
+
+def spelt(*steps):
+    return [node(op, inputs, output) for op, inputs, output in steps]
+
+
+HALF, ROOT, THREE, SIX = (np.float32(v) for v in (0.5, 2**0.5, 3, 6))
+SPELT = {
+    "gelu": [
+        ("Div", "x root", "a"), ("Erf", "a", "b"), ("Add", "b one", "c"),
+        ("Mul", "x c", "d"), ("Mul", "d half", "y"),
+    ],
+    "gelu, halved first": [
+        ("Mul", "x half", "h"), ("Div", "x root", "a"), ("Erf", "a", "b"),
+        ("Add", "b one", "c"), ("Mul", "h c", "y"),
+    ],
+    "sigmoid": [("Neg", "x", "a"), ("Exp", "a", "b"), ("Add", "b one", "c"), ("Div", "one c", "y")],
+    "swish": [("Neg", "x", "a"), ("Exp", "a", "b"), ("Add", "one b", "c"), ("Div", "x c", "y")],
+    "hard_swish": [
+        ("Add", "x three", "a"), ("Clip", "a zero six", "b"), ("Mul", "x b", "c"),
+        ("Div", "c six", "y"),
+    ],
+    "hard_sigmoid": [
+        ("Add", "x three", "a"), ("Clip", "a zero six", "b"), ("Div", "b six", "y"),
+    ],
+    "minus": [("Sub", "one x", "y")],
+    "clip by limits": [("Max", "x zero", "a"), ("Min", "half a", "y")],
+    "square": [("Pow", "x two", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPELT)
+def test_activations_that_are_spelt_out(name):
+    constants = {"half": HALF, "root": ROOT, "three": THREE, "six": SIX}
+    constants |= {"zero": np.float32(0), "one": np.float32(1), "two": np.float32(2)}
+    agrees(model(spelt(*SPELT[name]), **constants))
+
+
+def test_what_remains_of_an_activation_is_named():
+    with pytest.raises(ValueError, match=r"1 operator .*: Exp \(node 'Exp a'\)"):
+        imported(model([node("Exp", "x", "a"), node("Relu", "a", "y")]))
+
+
+# --- two values ---
+
+CONSTANTS = [(), (1,), (8,), (7, 1), (6, 1, 1), (1, 6, 1, 1), (7, 8), (6, 7, 8), (1, 6, 1, 8)]
+
+
+@pytest.mark.parametrize("shape", CONSTANTS)
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
+def test_constants_broadcast(op, shape):
+    agrees(model(node(op, "x k"), k=weights(2, *shape) + 2))
+
+
+@pytest.mark.parametrize("other", [IMAGE, (2, 6, 1, 1), (2, 1, 7, 8), (2, 1, 1, 8), (2, 1, 1, 1)])
+@pytest.mark.parametrize("order", ["x z", "z x"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
+def test_values_broadcast(op, order, other):
+    shapes = {"x": IMAGE, "z": other}
+    agrees(model(node(op, order), shapes), shapes)
+
+
+def test_a_constant_that_makes_the_value_larger_is_refused():
+    with pytest.raises(ValueError, match=r"Add with a constant of shape \(2, 6, 1, 1\)"):
+        imported(model(node("Add", "x k"), k=weights(2, 2, 6, 1, 1)))
+
+
+# --- moves ---
+
+MOVES = {
+    "flatten": [node("Flatten", "x")],
+    "reshape": [node("Reshape", "x s3")],
+    "head": [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("Reshape", "t s4")],
+    "shuffle": [
+        node("Reshape", "x s5", "r"),
+        node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "t s6"),
+    ],
+    "transpose": [node("Transpose", "x", perm=[0, 3, 1, 2])],
+    "unsqueeze": [node("Unsqueeze", "x a2", "u"), node("Squeeze", "u a2")],
+    "concat": [node("Relu", "x", "r"), node("Concat", "x r x", axis=1)],
+    "concat of rows": [node("Relu", "x", "r"), node("Concat", "x r", axis=-2)],
+    "split": [node("Split", "x n", "a b", axis=1), node("Sub", "b a2f", "y")],
+    "slice": [node("Slice", "x lo hi ax st")],
+    "slice backwards": [node("Slice", "x m1 far a2 m1")],
+    "gather": [node("Gather", "x pick", axis=1)],
+    "gather of one": [node("Gather", "x one", axis=2)],
+    "expand": [node("ReduceMean", "x a2", "m"), node("Expand", "m full")],
+    "depth to space": [node("Concat", "x x", "c", axis=1), node("DepthToSpace", "c", blocksize=2)],
+    "depth to space, crd": [
+        node("Concat", "x x", "c", axis=1),
+        node("DepthToSpace", "c", blocksize=2, mode="CRD"),
+    ],
+    "mean": [node("ReduceMean", "x hw", keepdims=0)],
+    "mean of channels": [node("ReduceMean", "x a1")],
+    "maximum of columns": [node("ReduceMax", "x a2", keepdims=0)],
+    "sum": [node("ReduceSum", "x hw")],
+    "matmul": [node("MatMul", "x m8")],
+    "matmul from the left": [node("MatMul", "m7 x")],
+}
+PARTS = {
+    "s3": ints(0, 6, -1), "s4": ints(0, -1, 3), "s5": ints(0, 2, 3, 7, 8), "s6": ints(-1, 6, 7, 8),
+    "a1": ints(1), "a2": ints(2), "hw": ints(2, 3), "n": ints(2, 4), "a2f": np.float32(2),
+    "lo": ints(1, -6, 0), "hi": ints(5, 10**6, 8), "ax": ints(1, -2, 3), "st": ints(2, 1, 3),
+    "m1": ints(-1), "far": ints(-10**6), "pick": ints(3, 0, -1, 3), "one": np.array(1),
+    "full": ints(1, 6, 7, 8), "m8": weights(5, 8, 5), "m7": weights(6, 4, 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("after_conv", [False, True])
+@pytest.mark.parametrize("name", MOVES)
+def test_moves_keep_the_model_s_order(name, after_conv):
+    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in MOVES[name]]
+    used = {i for n in nodes for i in n.input}
+    parts = {k: v for k, v in PARTS.items() if k in used}
+    if after_conv:
+        for n in nodes:
+            for i, value in enumerate(n.input):
+                n.input[i] = value.replace("x", "conv") if value == "x" else value
+        nodes.insert(0, node("Conv", "x w", "conv"))
+        parts["w"] = weights(8, 6, 6, 1, 1)
+    agrees(model(nodes, **parts))
+
+
+def test_a_flattened_picture_costs_no_transpose():
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Flatten", "c", "f"),
+        node("Gemm", "f m b", transB=1, alpha=0.5, beta=2.0),
+    ]
+    parts = {"w": weights(8, 5, 6, 1, 1), "m": weights(9, 4, 280), "b": weights(10, 4)}
+    assert counts(agrees(model(nodes, **parts)), "transpose") == 1  # of the input
+
+
+def test_heads_cost_no_transpose():
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Transpose", "c", "t", perm=[0, 2, 3, 1]),
+        node("Reshape", "t s", "r"),
+        node("Softmax", "r", axis=-1),
+    ]
+    graph = agrees(model(nodes, w=weights(8, 6, 6, 1, 1), s=ints(0, -1, 2)))
+    assert counts(graph, "transpose") == 1
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+@pytest.mark.parametrize("axis", [1, 2, 3, -1, None])
+def test_softmax_flattens_before_opset_13(opset, axis):
+    attributes = {} if axis is None else {"axis": axis}
+    x = weights(1, *IMAGE).astype(np.float64)
+    axis = axis if axis is not None else 1 if opset < 13 else -1
+    axes = tuple(range(axis % 4, 4)) if opset < 13 else axis
+    powers = np.exp(x - x.max(axis=axes, keepdims=True))
+    wanted = powers / powers.sum(axis=axes, keepdims=True)
+    agrees(model(node("Softmax", "x", **attributes), opset=opset), wanted=[wanted])
