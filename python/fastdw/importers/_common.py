@@ -1,4 +1,4 @@
-"""What importers share: reading a file, the list of what is missing, tables, dense layers.
+"""What importers share: reading a file, arguments, what is missing, tables, dense layers.
 
 An importer is a function of a path or of bytes. It gives a `Graph`, or raises one ValueError that
 names every operator that fastdw does not run, with the reason and its nodes; a damaged file is a
@@ -8,7 +8,7 @@ ValueError too.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from fastdw._arguments import describe
-from fastdw.network._graph import GraphBuilder
+from fastdw._arguments import describe, integer
+from fastdw.network._attributes import MAX_EXTENT
+from fastdw.network._graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -61,6 +62,10 @@ class Unsupported(Exception):  # noqa: N818  (a finding about the file, not an e
     """Why a node is not run, as it follows the operator's name: "with mode='cubic'"."""
 
 
+class Unknown(Exception):  # noqa: N818
+    """An input that could not be computed, which was said already."""
+
+
 class Missing:
     """Everything in a file that fastdw does not run, said at once."""
 
@@ -83,6 +88,59 @@ class Missing:
         number = f"{len(found)} operator{'s' if len(found) > 1 else ''}"
         msg = f"{self._name} has {number} that fastdw does not run: {'; '.join(found)}"
         raise ValueError(msg)
+
+
+def output_names(outputs: Any) -> tuple[str, ...]:
+    """The argument `outputs`: where the network is to end."""
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    if not names or not all(isinstance(name, str) for name in names):
+        msg = f"outputs must be names of values, got {describe(outputs)}"
+        raise TypeError(msg)
+    if len(set(names)) != len(names):
+        msg = f"outputs must be different, got {names}"
+        raise ValueError(msg)
+    return names
+
+
+def given_shapes(known: Sequence[str], input_shape: Any) -> dict[str, tuple[int, ...]]:
+    """The argument `input_shape` of a model with these inputs, by their names."""
+    if input_shape is None:
+        return {}
+    if not isinstance(input_shape, Mapping):
+        if len(known) != 1:
+            msg = f"input_shape must be a dict of {', '.join(known)}, got {describe(input_shape)}"
+            raise ValueError(msg)
+        input_shape = {known[0]: input_shape}
+    strangers = [name for name in input_shape if name not in known]
+    if strangers:
+        msg = f"input_shape names {strangers[0]!r}, the inputs are {', '.join(known)}"
+        raise ValueError(msg)
+    return {
+        name: tuple(integer(f"input_shape[{i}]", n, 1, MAX_EXTENT) for i, n in enumerate(shape))
+        for name, shape in input_shape.items()
+    }
+
+
+def finished(builder: GraphBuilder, ends: dict[str, str]) -> Graph:
+    """The graph of these outputs: for each name in the model the builder's."""
+    inputs, seen = set(builder.inputs), set()
+    for name, end in ends.items():
+        if end in seen or (end in inputs and end != name):
+            ends[name] = builder.add("reshape", end, shape=builder.shape(end))
+        seen.add(end)
+    graph = builder.build(ends.values())
+    used = {end: name for name, end in ends.items()}
+
+    def renamed(name: str) -> str:
+        while name not in used and name in ends:
+            name += "_"
+        return used.get(name, name)
+
+    nodes = tuple(
+        node._replace(inputs=tuple(map(renamed, node.inputs)), output=renamed(node.output))
+        for node in graph.nodes
+    )
+    return Graph(graph.inputs, nodes, tuple(ends))
 
 
 def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 import numpy as np
 
 from fastdw.importers import _common
-from fastdw.importers._common import Missing, Unsupported
+from fastdw.importers._common import Missing, Unknown, Unsupported
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.network._graph import GraphBuilder
 
@@ -57,10 +57,6 @@ class Pending(NamedTuple):
 
 
 Value = Union[Live, Pending, "AnyArray"]
-
-
-class Unknown(Exception):  # noqa: N818
-    """An input that could not be computed, which was said already."""
 
 
 class Conversion:

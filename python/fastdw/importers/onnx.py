@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw._arguments import describe, integer
 from fastdw.importers import _onnx_layers, _onnx_math, _onnx_moves, _onnx_reduce, _onnx_resize
-from fastdw.importers._common import Unsupported, damage_is_a_value_error, read
+from fastdw.importers._common import (
+    Unknown,
+    Unsupported,
+    damage_is_a_value_error,
+    finished,
+    given_shapes,
+    output_names,
+    read,
+)
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
-from fastdw.importers._onnx_values import Conversion, Live, Unknown, Value
+from fastdw.importers._onnx_values import Conversion, Live, Value
 from fastdw.network._graph import Graph
 
 if TYPE_CHECKING:
@@ -30,7 +37,6 @@ CONVERTERS = (
 )
 
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
-_MAX_SIZE = 1 << 31
 
 
 def from_onnx(
@@ -76,7 +82,7 @@ def from_onnx(
 
 
 def _convert(onnx: OnnxFile, outputs: Any, input_shape: Any) -> Graph:
-    names = onnx.outputs() if outputs is None else _names(outputs)
+    names = onnx.outputs() if outputs is None else output_names(outputs)
     nodes = list(onnx.nodes(names))
     c = Conversion(onnx)
     _add_inputs(c, input_shape)
@@ -96,7 +102,7 @@ def _convert(onnx: OnnxFile, outputs: Any, input_shape: Any) -> Graph:
             c.values[name] = result
     ends = {name: _output(c, name) for name in names}
     c.missing.check()
-    return _finished(c, ends)
+    return finished(c.builder, ends)
 
 
 def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
@@ -136,20 +142,9 @@ def _shape(c: Conversion, node: OnnxNode, value: Value | None) -> Value:
 # --- inputs and outputs ---
 
 
-def _names(outputs: Any) -> tuple[str, ...]:
-    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    if not names or not all(isinstance(name, str) for name in names):
-        msg = f"outputs must be names of values, got {describe(outputs)}"
-        raise TypeError(msg)
-    if len(set(names)) != len(names):
-        msg = f"outputs must be different, got {names}"
-        raise ValueError(msg)
-    return names
-
-
 def _add_inputs(c: Conversion, input_shape: Any) -> None:
     known = c.file.inputs()
-    given = _given(known, input_shape)
+    given = given_shapes(tuple(known), input_shape)
     for name, (dtype, declared) in known.items():
         if dtype not in (*_FLOATS, "UINT8"):
             c.values[name] = None
@@ -175,24 +170,6 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
             c.raw.add(name)
 
 
-def _given(known: Mapping[str, Any], input_shape: Any) -> dict[str, tuple[int, ...]]:
-    if input_shape is None:
-        return {}
-    if not isinstance(input_shape, Mapping):
-        if len(known) != 1:
-            msg = f"input_shape must be a dict of {', '.join(known)}, got {describe(input_shape)}"
-            raise ValueError(msg)
-        input_shape = {next(iter(known)): input_shape}
-    strangers = [name for name in input_shape if name not in known]
-    if strangers:
-        msg = f"input_shape names {strangers[0]!r}, the inputs are {', '.join(known)}"
-        raise ValueError(msg)
-    return {
-        name: tuple(integer(f"input_shape[{i}]", n, 1, _MAX_SIZE) for i, n in enumerate(shape))
-        for name, shape in input_shape.items()
-    }
-
-
 def _output(c: Conversion, name: str) -> str:
     """The graph's name of a result, in the model's order of axes."""
     c.source = (name,)
@@ -207,25 +184,3 @@ def _output(c: Conversion, name: str) -> str:
     except Unsupported as reason:
         c.missing.add(f"an output {reason}", name)
     return ""
-
-
-def _finished(c: Conversion, ends: dict[str, str]) -> Graph:
-    """The graph of these outputs, by their names in the model."""
-    inputs, seen = set(c.file.inputs()), set()
-    for name, end in ends.items():
-        if end in seen or (end in inputs and end != name):
-            ends[name] = c.builder.add("reshape", end, shape=c.builder.shape(end))
-        seen.add(end)
-    graph = c.builder.build(ends.values())
-    used = {end: name for name, end in ends.items()}
-
-    def renamed(name: str) -> str:
-        while name not in used and name in ends:
-            name += "_"
-        return used.get(name, name)
-
-    nodes = tuple(
-        node._replace(inputs=tuple(map(renamed, node.inputs)), output=renamed(node.output))
-        for node in graph.nodes
-    )
-    return Graph(graph.inputs, nodes, tuple(ends))

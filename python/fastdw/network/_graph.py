@@ -101,6 +101,11 @@ class GraphBuilder:
         self._nodes.append(node)
         return node.output
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs of the graph."""
+        return tuple(spec.name for spec in self._inputs)
+
     def shape(self, name: str) -> Shape:
         """Shape of a value that is there."""
         return self._shapes[name]
