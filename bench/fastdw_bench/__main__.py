@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import fastdw
 
-from . import compare, goals, machine, peers, presets, report, text
+from . import arguments, compare, goals, machine, peers, presets, report, text
 from . import document as doc
+from .blocks import working_bytes
 from .document import Document
 from .layers import OPS, Layer, parse_layer
 from .run import Settings, pin, problems, run, start
@@ -21,7 +23,7 @@ _TOUR = ("mobilenet_v1", "mobilenet_v2")
 
 _STYLES = {".json": "json", ".md": "markdown", ".csv": "csv"}
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED, _WRONG, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,22 +37,31 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 when fastdw failed a check or `compare` found a regression; 2 for wrong arguments;
-        130 after an interrupt.
+        0; 1 when fastdw failed a check or `compare` found a regression; 2 for wrong arguments,
+        files and sizes; 130 after an interrupt, 141 when nobody reads the output any more.
     """
     parser = _parser()
     options = parser.parse_args(argv)
     try:
-        return int(options.command(options))
-    except ValueError as error:
-        parser.exit(2, f"fastdw-bench: {error}\n")
+        status = int(options.command(options))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except MemoryError as error:
+        parser.exit(_WRONG, f"fastdw-bench: not enough memory: {error}\n")
+    except (OSError, ValueError) as error:
+        parser.exit(_WRONG, f"fastdw-bench: {error}\n")
     except KeyboardInterrupt:
         return _INTERRUPTED
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("fastdw-bench", description=_DESCRIPTION)
     parser.set_defaults(command=_tour)
+    parser.add_argument("--version", action="version", version=f"fastdw {fastdw.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="")
     _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
 
@@ -70,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         "--relative-to", metavar="ENGINE", help="divide by the times of another engine"
     )
     comparison.add_argument(
-        "--threshold", type=float, default=0.03, help="smallest change that counts (default: 0.03)"
+        "--threshold",
+        type=arguments.fraction,
+        default=0.03,
+        help="smallest change that counts (default: 0.03)",
     )
     comparison.set_defaults(command=_compare)
 
@@ -83,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
 _RUN = "Measure fastdw, and other engines in turn with it, on layers of known networks."
 _LAYER = (
     "a layer as [name=]HxWxC[,kK][,sS][,dD][,mM][,pP][,fF][,activation]: input size, kernel size, "
-    "stride, dilation, depth multiplier, padding, filters; 56x56x128,k3,s2,f256,relu6/relu6"
+    "stride, dilation, depth multiplier, padding (p1, or p0-1x0-1 from top to bottom and from left "
+    "to right), filters; 56x56x128,k3,s2,f256,relu6/leaky_relu:0.1"
 )
 
 
@@ -97,9 +112,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--layer", action="append", default=[], metavar="NOTATION", help=_LAYER)
     which.add_argument("--op", choices=OPS, help="only this operator; halves of blocks count")
-    which.add_argument("--width", type=float, default=1.0, help="width multiplier of a network")
-    which.add_argument("--resolution", type=int, help="image size of a network")
-    which.add_argument("--batch", type=_positive, default=1)
+    which.add_argument(
+        "--width", type=arguments.width, default=1.0, help="width multiplier of a network"
+    )
+    which.add_argument("--resolution", type=arguments.positive, help="image size of a network")
+    which.add_argument("--batch", type=arguments.positive, default=1)
     which.add_argument(
         "--data-format",
         choices=("NHWC", "NCHW"),
@@ -107,12 +124,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="of fastdw; the other engines get the layout that they like best",
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--threads", type=_positives, default=(1,), metavar="N[,N]")
+    how.add_argument("--threads", type=arguments.threads, default=(1,), metavar="N[,N]")
     how.add_argument("--cpus", metavar="0,2-3", help="run on these only")
     _add_timing(how)
     how.add_argument(
         "--isa",
-        type=_isas,
+        type=arguments.isas,
         default=(),
         metavar="ISA[,ISA]",
         help="instruction sets of fastdw to measure in turn (default: the active one)",
@@ -146,22 +163,26 @@ def _add_timing(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}"
     )
-    parser.add_argument("--repetitions", type=_positive, default=30, help="rounds (default: 30)")
     parser.add_argument(
-        "--min-time", type=float, default=0.01, help="seconds of a batch (default: 0.01)"
+        "--repetitions", type=arguments.positive, default=30, help="rounds (default: 30)"
+    )
+    parser.add_argument(
+        "--min-time",
+        type=arguments.seconds,
+        default=0.01,
+        help="seconds of a batch (default: 0.01)",
     )
 
 
 def _goals(options: argparse.Namespace) -> int:
     engines = peers.select(options.peers)
     settings = goals.settings(engines, options.repetitions, options.min_time)
+    _try_to_write(options.output)
     document = goals.measure(settings, _progress)
     _progress("")
-    if options.output:
-        options.output.write_text(doc.dumps(document) + "\n")
-    print(_rendered(document, options.format))
-    print(f"\n{_laid_out(goals.table(document), options.format)}\n\n{goals.NOTE}")
-    return _status(document)
+    table = _laid_out(goals.table(document), options.format)
+    shown = f"{_rendered(document, options.format)}\n\n{table}\n\n{goals.NOTE}"
+    return _deliver(document, shown, options.output, "json")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -180,16 +201,33 @@ def _run(options: argparse.Namespace) -> int:
         limits=options.limits,
     )
     layers = _layers(options)
+    _try_to_write(options.output)
     document = _measured(layers, settings)
-    if options.output:
-        style = _STYLES.get(options.output.suffix, options.format)
-        options.output.write_text(_rendered(document, style) + "\n")
-    print(_rendered(document, options.format))
-    return _status(document)
+    style = _STYLES.get(options.output.suffix, options.format) if options.output else ""
+    return _deliver(document, _rendered(document, options.format), options.output, style)
+
+
+def _try_to_write(output: Path | None) -> None:
+    """Fail before the measurement; what the file holds stays until there is something new."""
+    if output:
+        output.open("a").close()
+
+
+def _deliver(document: Document, shown: str, output: Path | None, style: str) -> int:
+    """Print a result, then write it: what took minutes is lost by neither's failure."""
+    try:
+        print(shown, flush=True)
+        return _status(document)
+    finally:
+        if output:
+            output.write_text(_rendered(document, style) + "\n")
 
 
 def _layers(options: argparse.Namespace) -> list[Layer]:
     names = options.preset or ([] if options.layer else ["blocks32"])
+    if not names and (options.width != 1 or options.resolution):
+        msg = "--width and --resolution are of networks, but only --layer is given"
+        raise ValueError(msg)
     layers = [
         layer for name in names for layer in presets.preset(name, options.width, options.resolution)
     ]
@@ -199,6 +237,12 @@ def _layers(options: argparse.Namespace) -> list[Layer]:
     if not layers:
         msg = f"no layer has a {options.op} half"
         raise ValueError(msg)
+    memory = machine.memory_bytes()
+    for layer in layers:
+        needed = working_bytes(layer, options.batch)
+        if memory and needed > memory:
+            msg = f"layer {layer.name} needs {needed >> 20} MiB, this machine has {memory >> 20}"
+            raise ValueError(msg)
     return layers
 
 
@@ -261,8 +305,14 @@ def _compare(options: argparse.Namespace) -> int:
         threshold=options.threshold,
     )
     if not verdicts:
-        msg = f"the two results have no layer of {options.engine} in common"
+        engines = ", ".join(dict.fromkeys([*doc.engines(before), *doc.engines(after)]))
+        msg = f"the two results have no layer of {options.engine} in common, but: {engines}"
         raise ValueError(msg)
+    left_out = compare.left_out(
+        before, after, engine=options.engine, relative_to=options.relative_to
+    )
+    for row in left_out:
+        print(f"not compared: {row.name} {row.layer}: {row.reason}", file=sys.stderr)
     table = [["layer", "shape", "threads", "before", "after", "ratio", "p", "verdict"]]
     table += [
         [
@@ -277,8 +327,9 @@ def _compare(options: argparse.Namespace) -> int:
         f"{sum(v.verdict == word for v in verdicts)} {word}"
         for word in ("faster", "same", "slower")
     )
-    print(f"geometric mean {mean:.3f}; {counts}")
-    return _FAILED if any(v.verdict == "slower" for v in verdicts) else 0
+    print(f"geometric mean {mean:.3f}; {counts}, {len(left_out)} not compared")
+    worse = any(v.verdict == "slower" for v in verdicts) or any(row.regressed for row in left_out)
+    return _FAILED if worse else 0
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -312,26 +363,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
     return str(value)
-
-
-def _isas(argument: str) -> tuple[str, ...]:
-    known = fastdw.show_config(mode="dict")["isas"]["supported"]
-    names = tuple(argument.lower().split(","))
-    if not set(names) <= set(known):
-        msg = f"{argument} is not of {', '.join(known)}"
-        raise argparse.ArgumentTypeError(msg)
-    return names
-
-
-def _positive(argument: str) -> int:
-    if not (argument.isdecimal() and int(argument)):
-        msg = f"{argument} is not a number from 1 on"
-        raise argparse.ArgumentTypeError(msg)
-    return int(argument)
-
-
-def _positives(argument: str) -> tuple[int, ...]:
-    return tuple(map(_positive, argument.split(",")))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from fastdw import reference
 
-from .layers import Layer
+from .layers import Layer, activation_of
 
 F32 = npt.NDArray[np.float32]
 
@@ -33,6 +33,14 @@ class Block:
     bias: F32
 
     @property
+    def depthwise_activation(self) -> Any:
+        return activation_of(self.layer.depthwise_activation, _slopes(self.depthwise_bias))
+
+    @property
+    def activation(self) -> Any:
+        return activation_of(self.layer.activation, _slopes(self.bias))
+
+    @property
     def output_shape(self) -> tuple[int, int, int, int]:
         return (len(self.x), *self.layer.output_size, self.layer.output_channels)
 
@@ -51,12 +59,12 @@ class Block:
                 y,
                 self.depthwise_kernel,
                 bias=self.depthwise_bias,
-                activation=layer.depthwise_activation,
+                activation=self.depthwise_activation,
                 **windows,
             )
         if layer.filters:
             y = reference.pointwise_conv2d(
-                y, self.pointwise_kernel, bias=self.bias, activation=layer.activation
+                y, self.pointwise_kernel, bias=self.bias, activation=self.activation
             )
         return y
 
@@ -67,6 +75,18 @@ class Block:
         scale = np.abs(self.expected).max()
         deviation = np.abs(y - self.expected).max()
         return float(deviation / scale) if np.isfinite(deviation) else float("inf")
+
+
+def _slopes(bias: F32) -> F32:
+    """Slopes of a prelu around 0.25, drawn as the biases are."""
+    return (bias + np.float32(0.25)).astype(np.float32)
+
+
+def working_bytes(layer: Layer, batch: int) -> int:
+    """About what a measurement with its check holds in memory: the check is in float64."""
+    height, width = layer.output_size
+    middle = 4 * height * width * layer.depthwise_channels
+    return batch * (5 * layer.activation_bytes + 2 * middle) + 5 * 4 * layer.num_weights
 
 
 def make_block(layer: Layer, batch: int = 1, seed: int = 0) -> Block:

@@ -26,6 +26,52 @@ class Verdict:
         return self.after / self.before
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A layer that cannot be compared, and why; one that failed after it had worked regressed."""
+
+    name: str
+    layer: str
+    reason: str
+    regressed: bool = False
+
+
+def left_out(
+    before: Document, after: Document, *, engine: str = "fastdw", relative_to: str | None = None
+) -> list[LeftOut]:
+    """Every row of either result that `compare` has no verdict on."""
+    documents = {"first": before, "second": after}
+    rows = {place: {_key(row): row for row in d["rows"]} for place, d in documents.items()}
+    found = [
+        LeftOut(row["name"], row["layer"], f"is more than once in the {place} result")
+        for place, document in documents.items()
+        for row in document["rows"]
+        if row is not rows[place][_key(row)]
+    ]
+    for key in dict.fromkeys([*rows["first"], *rows["second"]]):
+        missing = {
+            place: _missing(rows[place].get(key), engine, relative_to) for place in documents
+        }
+        reasons = [f"{reason} in the {place} result" for place, reason in missing.items() if reason]
+        if reasons:
+            row = rows["first"].get(key) or rows["second"][key]
+            failed = not missing["first"] and missing["second"].startswith(f"{engine} failed")
+            found.append(LeftOut(row["name"], row["layer"], "; ".join(reasons), failed))
+    return found
+
+
+def _missing(row: Row | None, engine: str, relative_to: str | None) -> str:
+    """Why a row has no samples, or nothing."""
+    if row is None:
+        return "is not"
+    for name in (engine, *([relative_to] if relative_to else [])):
+        result = row["results"].get(_matching(row, name), {})
+        if not result.get("samples"):
+            problem = result.get("problem")
+            return f"{name} failed ({problem})" if problem else f"{name} was not measured"
+    return ""
+
+
 def compare(
     before: Document,
     after: Document,

@@ -30,7 +30,7 @@ import json
 import math
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .layers import Layer, parse_layer
 
@@ -141,7 +141,7 @@ def load(path: Path) -> Document:
     """
     try:
         document = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ValueError(msg) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -150,4 +150,36 @@ def load(path: Path) -> Document:
     if document.get("version") != VERSION:
         msg = f"{path} has version {document.get('version')}, this program reads {VERSION}"
         raise ValueError(msg)
+    try:
+        _check(document)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"{path} is damaged: {type(error).__name__} {error}"
+        raise ValueError(msg) from error
     return document
+
+
+def _check(document: Document) -> None:
+    """Raise for rows that no run has written; whatever else is damaged shows when it is used."""
+    if not all(isinstance(document[name], list) for name in ("rows", "limits", "bandwidth")):
+        _damaged("lists are missing")
+    if not all(isinstance(warning, str) for warning in document["warnings"]):
+        _damaged("the warnings are no sentences")
+    for row in document["rows"]:
+        layer_of(row)
+        if not all(type(row[name]) is int and row[name] > 0 for name in ("threads", "batch")):
+            _damaged(f"row {row['name']} has no numbers of threads and images")
+        numbers = [row["macs"], row["bytes"]]
+        for result in row["results"].values():
+            if not isinstance(result.get("problem", ""), str):
+                _damaged(f"row {row['name']} has a problem that is no sentence")
+            if "problem" not in result:
+                numbers += [
+                    *result["samples"],
+                    *(result[key] for key in ("seconds", "low", "high")),
+                ]
+        if not all(type(n) in (int, float) and 0 < n < math.inf for n in numbers):
+            _damaged(f"row {row['name']} has a figure that is no number above 0")
+
+
+def _damaged(what: str) -> NoReturn:
+    raise ValueError(what)

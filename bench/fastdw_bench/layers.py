@@ -7,8 +7,11 @@
 Height, width and channels of the input come first. A kernel size `k` makes a depthwise layer, a
 number of filters `f` a pointwise one, both a separable block: the depthwise half, then the
 pointwise half. `s` is the stride, `d` the dilation, `m` the depth multiplier, `p` the padding
-("same", "valid", "same_lower" or a number of pixels). k, s and d are one number or HxW. A block
-has two activations, `relu6/linear`. `*times` says how often the layer occurs in its network.
+("same", "valid", "same_lower" or pixels); these belong to a kernel. k, s, d and p are one number or
+HxW; uneven pads are `p0-1x0-1`, from top to bottom and from left to right. A block has two
+activations, `relu6/linear`; numbers follow a colon, as in `leaky_relu:0.2`, `elu:1` and
+`clip:-1:2.5`, and the slopes of `prelu` are drawn. `*times` says how often the layer occurs in its
+network.
 """
 
 from __future__ import annotations
@@ -32,12 +35,19 @@ ACTIVATIONS = (
     "tanh",
     "gelu",
     "gelu_tanh",
+    "prelu",
 )
+_ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}
+# As many numbers follow.
+FAMILIES = {"leaky_relu": 1, "elu": 1, "clip": 2}
 PADDINGS = ("same", "valid", "same_lower")
 
 _SIZES = re.compile(r"(\d+)x(\d+)x(\d+)")
 _FIELD = re.compile(r"([ksdmfp])(.+)")
 _NUMBERS = re.compile(r"(\d+)(?:x(\d+))?")
+_PADS = re.compile(r"(\d+)(?:-(\d+))?(?:x(\d+)(?:-(\d+))?)?")
+_DIGITS = 18
+_MOST = 3e38  # of a float32
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Layer:
     strides: Pair = (1, 1)
     dilation: Pair = (1, 1)
     multiplier: int = 1
-    padding: str | int = "same"
+    padding: str | int | Pads = "same"
     times: int = 1
 
     def __post_init__(self) -> None:
@@ -68,6 +78,12 @@ class Layer:
             *(self.strides + self.dilation + (self.kernel or ())),
             *(() if self.filters is None else (self.filters,)),
         )
+        if self.kernel is None and (self.strides, self.dilation, self.multiplier, self.padding) != (
+            *((1, 1), (1, 1), 1),
+            "same",
+        ):
+            msg = f"layer {self.name!r} has no kernel (k3), to which s, d, m and p belong"
+            raise ValueError(msg)
         if min(numbers) < 1 or min(self.output_size) < 1:
             msg = f"layer {self.name!r} has a size below 1, or an empty output"
             raise ValueError(msg)
@@ -88,6 +104,8 @@ class Layer:
             return 0, 0
         if isinstance(self.padding, int):
             return self.padding, self.padding
+        if isinstance(self.padding, tuple):
+            return self.padding[axis]
         size, stride = (self.height, self.width)[axis], self.strides[axis]
         total = max((-(-size // stride) - 1) * stride + self._extent(axis) - size, 0)
         less, more = total // 2, total - total // 2
@@ -176,7 +194,7 @@ class Layer:
             text += ",s" + _short(self.strides) if self.strides != (1, 1) else ""
             text += ",d" + _short(self.dilation) if self.dilation != (1, 1) else ""
             text += f",m{self.multiplier}" if self.multiplier > 1 else ""
-            text += f",p{self.padding}" if self.padding != "same" else ""
+            text += f",p{_padding_text(self.padding)}" if self.padding != "same" else ""
         text += f",f{self.filters}" if self.filters else ""
         return f"{text},{self.activations}" + (f"*{self.times}" if self.times > 1 else "")
 
@@ -202,13 +220,13 @@ def parse_layer(notation: str) -> Layer:
     if not match:
         msg = f"{notation!r} does not begin with HxWxC, as in 56x56x128,k3,s2,f256,relu6/relu6"
         raise ValueError(msg)
-    height, width, channels = map(int, match.groups())
+    height, width, channels = map(_number, match.groups())
     values: dict[str, str] = {}
     activations: list[str] = []
     for option in options:
         field = _FIELD.fullmatch(option)
-        if set(option.split("/")) <= set(ACTIVATIONS) and not activations:
-            activations = option.split("/")
+        if all(map(_is_activation, option.split("/"))) and not activations:
+            activations = [_ALIASES.get(name, name) for name in option.split("/")]
         elif field and field[1] not in values:
             values[field[1]] = field[2]
         else:
@@ -251,8 +269,45 @@ def _per_half(
     return (activations[0], "linear") if has_kernel else ("linear", activations[0])
 
 
-def _padding(text: str) -> str | int:
-    return text if text in PADDINGS else _number(text)
+def activation_of(text: str, slopes: object) -> object:
+    """An activation in the notation of this module as fastdw takes it; `slopes` are prelu's."""
+    name, *numbers = text.split(":")
+    if name == "prelu":
+        return name, slopes
+    return (name, *map(float, numbers)) if numbers else name
+
+
+def _is_activation(text: str) -> bool:
+    name, *numbers = text.split(":")
+    if name in (*ACTIVATIONS, *_ALIASES):
+        return not numbers
+    try:
+        values = [float(number) for number in numbers]
+    except ValueError:
+        return False
+    fits = len(values) == FAMILIES.get(name) and all(abs(v) <= _MOST for v in values)
+    return fits and values == sorted(values)
+
+
+def _padding(text: str) -> str | int | Pads:
+    if text in PADDINGS:
+        return text
+    match = _PADS.fullmatch(text)
+    if not match:
+        msg = f"{text!r} is no padding such as same, 1, 1x2 or 0-1x0-1"
+        raise ValueError(msg)
+    top = _number(match[1])
+    bottom = _number(match[2] or match[1])
+    left = _number(match[3]) if match[3] else top
+    right = _number(match[4] or match[3]) if match[3] else bottom
+    return top if top == bottom == left == right else ((top, bottom), (left, right))
+
+
+def _padding_text(padding: str | int | Pads) -> str:
+    if not isinstance(padding, tuple):
+        return str(padding)
+    rows, columns = (str(a) if a == b else f"{a}-{b}" for a, b in padding)
+    return rows if rows == columns else f"{rows}x{columns}"
 
 
 def _pair(text: str) -> Pair:
@@ -260,12 +315,12 @@ def _pair(text: str) -> Pair:
     if not match:
         msg = f"{text!r} is neither a number nor HxW"
         raise ValueError(msg)
-    return int(match[1]), int(match[2] or match[1])
+    return _number(match[1]), _number(match[2] or match[1])
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
-        msg = f"{text!r} is not a number"
+    if not text.isdecimal() or len(text) > _DIGITS:
+        msg = f"{text[:_DIGITS]!r} is not a number of up to {_DIGITS} digits"
         raise ValueError(msg)
     return int(text)
 

@@ -89,11 +89,15 @@ def describe() -> dict[str, Any]:
         "extensions": _extensions(cpuinfo),
         "cpus": {"machine": os.cpu_count(), "allowed": sorted(os.sched_getaffinity(0))},
         "caches": caches(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory_bytes": memory_bytes(),
         "hypervisor": "hypervisor" in cpuinfo[0].get("flags", "").split() if cpuinfo else False,
         "python": platform.python_version(),
         **state(),
     }
+
+
+def memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def state() -> dict[str, Any]:
@@ -175,7 +179,12 @@ def parse_cpus(text: str) -> set[int]:
         if not match:
             msg = f"{text!r} is no list of CPUs such as 0-3,6"
             raise ValueError(msg)
-        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        first, last = match[1], match[2] or match[1]
+        # Linux counts some thousand CPUs at most.
+        if max(len(first), len(last)) > 5 or int(last) < int(first):
+            msg = f"{part!r} in {text!r} is no range of CPUs"
+            raise ValueError(msg)
+        cpus.update(range(int(first), int(last) + 1))
     return cpus
 
 

@@ -61,7 +61,7 @@ def build(block: Block, data_format: str = "NHWC") -> Any:
         return fastdw.DepthwiseConv2D(
             block.depthwise_kernel,
             bias=block.depthwise_bias,
-            activation=layer.depthwise_activation,
+            activation=block.depthwise_activation,
             **windows,
         )
     if layer.op == "pointwise":
@@ -69,15 +69,15 @@ def build(block: Block, data_format: str = "NHWC") -> Any:
             block.pointwise_kernel,
             data_format=data_format,
             bias=block.bias,
-            activation=layer.activation,
+            activation=block.activation,
         )
     return fastdw.SeparableConv2D(
         block.depthwise_kernel,
         block.pointwise_kernel,
         depthwise_bias=block.depthwise_bias,
-        depthwise_activation=layer.depthwise_activation,
+        depthwise_activation=block.depthwise_activation,
         bias=block.bias,
-        activation=layer.activation,
+        activation=block.activation,
         **windows,
     )
 

@@ -46,8 +46,13 @@ def write(folder: Path) -> list[Path]:
         msg = f"no results (*.json of fastdw-bench run) in {folder}"
         raise ValueError(msg)
     page, notes = folder / "report.html", folder / "report.md"
-    page.write_text(_html(filled))
-    notes.write_text(_markdown(filled))
+    try:
+        texts = {page: _html(filled), notes: _markdown(filled)}
+    except (AttributeError, KeyError, TypeError) as error:
+        msg = f"a result in {folder} is damaged: {type(error).__name__} {error}"
+        raise ValueError(msg) from error
+    for path, content in texts.items():
+        path.write_text(content)
     return [page, notes]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import F32, Block
-from .base import Prepared
+from .base import Prepared, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
 
 NAME = "torch"
@@ -89,4 +89,9 @@ def _activation(nn: Any, name: str) -> list[Any]:
         "gelu": nn.GELU,
         "gelu_tanh": lambda: nn.GELU("tanh"),
     }
-    return [] if name == "linear" else [modules[name]()]
+    if name == "linear":
+        return []
+    if name not in modules:
+        msg = f"no module for {name}"
+        raise Unsupported(msg)
+    return [modules[name]()]
