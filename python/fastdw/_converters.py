@@ -120,7 +120,7 @@ def torch_dense(module: Any) -> dict[str, Any]:
     return {
         "kernel": weight.transpose(2, 3, 1, 0),
         "groups": module.groups,
-        "bias": _optional(module.bias),
+        "bias": _optional("module", _TORCH_CURE, module.bias),
         "strides": module.stride,
         "padding": module.padding,
         "dilation_rate": module.dilation,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdw._arguments import FLOATS, describe, number, vector
 from fastdw.network._graph import DTYPES, Graph, Node, TensorSpec, checked
+from fastdw.network._layout import TO_CHANNELS_FIRST, channels_first, fresh
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
-
-_TO_CHANNELS_LAST = (1, 2, 0)
-_TO_CHANNELS_FIRST = (2, 0, 1)
 
 
 def rescaled(
@@ -32,8 +28,7 @@ def rescaled(
         msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"
         raise TypeError(msg)
     name, shape = _image(graph)
-    readers = [node for node in graph.nodes if name in node.inputs]
-    first = bool(readers) and all(node.attrs.get("axes") == _TO_CHANNELS_LAST for node in readers)
+    first = channels_first(graph, name)
     if first:
         shape = (*shape[1:], shape[0])
     step = -1 if reverse_channels else 1
@@ -47,8 +42,8 @@ def rescaled(
         tables = {"rows": None, "columns": None, "channels": order, "constant": 0.0}
         steps.append(("gather", tables))
     if first:
-        steps.append(("transpose", {"axes": _TO_CHANNELS_FIRST}))
-    x, nodes, names = name, [], _fresh(graph, name)
+        steps.append(("transpose", {"axes": TO_CHANNELS_FIRST}))
+    x, nodes, names = name, [], fresh(graph, f"{name}_rescaled")
     for op, attrs in steps:
         nodes.append(Node(op, (x,), next(names), attrs))
         x = nodes[-1].output
@@ -79,10 +74,3 @@ def _per_channel(name: str, value: object, channels: int) -> AnyArray:
         msg = f"{name} must be finite, got {describe(value)}"
         raise ValueError(msg)
     return result
-
-
-def _fresh(graph: Graph, name: str) -> Iterator[str]:
-    """Names that no value has."""
-    taken = {name, *(node.output for node in graph.nodes)}
-    numbers = itertools.count(1)
-    return (text for text in (f"{name}_rescaled_{i}" for i in numbers) if text not in taken)

@@ -11,10 +11,10 @@ import numpy as np
 
 from fastdw import _arguments as check
 from fastdw._arguments import describe
-from fastdw._immutable import Immutable
 from fastdw.network import _file, _summary
 from fastdw.network._graph import Graph, TensorSpec, checked, rounded, run, shapes
 from fastdw.network._input import rescaled
+from fastdw.network._models import FromModels
 from fastdw.network._plan import Memory, plan_memory
 from fastdw.network._record import graph_of
 from fastdw.network._rewrite import rewrite
@@ -27,7 +27,7 @@ _MAX_ARENA = 1 << 30
 
 
 @final
-class Network(Immutable):
+class Network(FromModels):
     """A whole network, prepared: one call from its inputs to its outputs.
 
     Immutable, thread-safe and picklable. A network takes and gives what its model does: the names,

@@ -1,0 +1,41 @@
+"""A network from a file of any kind that fastdw reads, told by its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from fastdw.network._network import Network
+
+_MODELS: dict[str, Callable[..., Network]] = {".onnx": Network.from_onnx}
+SUFFIXES = (".fdw", *_MODELS)
+
+
+def open_network(
+    path: Path,
+    *,
+    outputs: Sequence[str] | None = None,
+    input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+) -> Network:
+    """Read a network; `outputs` and `input_shape` as in `Network.from_onnx`.
+
+    Raises
+    ------
+    ValueError
+        For another suffix, whatever the reader of a kind raises it for, and for an option that a
+        .fdw file has no use for.
+    RuntimeError
+        Where a package that the kind needs is missing.
+    OSError
+        Where the file cannot be read.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _MODELS:
+        return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape)
+    if suffix != ".fdw":
+        msg = f"{path.name} must end in one of {', '.join(SUFFIXES)}"
+        raise ValueError(msg)
+    if outputs or input_shape:
+        msg = f"{path.name} has its outputs and shapes; they are chosen where a model is converted"
+        raise ValueError(msg)
+    return Network.load(path)

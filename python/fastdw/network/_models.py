@@ -1,0 +1,79 @@
+"""How a network comes from a trained model of others; each importer is imported on use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdw._immutable import Immutable
+from fastdw.network._layout import arranged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from fastdw.network._graph import Graph
+    from fastdw.network._network import Network
+
+
+class FromModels(Immutable):
+    """The class methods of `Network` that read models."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _from_graph(cls, graph: Graph) -> Network:
+        raise NotImplementedError
+
+    @classmethod
+    def from_onnx(
+        cls,
+        file: str | PathLike[str] | bytes,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+        data_format: str | None = None,
+    ) -> Network:
+        """Read an ONNX model.
+
+        It needs the package onnx: ``pip install 'fastdw[onnx]'``. The first axis of the model is
+        the batch, whatever size it gives it. Weights of float16 and float64 become float32, and
+        so do integers between QuantizeLinear and DequantizeLinear.
+
+        Parameters
+        ----------
+        file : path-like or bytes
+            The model. Weights in other files must lie beside it; links are not followed.
+        outputs : sequence of str, optional
+            Names of values: the network ends there, and gives these in place of the model's
+            outputs.
+        input_shape : sequence of int, or dict of str to sequence of int, optional
+            Shape of one image, in the order of axes of the model; by name where it has several
+            inputs. Needed where the model leaves it open.
+        data_format : {"NHWC", "NCHW"}, optional
+            Of the images that the network takes and gives; as in the model by default. What is no
+            image, such as a row of logits, stays as it is.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError
+            For an argument of another type.
+        ValueError
+            For a damaged file, one that has operators that fastdw does not run, all of which are
+            named, and for other values of the arguments.
+        OSError
+            Where the file cannot be read.
+        RuntimeError
+            Where the package onnx is missing.
+
+        References
+        ----------
+        https://github.com/onnx/onnx/blob/main/docs/Operators.md
+        """
+        from fastdw.importers.onnx import from_onnx
+
+        graph = from_onnx(file, outputs=outputs, input_shape=input_shape)
+        return cls._from_graph(arranged(graph, data_format))

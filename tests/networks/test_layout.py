@@ -1,0 +1,83 @@
+"""`data_format`: graphs that take and give images in another order of axes."""
+
+import fastdw
+import numpy as np
+import pytest
+from fastdw.network._graph import GraphBuilder, run
+from fastdw.network._layout import arranged
+from fastdw.network._network import Network
+from fastdw.network._record import Input
+from support import rng, signed
+
+LAST, FIRST = (4, 6, 3), (3, 4, 6)
+
+
+def image_graph(first):
+    """Two readers of the image, one of which makes an output and a mean; and a vector."""
+    b = GraphBuilder()
+    x = inner = b.input("x", FIRST if first else LAST)
+    vector = b.input("v", (3,))
+    if first:
+        inner = b.add("transpose", x, axes=(1, 2, 0))
+    kernel = signed(rng(1), (1, 1, 3, 5))
+    y = b.add("conv2d", inner, kernel=kernel, output=None if first else "y")
+    if first:
+        y = b.add("transpose", y, axes=(2, 0, 1), output="y")
+    twice = b.add("activation", inner, activation="relu")
+    mean = b.add("reshape", b.add("global_pool", twice, function="average"), shape=(3,))
+    z = b.add("add", (mean, vector), output="z")
+    return b.build([y, z])
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("wanted", [None, "NHWC", "NCHW"])
+def test_images_are_taken_and_given_in_the_wanted_order(first, wanted):
+    graph = image_graph(first)
+    moved = arranged(graph, wanted)
+    x, v = signed(rng(2), LAST), signed(rng(3), (3,))
+    channels_first = {None: first, "NHWC": False, "NCHW": True}[wanted]
+    shape = FIRST if channels_first else LAST
+    assert [spec.name for spec in moved.inputs] == ["x", "v"]
+    assert moved.inputs[0].shape == shape
+    assert moved.inputs[1].shape == (3,)
+    assert moved.outputs == ("y", "z")
+    y, z = run(moved, [x.transpose(2, 0, 1) if channels_first else x, v])
+    wanted_y, wanted_z = run(image_graph(False), [x, v])
+    np.testing.assert_array_equal(y.transpose(1, 2, 0) if channels_first else y, wanted_y)
+    np.testing.assert_array_equal(z, wanted_z)
+    if channels_first == first:
+        assert moved is graph or len(moved.nodes) == len(graph.nodes)
+
+
+def test_the_model_s_own_moves_vanish():
+    first, last = (Network._from_graph(image_graph(f)) for f in (True, False))
+    moved = Network._from_graph(arranged(image_graph(True), "NHWC"))
+    steps = [[s["step"] for s in net.summary("dict")["steps"]] for net in (first, last, moved)]
+    assert steps[2] == steps[1]
+    assert steps[0].count("transpose") == 2
+
+
+def test_an_input_that_is_an_output_stays():
+    b = GraphBuilder()
+    x = b.input("x", LAST)
+    graph = b.build([b.add("activation", x, activation="relu"), x])
+    (y, same), image = run(graph, [signed(rng(4), LAST)]), signed(rng(4), LAST)
+    np.testing.assert_array_equal(same, image)
+    with pytest.raises(ValueError, match="data_format must be None where x is an output too"):
+        arranged(graph, "NCHW")
+    assert y.shape == LAST
+
+
+def test_pixels_stay():
+    layer = fastdw.PointwiseConv2D(signed(rng(5), (3, 2)))
+    x = Input(LAST, "x")
+    camera = Network(x, layer(x)).rescale_input(1 / 255, 0.0, "uint8")
+    with pytest.raises(ValueError, match="data_format must be None where x is of uint8"):
+        arranged(camera._graph, "NCHW")
+    assert len(arranged(camera._graph, "NHWC").nodes) == len(camera._graph.nodes)
+
+
+@pytest.mark.parametrize(("value", "error"), [("HWC", ValueError), (3, TypeError)])
+def test_other_orders_are_refused(value, error):
+    with pytest.raises(error, match="data_format"):
+        arranged(image_graph(False), value)
