@@ -125,7 +125,7 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
         value = convert(c, node)
         node.refuse_the_rest()
         return value if isinstance(value, list) else [value]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         msg = f"that does not fit ({error})"
         raise Unsupported(msg) from error
 
