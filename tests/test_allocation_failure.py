@@ -17,7 +17,9 @@ import time
 import fastdw
 import numpy as np
 import pytest
-from fastdw import _core
+from fastdw import _core, ops
+from fastdw.network._network import Network
+from fastdw.network._record import Input
 from support import batch_norm, rng, signed
 
 SHIM = r"""
@@ -173,6 +175,9 @@ def calls():
     tall = signed(g, (19, 110, 64))
     parted = fastdw.SeparableConv2D(signed(g, (3, 3, 64)), signed(g, (64, 7600)), padding="same")
     stored = pickle.dumps(first)
+    symbol = Input((40, 41, 20))
+    mixed = activated(symbol)
+    net = Network(symbol, ops.multiply(mixed, ops.global_average_pool(mixed)))
 
     def build(out, n):
         before = ("prelu", slopes)
@@ -188,6 +193,7 @@ def calls():
         "pointwise": (1, lambda out, n: pointwise(rows, out=out, num_threads=n)),
         "in parts": (1, lambda out, n: parted(tall, out=out, num_threads=n)),
         "threads": (5, lambda out, n: activated(batch, out=out, num_threads=n)),
+        "network": (1, lambda out, n: net(x, out=out, num_threads=n)),
         "shared buffer": (3, lambda out, n: shared(late, out=out, num_threads=n)),
     }
 

@@ -1,44 +1,81 @@
 // Convolutions: what a layer computes, on one image of a network's memory.
+#include <atomic>
+#include <new>
+#include <utility>
+
 #include "base/refuse.h"
 #include "network/step.h"
+#include "ops/run.h"
 #include "plan/cost.h"
 
 namespace fastdw {
 namespace {
 
-class LayerStep final : public Step {
+// Plans by numbers of threads: each made when it is first wanted, never changed, found without a lock.
+class Plans {
  public:
-  LayerStep(const Chain& chain, const Geometry& geometry, const Operands& o)
-      : chain_(chain), geometry_(geometry), operands_(o) {
-    static float anything;  // only whether there is data is looked at
-    const auto view = [](const Operand& operand) {
-      return image<float>(operand, operand.exists() ? &anything : nullptr);
-    };
-    const Output out = view(o.out), x = view(o.x), residual = view(o.second);
-    const Problem problem{chain_, geometry_, as_input(x), as_input(residual), out};
-    check(problem);
-    nanoseconds_ = cost_ns(problem);
+  Plans() = default;
+  Plans(const Plans&) = delete;
+  ~Plans() {
+    for (const Kept* kept = first_; kept;) delete std::exchange(kept, kept->next);
   }
 
-  double nanoseconds() const override { return nanoseconds_; }
-
-  void run(Memory memory, int threads) const override {
-    const Output out = image<float>(operands_.out, memory);
-    const Problem problem{chain_, geometry_, image<const float>(operands_.x, memory),
-                          image<const float>(operands_.second, memory), out};
-    compute(part_of(problem, {0, 1, 0, out.height}), threads);
+  Plan get(const Problem& problem, int threads) const {
+    constexpr int kMost = 8;
+    int count = 0;
+    for (const Kept* kept = first_.load(std::memory_order_acquire); kept; kept = kept->next, ++count) {
+      if (kept->threads == threads) return kept->plan;
+    }
+    const Plan plan = make_plan(problem, threads);
+    if (count < kMost) {
+      if (auto* fresh = new (std::nothrow) Kept{plan, threads, first_.load(std::memory_order_relaxed)}) {
+        while (!first_.compare_exchange_weak(fresh->next, fresh, std::memory_order_release)) {
+        }
+      }
+    }
+    return plan;
   }
 
  private:
-  static Input as_input(const Output& v) {
-    return {v.data,         v.images,     v.height,        v.width,         v.channels,
-            v.image_stride, v.row_stride, v.column_stride, v.channel_stride};
+  struct Kept {
+    Plan plan;
+    int threads;
+    const Kept* next;
+  };
+  mutable std::atomic<const Kept*> first_{nullptr};
+};
+
+template <class T>
+View<T> shape_of(const Operand& o) {
+  static float anything;  // only whether there is data is looked at
+  return image<T>(o, o.exists() ? &anything : nullptr);
+}
+
+class LayerStep final : public Step {
+ public:
+  LayerStep(const Problem& problem, const Operands& o)
+      : problem_(part_of(problem, {0, 1, 0, problem.out.height})),
+        operands_(o),
+        nanoseconds_(cost_ns(problem_)) {}
+
+  double nanoseconds() const override { return nanoseconds_; }
+  ptrdiff_t scratch_floats(int threads) const override {
+    return plans_.get(problem_, threads).scratch.total();
   }
 
-  const Chain chain_;
-  const Geometry geometry_;
+  void run(Memory memory, int threads) const override {
+    Problem p = problem_;
+    p.x.data = data<const float>(operands_.x, memory);
+    p.out.data = data<float>(operands_.out, memory);
+    if (p.residual.data) p.residual.data = data<const float>(operands_.second, memory);
+    fastdw::run(p, plans_.get(p, threads));
+  }
+
+ private:
+  const Problem problem_;  // the data's places aside
   const Operands operands_;
-  double nanoseconds_;
+  const double nanoseconds_;
+  const Plans plans_;
 };
 
 }  // namespace
@@ -47,7 +84,10 @@ StepPointer layer_step(const Chain& chain, const Geometry& geometry, const Opera
   for (const Operand* operand : {&o.out, &o.x, &o.second}) {
     if (operand->exists() && operand->rank != 3) refuse("no image");
   }
-  return std::make_unique<LayerStep>(chain, geometry, o);
+  const Problem problem{chain, geometry, shape_of<const float>(o.x), shape_of<const float>(o.second),
+                        shape_of<float>(o.out)};
+  check(problem);
+  return std::make_unique<LayerStep>(problem, o);
 }
 
 }  // namespace fastdw

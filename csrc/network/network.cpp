@@ -1,5 +1,6 @@
 #include "network/network.h"
 
+#include <algorithm>
 #include <chrono>
 #include <new>
 
@@ -16,7 +17,9 @@ Network::Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps)
 
 Run::Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t images, int threads)
     : network_(network), images_(images), threads_(threads) {
-  if (!thread_scratch(0)) throw std::bad_alloc();
+  ptrdiff_t scratch = 0;
+  for (const StepPointer& step : network.steps_) scratch = std::max(scratch, step->scratch_floats(threads));
+  if (!thread_scratch(scratch)) throw std::bad_alloc();
   const ptrdiff_t floats = network.buffers_[0].size;
   memory_.push_back(nullptr);
   memory_.insert(memory_.end(), arrays.begin(), arrays.end());

@@ -12,9 +12,11 @@ namespace fastdw {
 class Step {
  public:
   virtual ~Step() = default;
-  // Computes one image. Throws std::bad_alloc.
+  // Computes one image. Throws std::bad_alloc where the thread has no scratch.
   virtual void run(Memory memory, int threads) const = 0;
   virtual double nanoseconds() const = 0;  // of one core, about
+  // What a thread wants beside the arena; more than all have anyway.
+  virtual ptrdiff_t scratch_floats(int /*threads*/) const { return 0; }
 };
 
 using StepPointer = std::unique_ptr<const Step>;

@@ -116,9 +116,19 @@ class Settings {
 };
 
 StepPointer make_layer(Settings& s, const Operands& o) {
-  const Chain chain{s.weights<DepthwiseWeights>("depthwise"), s.weights<PointwiseWeights>("pointwise"),
-                    s.part<Activation>("pre_activation")};
+  Chain chain{s.weights<DepthwiseWeights>("depthwise"), s.weights<PointwiseWeights>("pointwise"),
+              s.part<Activation>("pre_activation")};
   if (!chain.depthwise && (!chain.pointwise || chain.pre_activation)) refuse("parts");
+  const py::object kernel_size = s.optional("kernel_size");
+  if (!kernel_size.is_none()) {
+    const auto [kernel_h, kernel_w] = read_integers<2>(kernel_size);
+    constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 15;  // more than any window whose weights fit
+    if (chain.depthwise || std::min(kernel_h, kernel_w) < 1 || std::max(kernel_h, kernel_w) > kLargest) {
+      refuse("kernel_size");
+    }
+    chain.kernel_h = kernel_h;
+    chain.kernel_w = kernel_w;
+  }
   return layer_step(chain, checked_geometry(read_integers<6>(s.take("geometry"))), o);
 }
 

@@ -134,7 +134,8 @@ Step = tuple[str, tuple[Array | None, ...], dict[str, Any]]
 side, but for those of "layer", whose channels may lie anywhere, and of "copy".
 
 "layer"        second: the residual or None. depthwise, pointwise, pre_activation: at least one of
-               the first two; geometry
+               the first two; geometry; without depthwise also kernel_size, (kh, kw) of a dense
+               convolution, whose pointwise weights have kh·kw·c inputs
 "copy"         any axes, x of the same sizes; from bytes too
 "add", "multiply"  second: the other term. activation
 "affine"       scale, offset: float32, one a channel; activation

@@ -306,3 +306,48 @@ def test_kernels_of_convolutions_in_another_order_of_channels():
     assert [node.op for node in net._graph.nodes] == ["conv2d"]
     image = signed(rng(1), (5, 4, 6))
     close(net(image), run(graph, [image])[0])
+
+
+def test_a_profile_adds_the_time_of_every_step(capsys):
+    net = two_by_two()
+    a, b = signed(rng(1), (3, 4, 3, 2)), signed(rng(2), (3, 2))
+    document = net.profile(a, b, repetitions=3, num_threads=1, mode="dict")
+    plain = net.summary("dict")
+    times = {"microseconds", "gflops", "share"}
+    for step, same in zip(document["steps"], plain["steps"], strict=True):
+        assert step.keys() - same.keys() == times
+        assert {name: step[name] for name in same} == same
+    assert all(step["microseconds"] > 0 for step in document["steps"] if step["step"] != "reshape")
+    assert sum(step["share"] for step in document["steps"]) == pytest.approx(1)
+    assert net.profile(repetitions=1) is None
+    printed = capsys.readouterr().out
+    assert "GFLOP/s" in printed
+    assert "arena" in printed
+    for wrong, error in (
+        ({"repetitions": 0}, ValueError),
+        ({"repetitions": 1.5}, TypeError),
+        ({"mode": 3}, TypeError),
+        ({"mode": "csv"}, ValueError),
+        ({"num_threads": 0}, ValueError),
+    ):
+        with pytest.raises(error, match=next(iter(wrong))):
+            net.profile(**wrong)
+
+
+def test_a_profile_shows_copies_to_outputs():
+    x = Input((2, 3), "x")
+    net = Network(x, [x, ops.softmax(x)])
+    steps = net.profile(repetitions=1, mode="dict")["steps"]
+    assert [step["step"] for step in steps] == ["softmax", "copy"]
+
+
+def test_arrays_of_any_strides_give_the_same_bits():
+    symbol = Input((6, 5, 4))
+    first, second, third = layers()
+    net = Network(symbol, third(second(first(symbol))))
+    wide = signed(rng(3), (3, 12, 5, 8))
+    view = wide[:, ::2, :, 1:5]
+    np.testing.assert_array_equal(net(view), net(view.copy()))
+    np.testing.assert_array_equal(net(view[::-1])[::-1], net(view.copy()))
+    for threads in (1, 2, 3):
+        np.testing.assert_array_equal(net(view, num_threads=threads), net(view))

@@ -24,6 +24,7 @@ def steps(isa, generator=None):
     g = generator or rng(0)
     depthwise = _core.Depthwise(signed(g, (3, 3, C, 1)), None, CLAMP, isa)
     pointwise = _core.Pointwise(signed(g, (C, C)), None, CLAMP, isa)
+    patches = _core.Pointwise(signed(g, (3 * 2 * C, C)), None, CLAMP, isa)
     identity = tuple(range(SIDE)), tuple(range(SIDE)), np.zeros(SIDE, np.float32)
     pool = {
         "function": "max",
@@ -38,8 +39,11 @@ def steps(isa, generator=None):
     gather = {"rows": tuple(range(SIDE)), "channels": (*range(C - 1), -1), "constant": 0.5}
     affine = {"scale": signed(g, C), "offset": signed(g, C), "activation": CLAMP}
     layer = {"depthwise": depthwise, "pointwise": pointwise, "geometry": (1, 1, 1, 1, 1, 1)}
+    dense = {"pointwise": patches, "geometry": (1, 1, 1, 2, 1, 1), "kernel_size": (3, 2)}
     return (
         ("copy", (first, (1, 0, *IMAGE)), {}),
+        ("layer", (second, first), dense),
+        ("activation", (first, second), {"activation": _core.Activation("tanh")}),
         ("layer", (second, first, first), layer),
         ("pool", (first, second), pool),
         ("affine", (first, first), affine),
@@ -136,7 +140,7 @@ def test_weights_live_as_long_as_the_network():
 
 def arrays():
     x = images(2)
-    return x, np.empty_like(x)
+    return x, np.zeros_like(x)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +223,7 @@ def without(step, name):
 
 def test_every_setting_must_be_there_and_no_other():
     plan = steps(None)
-    free = {"activation", "rows", "columns", "channels", "depthwise", "pointwise", "pre_activation"}
+    free = {"activation", "rows", "columns", "channels", "depthwise", "pointwise", "kernel_size"}
     for i, step in enumerate(plan):
         kind, operands, settings = step
         for name in settings:
@@ -258,6 +262,11 @@ IMAGES = tuple((0, offset, *IMAGE) for offset in (0, SECOND))
         (("softmax", IMAGES, {"beta": float("inf")}), "beta"),
         (("activation", IMAGES, {"activation": 1}), "activation"),
         (("layer", IMAGES, {"geometry": (1, 1, 1, 1, 0, 0)}), "parts"),
+        (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": (1, 1)}), "x"),
+        (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": (0, 6)}), "kernel_size"),
+        (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": (2**40, 1)}), "kernel_size"),
+        (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": 3}), "tuple"),
+        (("layer", IMAGES, steps(None)[3][2] | {"kernel_size": (3, 3)}), "kernel_size"),
         (("dance", IMAGES, {}), "kind of step"),
     ],
 )
@@ -268,7 +277,7 @@ def test_plans_that_are_refused(step, reason):
 
 @pytest.mark.parametrize("kind", ["add", "affine", "softmax", "activation", "pool", "gather"])
 def test_channels_must_lie_side_by_side(kind):
-    (step,) = (s for s in steps(None) if s[0] == kind)
+    step = next(s for s in steps(None) if s[0] == kind)
     turned = ((SIDE, SIDE, C), (SIDE, 1, SIDE * SIDE))
     for place in range(len(step[1])):
         operands = list(step[1])

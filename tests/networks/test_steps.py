@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import mixed, shares
 from fastdw import _core, reference
 from plans import Placed, dense, network, planar, run_step, spaced
 from support import (
@@ -54,31 +55,6 @@ def table(generator, size, outputs):
     high = np.minimum(low + 1, size - 1)
     weight = np.abs(signed(generator, outputs))
     return tuple(low.tolist()), tuple(high.tolist()), weight
-
-
-def shares(x, beta=1.0):
-    """Softmax with its bound: 4 ulp of the exponential, sums in any order."""
-    v = beta * (x.astype(np.float64) - x.max(axis=-1, keepdims=True))
-    powers = np.exp(v)
-    total = powers.sum(axis=-1, keepdims=True)
-    passed = 3 * U * np.abs(v)
-    relative = passed + (powers * passed).sum(axis=-1, keepdims=True) / total
-    value = powers / total
-    error = value * (relative + 16 * U + gamma(x.shape[-1] + 2)) + 4 * TINY
-    return Bounded(value, 1.01 * error)
-
-
-def mixed(x, rows, columns):
-    """Bilinear with its bound: two roundings and a fused one, twice."""
-
-    def magnitude(a, b, w):
-        return np.abs(a) + (np.abs(a) + np.abs(b)) * np.abs(w)
-
-    low, high, weight = (np.asarray(t) for t in columns)
-    y = magnitude(x[:, low], x[:, high], weight[:, np.newaxis])
-    low, high, weight = (np.asarray(t) for t in rows)
-    size = magnitude(y[low], y[high], weight[:, np.newaxis, np.newaxis])
-    return Bounded(reference.bilinear(x, rows, columns), gamma(8) * size + 8 * TINY)
 
 
 def cases(channels, data=signed, height=9, width=7, seed=0):

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, final, overload
 import numpy as np
 
 from fastdw import _arguments as check
+from fastdw import _core
 from fastdw._arguments import describe
+from fastdw._config import get_num_threads
 from fastdw.network import _file, _summary
-from fastdw.network._graph import Graph, TensorSpec, checked, rounded, run, shapes
+from fastdw.network._graph import Graph, TensorSpec, checked, rounded, shapes
 from fastdw.network._input import rescaled
+from fastdw.network._lower import Lowerer, Program
 from fastdw.network._models import FromModels
-from fastdw.network._plan import Memory, plan_memory
 from fastdw.network._record import graph_of
 from fastdw.network._rewrite import rewrite
 
@@ -53,10 +55,10 @@ class Network(FromModels):
     ``keras.Model``, the functional style.
     """
 
-    __slots__ = ("_graph", "_memory")
+    __slots__ = ("_graph", "_program")
 
     _graph: Graph
-    _memory: Memory
+    _program: Program
 
     def __init__(
         self, inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]
@@ -74,15 +76,15 @@ class Network(FromModels):
         self, graph: Graph, limit: int | None = None, max_arena_bytes: int | None = None
     ) -> None:
         short = rounded(rewrite(graph, limit)[0])
-        memory = plan_memory(short)
-        size = 4 * memory.arena.size
+        lowerer = Lowerer(short)
+        size = 4 * lowerer.memory.arena.size
         if max_arena_bytes is not None and size > max_arena_bytes:
             msg = (
                 f"the network needs an arena of {size} bytes, more than max_arena_bytes, "
                 f"{max_arena_bytes}"
             )
             raise ValueError(msg)
-        self._set(_graph=short, _memory=memory)
+        self._set(_graph=short, _program=lowerer.program())
 
     def __call__(
         self,
@@ -114,11 +116,9 @@ class Network(FromModels):
             For a wrong shape, value, flag or overlap.
         """
         arrays, batch = self._arrays(inputs)
-        threads = 1 if num_threads is None else check.num_threads(num_threads)
+        threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
         results, filled = self._results(batch, out, arrays)
-        images = [a if batch is not None else a[None] for a in arrays]
-        if len(images[0]):
-            _run(self, images, [a if batch is not None else a[None] for a in filled], threads)
+        self._program.core.run(tuple(map(check.dense, arrays)), tuple(filled), threads)
         return results[0] if len(results) == 1 else tuple(results)
 
     def _arrays(self, inputs: Sequence[object]) -> tuple[list[AnyArray], int | None]:
@@ -150,7 +150,7 @@ class Network(FromModels):
         first = () if batch is None else (batch,)
         wanted = [(*first, *self._shapes[name]) for name in self._graph.outputs]
         if out is None:
-            fresh = [np.empty(shape, np.float32) for shape in wanted]
+            fresh = [_core.empty(shape) for shape in wanted]
             return list(fresh), list(fresh)
         given = list(out) if isinstance(out, (tuple, list)) else [out]
         if len(given) != len(wanted):
@@ -188,7 +188,7 @@ class Network(FromModels):
     @property
     def arena_bytes(self) -> int:
         """Memory for what is between the steps, for any batch."""
-        return 4 * self._memory.arena.size
+        return 4 * self._program.arena.size
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -218,32 +218,53 @@ class Network(FromModels):
         TypeError, ValueError
             For another mode.
         """
-        if not isinstance(mode, str):
-            msg = f"mode must be a str, got {describe(mode)}"
-            raise TypeError(msg)
-        if mode not in ("text", "dict"):
-            msg = f"mode must be 'text' or 'dict', got {mode!r}"
-            raise ValueError(msg)
-        steps = _summary.rows(self._graph)
-        bound = 4 * self._memory.arena.bound
-        totals = {"num_parameters": self.num_parameters, "macs": self.macs}
-        if mode == "dict":
-            return (
-                {"steps": steps}
-                | totals
-                | {
-                    "arena_bytes": self.arena_bytes,
-                    "arena_bound": bound,
-                }
-            )
-        print(_summary.table(steps))
-        print(
-            f"{len(steps)} steps, {self.num_parameters:,} parameters, "
-            f"{_summary.millions(self.macs)} MACs, "
-            f"weights {_summary.amount(4 * self.num_parameters)}, "
-            f"arena {_summary.amount(self.arena_bytes)} (least possible {_summary.amount(bound)})"
-        )
-        return None
+        return _summary.shown(mode, _summary.rows(self._graph), self._program.arena)
+
+    def profile(
+        self,
+        *inputs: ArrayInput,
+        repetitions: int = 20,
+        num_threads: int | None = None,
+        mode: str = "text",
+    ) -> dict[str, Any] | None:
+        """Show the steps as `summary` does, with the time that each takes.
+
+        Parameters
+        ----------
+        *inputs : ndarray, as `inputs` says
+            Zeros, one image, where there are none.
+        repetitions : int
+            Runs; of each step the median counts.
+        num_threads : int, optional
+            As in `separable_conv2d`.
+        mode : {"text", "dict"}
+            As in `summary`.
+
+        Returns
+        -------
+        dict or None
+            What `summary` returns, and in each step ``microseconds``, of all images, ``gflops``, a
+            multiply-accumulate being two, and ``share`` of the sum.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As a call, and for other repetitions or another mode.
+        """
+        known = self._shapes
+        given = inputs or [np.zeros(known[s.name], s.dtype) for s in self._graph.inputs]
+        arrays, batch = self._arrays(given)
+        count = check.integer("repetitions", repetitions, 1)
+        threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        _, filled = self._results(batch, None, arrays)
+        images = 1 if batch is None else batch
+        dense = tuple(map(check.dense, arrays))
+        runs = [self._program.core.profile(dense, tuple(filled), threads) for _ in range(count)]
+        times = [0.0] * (len(self._graph.nodes) + 1)
+        for node, time in zip(self._program.nodes, np.median(runs, axis=0).tolist(), strict=True):
+            times[node] += time
+        steps = _summary.timed(_summary.rows(self._graph), times, images)
+        return _summary.shown(mode, steps, self._program.arena)
 
     def rescale_input(
         self,
@@ -351,13 +372,3 @@ def _restore(data: object) -> Network:
         msg = f"this pickled network is damaged: it must be bytes, got {describe(data)}"
         raise ValueError(msg)
     return Network._read(io.BytesIO(data))
-
-
-def _run(
-    network: Network, images: Sequence[AnyArray], results: Sequence[AnyArray], threads: int
-) -> None:
-    """Compute a batch, by the twins in float32."""
-    for i in range(len(images[0])):
-        values = run(network._graph, [array[i] for array in images], np.float32)
-        for result, value in zip(results, values, strict=True):
-            result[i] = value

@@ -66,8 +66,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdw._arguments import describe
 from fastdw.network import _attributes as kind
-from fastdw.network import _shapes, _twins
+from fastdw.network import _shapes, _steps, _twins
 from fastdw.network._attributes import NO_PADS, Attribute
+from fastdw.network._steps import Lowering
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -84,7 +85,7 @@ class Op(NamedTuple):
     attributes: dict[str, Attribute]
     shape: Callable[[Sequence[Any], Attrs], Shape]
     reference: Callable[[Sequence[Any], Attrs], AnyArray]
-    lower: Any = None  # makes the steps of a plan of a node
+    lowering: Lowering | None = None  # none: the operator moves its input, see `_plan`
 
 
 _KERNEL = Attribute(kind.array(4))
@@ -116,8 +117,11 @@ OPS: dict[str, Op] = {
         _part("") | _WINDOW | {"groups": Attribute(kind.count(1), 1)},
         _shapes.conv2d,
         _twins.conv2d,
+        _steps.conv2d,
     ),
-    "depthwise": Op(1, 1, _part("") | _WINDOW, _shapes.depthwise, _twins.depthwise),
+    "depthwise": Op(
+        1, 1, _part("") | _WINDOW, _shapes.depthwise, _twins.depthwise, _steps.depthwise
+    ),
     "conv2d_transpose": Op(
         1,
         1,
@@ -129,6 +133,7 @@ OPS: dict[str, Op] = {
         },
         _shapes.conv2d_transpose,
         _twins.conv2d_transpose,
+        _steps.conv2d_transpose,
     ),
     "affine": Op(
         1,
@@ -136,12 +141,20 @@ OPS: dict[str, Op] = {
         {"scale": _VECTOR, "offset": _VECTOR, "activation": _ACTIVATION},
         _shapes.like_x,
         _twins.affine,
+        _steps.affine,
     ),
     "activation": Op(
-        1, 1, {"activation": Attribute(kind.activation)}, _shapes.like_x, _twins.activation
+        1,
+        1,
+        {"activation": Attribute(kind.activation)},
+        _shapes.like_x,
+        _twins.activation,
+        _steps.activation,
     ),
-    "add": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.add),
-    "multiply": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.multiply),
+    "add": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.add, _steps.add),
+    "multiply": Op(
+        2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.multiply, _steps.multiply
+    ),
     "pool": Op(
         1,
         1,
@@ -155,8 +168,11 @@ OPS: dict[str, Op] = {
         },
         _shapes.pool,
         _twins.pool,
+        _steps.pool,
     ),
-    "global_pool": Op(1, 1, {"function": _FUNCTION}, _shapes.global_pool, _twins.global_pool),
+    "global_pool": Op(
+        1, 1, {"function": _FUNCTION}, _shapes.global_pool, _twins.global_pool, _steps.global_pool
+    ),
     "concat": Op(1, _MANY, {"axis": Attribute(kind.count(0))}, _shapes.concat, _twins.concat),
     "slice": Op(
         1,
@@ -180,6 +196,7 @@ OPS: dict[str, Op] = {
         },
         _shapes.gather,
         _twins.gather,
+        _steps.gather,
     ),
     "bilinear": Op(
         1,
@@ -191,18 +208,22 @@ OPS: dict[str, Op] = {
         },
         _shapes.bilinear,
         _twins.bilinear,
+        _steps.bilinear,
     ),
     "reshape": Op(1, 1, {"shape": Attribute(kind.integers(1))}, _shapes.reshape, _twins.reshape),
     "transpose": Op(
         1, 1, {"axes": Attribute(kind.integers(0))}, _shapes.transpose, _twins.transpose
     ),
-    "softmax": Op(1, 1, {"beta": Attribute(kind.real, 1.0)}, _shapes.like_x, _twins.softmax),
+    "softmax": Op(
+        1, 1, {"beta": Attribute(kind.real, 1.0)}, _shapes.like_x, _twins.softmax, _steps.softmax
+    ),
     "separable": Op(
         1,
         2,
         _part("depthwise_") | _WINDOW | {"pre_activation": _ACTIVATION} | _LAST,
         _shapes.separable,
         _twins.separable,
+        _steps.separable,
     ),
     "expand_depthwise": Op(
         1,
@@ -210,6 +231,7 @@ OPS: dict[str, Op] = {
         _part("expand_") | _part("depthwise_") | _WINDOW,
         _shapes.expand_depthwise,
         _twins.expand_depthwise,
+        _steps.expand_depthwise,
     ),
     "inverted": Op(
         1,
@@ -217,6 +239,7 @@ OPS: dict[str, Op] = {
         _part("expand_") | _part("depthwise_") | _WINDOW | _LAST,
         _shapes.inverted,
         _twins.inverted,
+        _steps.inverted,
     ),
 }
 

@@ -80,6 +80,7 @@ class _Planner:
         self.buffers = ARENA
         self.views: dict[str, View] = {}
         self.members: dict[int, list[str]] = {}
+        self.ends: dict[int, int] = {}  # of each buffer the last node that touches a member
         self.copies: dict[str, tuple[int, ...]] = {}
         for spec in graph.inputs:
             self.define(spec.name, self.buffer(spec.name))
@@ -98,6 +99,7 @@ class _Planner:
     def define(self, name: str, view: View) -> None:
         self.views[name] = view
         self.members.setdefault(view.buffer, []).append(name)
+        self.ends[view.buffer] = max(self.ends.get(view.buffer, -1), self.last(name))
 
     def place(self, name: str, view: View | None) -> bool:
         """Let a value be computed where a reader needs it, if it is computed and has no place."""
@@ -164,7 +166,7 @@ class _Planner:
         for name in node.operands:
             view = self.views[name]
             same = view.shape == self.shapes[node.output] and view.buffer > self.arrays
-            last = all(self.last(member) <= index for member in self.members[view.buffer])
+            last = self.ends[view.buffer] <= index
             others = [self.views[other] for other in node.operands]
             apart = all(o == view or o.buffer != view.buffer for o in others)
             if same and last and apart and self.takes(node, -1, view):
@@ -182,7 +184,7 @@ class _Planner:
             names = self.members[buffer]
             size = prod(self.shapes[names[0]])  # the value that the buffer was made for
             first = min(self.index[name] for name in names)
-            lifetimes.append(Lifetime(size, first, max(map(self.last, names))))
+            lifetimes.append(Lifetime(size, first, self.ends[buffer]))
         result = arena([*lifetimes, *workspaces], ALIGNMENT)
         offsets = dict(zip(buffers, result.offsets, strict=False))
         views = {

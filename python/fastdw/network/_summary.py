@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdw._arguments import describe
 from fastdw.network._graph import Graph, Node, shapes
 
 if TYPE_CHECKING:
+    from fastdw.network._arena import Arena
     from fastdw.network._shapes import Shape
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _ACTIVATIONS = ("expand_activation", "depthwise_activation", "activation")
 _HEAD = ("step", "output", "parameters", "MACs", "weights", "from")
-_LEFT = (0, 1, 5)
+_TIMES = ("µs", "GFLOP/s", "share")
+_LEFT = ("step", "output", "from")
 
 
 def parameters(node: Node) -> int:
@@ -53,21 +57,73 @@ def rows(graph: Graph) -> list[dict[str, Any]]:
     ]
 
 
+def timed(
+    entries: list[dict[str, Any]], nanoseconds: Sequence[float], images: int
+) -> list[dict[str, Any]]:
+    """The entries with the time that each took; one more time, not 0, is of copies to outputs."""
+    *times, copies = nanoseconds
+    if copies:
+        nothing = {"output": (), "num_parameters": 0, "macs": 0, "nbytes": 0, "from": ()}
+        entries, times = [*entries, {"step": "copy", **nothing}], [*times, copies]
+    total = max(sum(times), 1)
+    return [
+        entry
+        | {
+            "microseconds": time / 1e3,
+            "gflops": 2 * images * entry["macs"] / time if time else 0.0,
+            "share": time / total,
+        }
+        for entry, time in zip(entries, times, strict=True)
+    ]
+
+
+def shown(mode: object, steps: list[dict[str, Any]], arena: Arena) -> dict[str, Any] | None:
+    """All of it, printed, or as a dict."""
+    if not isinstance(mode, str):
+        msg = f"mode must be a str, got {describe(mode)}"
+        raise TypeError(msg)
+    if mode not in ("text", "dict"):
+        msg = f"mode must be 'text' or 'dict', got {mode!r}"
+        raise ValueError(msg)
+    count, work = (sum(step[name] for step in steps) for name in ("num_parameters", "macs"))
+    if mode == "dict":
+        return {
+            "steps": steps,
+            "num_parameters": count,
+            "macs": work,
+            "arena_bytes": 4 * arena.size,
+            "arena_bound": 4 * arena.bound,
+        }
+    print(table(steps))
+    print(
+        f"{len(steps)} steps, {count:,} parameters, {millions(work)} MACs, "
+        f"weights {amount(4 * count)}, arena {amount(4 * arena.size)} "
+        f"(least possible {amount(4 * arena.bound)})"
+    )
+    return None
+
+
 def table(entries: list[dict[str, Any]]) -> str:
-    """The entries under each other."""
-    lines = [_HEAD]
+    """The entries under each other, with their times if they have them."""
+    with_times = any("share" in entry for entry in entries)
+    head = (*_HEAD[:-1], *_TIMES, _HEAD[-1]) if with_times else _HEAD
+    lines = [head]
     for entry in entries:
         source = entry["from"]
         count, size = f"{entry['num_parameters']:,}", amount(entry["nbytes"])
         names = source[0] if len(source) == 1 else f"{source[0]} … {source[-1]}" if source else ""
-        lines.append(
-            (entry["step"], str(entry["output"]), count, millions(entry["macs"]), size, names)
+        times = (
+            (f"{entry['microseconds']:.1f}", f"{entry['gflops']:.1f}", f"{entry['share']:.1%}")
+            if with_times
+            else ()
         )
+        output, macs_ = str(entry["output"]), millions(entry["macs"])
+        lines.append((entry["step"], output, count, macs_, size, *times, names))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            text.ljust(width) if column in _LEFT else text.rjust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+            text.ljust(width) if title in _LEFT else text.rjust(width)
+            for title, text, width in zip(head, line, widths, strict=True)
         ).rstrip()
         for line in lines
     )

@@ -1,0 +1,359 @@
+"""What the nodes of a graph become when it runs: steps of the core on views, one to a few each.
+
+A `Lowering` says of an operator which steps, which tensors of its own it wants for them, and where
+it takes its arrays. reshape, transpose, slice and concat have none: see `_plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw import _core
+from fastdw._activations import parse_activation
+from fastdw._arguments import dense
+from fastdw.network._view import View
+
+if TYPE_CHECKING:
+    from fastdw._core import Array, Step
+    from fastdw._typing import AnyArray, Float32
+    from fastdw.network._shapes import Attrs, Shape
+
+
+class Site(NamedTuple):
+    """A node where it runs."""
+
+    attrs: Attrs
+    inputs: Sequence[View | None]
+    out: View
+    scratch: Sequence[View]
+
+    @property
+    def x(self) -> View:
+        view = self.inputs[0]
+        assert view is not None
+        return view
+
+    def optional(self, position: int) -> View | None:
+        return self.inputs[position] if position < len(self.inputs) else None
+
+
+class Lowering(NamedTuple):
+    steps: Callable[[Site], Iterator[Step]]
+    scratch: Callable[[Sequence[Any], Attrs], list[Shape]] = lambda shapes, attrs: []
+    """Shapes of further tensors, from those of the inputs."""
+    anywhere: bool = False
+    """Whether channels need not lie side by side."""
+
+
+def image(view: View) -> View | None:
+    """A value of any axes as (H, W, C): its pixels, and its last axis."""
+    if len(view.shape) == 3:
+        return view
+    return view.reshaped((1, prod(view.shape[:-1]), view.shape[-1]))
+
+
+def side_by_side(view: View | None) -> bool:
+    return view is not None and (view.shape[-1] == 1 or view.strides[-1] == 1)
+
+
+def spread(view: View, shape: Shape) -> View | None:
+    """One entry for each channel, for all pixels of a shape: strides of 0; or all entries."""
+    if view.shape == shape:
+        return image(view)
+    channels = view.reshaped(shape[-1:])
+    if channels is None:
+        return None
+    pixels = shape if len(shape) == 3 else (1, prod(shape[:-1]), shape[-1])
+    return channels._replace(shape=pixels, strides=(0, 0, *channels.strides))
+
+
+def array(view: View) -> Array:
+    return view.buffer, view.offset, view.shape, view.strides
+
+
+def copied(out: View, x: View) -> Step:
+    return "copy", (array(out), array(x)), {}
+
+
+def _step(kind: str, out: View, views: Sequence[View | None], **settings: Any) -> Step:
+    images = [image(view) for view in (out, *views) if view is not None]
+    return kind, tuple(array(view) for view in images if view is not None), settings
+
+
+def _activation(value: Any, channels: int) -> _core.Activation:
+    return parse_activation("activation", value, channels).core
+
+
+def _float32(array: AnyArray) -> Float32:
+    return dense(array.astype(np.float32, copy=False))
+
+
+# --- convolutions ---
+
+
+def _layer(
+    out: View,
+    x: View,
+    residual: View | None = None,
+    *,
+    geometry: tuple[int, ...] = (1, 1, 1, 1, 0, 0),
+    **parts: Any,
+) -> Step:
+    views = (out, x) if residual is None else (out, x, residual)
+    settings = parts | {"geometry": geometry}
+    return "layer", tuple(map(array, views)), settings
+
+
+def _geometry(attrs: Attrs, taps: Sequence[int], out: Shape) -> tuple[int, ...]:
+    """As the core takes it: neither a stride without a next output nor one tap's dilation."""
+    strides = (s if n > 1 else 1 for s, n in zip(attrs["strides"], out, strict=False))
+    dilation = (d if k > 1 else 1 for d, k in zip(attrs["dilation_rate"], taps, strict=False))
+    return (*strides, *dilation, attrs["padding"][0][0], attrs["padding"][1][0])
+
+
+def _bias(value: AnyArray | None) -> Float32 | None:
+    return None if value is None else _float32(value)
+
+
+def _pointwise(attrs: Attrs, prefix: str, name: str) -> _core.Pointwise:
+    kernel = attrs[name]
+    matrix = kernel.reshape(-1, kernel.shape[3])
+    activation = _activation(attrs[f"{prefix}activation"], kernel.shape[3])
+    return _core.Pointwise(_float32(matrix), _bias(attrs[f"{prefix}bias"]), activation)
+
+
+def _depthwise_weights(attrs: Attrs, prefix: str, fused: bool) -> _core.Depthwise:
+    kernel = attrs[f"{prefix}kernel"]
+    activation = _activation(attrs[f"{prefix}activation"], kernel.shape[2] * kernel.shape[3])
+    bias = _bias(attrs[f"{prefix}bias"])
+    return _core.Depthwise(_float32(kernel), bias, activation, fused=fused)
+
+
+def _conv2d(site: Site) -> Iterator[Step]:
+    attrs, x = site.attrs, site.x
+    scale = site.optional(2)
+    if scale is not None:
+        (scaled,) = site.scratch
+        yield _step("multiply", scaled, (x, spread(scale, x.shape)))
+        x = scaled
+    groups, residual = attrs["groups"], site.optional(1)
+    depth, filters = attrs["kernel"].shape[2], attrs["kernel"].shape[3] // groups
+    for group in range(groups):
+        part = slice(group * filters, (group + 1) * filters)
+        yield from _convolution(
+            attrs | _share(attrs, part),
+            x.along(2, group * depth, depth),
+            site.out.along(2, part.start, filters),
+            None if residual is None else residual.along(2, part.start, filters),
+        )
+
+
+def _share(attrs: Attrs, part: slice) -> Attrs:
+    """Kernel, bias and activation of some filters."""
+    bias, activation = attrs["bias"], attrs["activation"]
+    if isinstance(activation, tuple) and activation[0] == "prelu":
+        activation = ("prelu", activation[1][part])
+    return {
+        "kernel": attrs["kernel"][..., part],
+        "bias": None if bias is None else bias[part],
+        "activation": activation,
+    }
+
+
+def _convolution(attrs: Attrs, x: View, out: View, residual: View | None) -> Iterator[Step]:
+    kernel_size = attrs["kernel"].shape[:2]
+    geometry = _geometry(attrs, kernel_size, out.shape)
+    weights = _pointwise(attrs, "", "kernel")
+    yield _layer(out, x, residual, geometry=geometry, pointwise=weights, kernel_size=kernel_size)
+
+
+def _scaled(shapes: Sequence[Any], attrs: Attrs) -> list[Shape]:
+    return [shapes[0]] if len(shapes) > 2 else []
+
+
+def _depthwise(site: Site) -> Iterator[Step]:
+    geometry = _geometry(site.attrs, site.attrs["kernel"].shape, site.out.shape)
+    weights = _depthwise_weights(site.attrs, "", fused=False)
+    yield _layer(site.out, site.x, geometry=geometry, depthwise=weights)
+
+
+def _separable(site: Site) -> Iterator[Step]:
+    yield from _separable_on(site, site.x, site.attrs["pre_activation"])
+
+
+def _separable_on(site: Site, x: View, pre_activation: Any = None) -> Iterator[Step]:
+    attrs = site.attrs
+    parts = {
+        "depthwise": _depthwise_weights(attrs, "depthwise_", fused=True),
+        "pointwise": _pointwise(attrs, "", "pointwise_kernel"),
+    }
+    if pre_activation is not None:
+        parts["pre_activation"] = _activation(pre_activation, x.shape[2])
+    geometry = _geometry(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
+    yield _layer(site.out, x, site.optional(1), geometry=geometry, **parts)
+
+
+def _expanded(shapes: Sequence[Any], attrs: Attrs) -> list[Shape]:
+    return [(*shapes[0][:2], attrs["expand_kernel"].shape[3])]
+
+
+def _expand(site: Site) -> Step:
+    return _layer(
+        site.scratch[0], site.x, pointwise=_pointwise(site.attrs, "expand_", "expand_kernel")
+    )
+
+
+def _expand_depthwise(site: Site) -> Iterator[Step]:
+    yield _expand(site)
+    geometry = _geometry(site.attrs, site.attrs["depthwise_kernel"].shape, site.out.shape)
+    weights = _depthwise_weights(site.attrs, "depthwise_", fused=False)
+    yield _layer(site.out, site.scratch[0], geometry=geometry, depthwise=weights)
+
+
+def _inverted(site: Site) -> Iterator[Step]:
+    yield _expand(site)
+    yield from _separable_on(site, site.scratch[0])
+
+
+class _Phase(NamedTuple):
+    """Every s-th output along an axis of a transposed convolution: a convolution of stride 1."""
+
+    first: int  # output
+    outputs: int
+    taps: list[int]  # of the kernel, in the order in which they meet the input
+    begin: int  # input under the first one of the first output; negative: padding
+
+
+def _phases(size: int, taps: int, stride: int, pad: int, outputs: int) -> list[_Phase]:
+    """Those that meet the input: output r sums x[i]·kernel[a] over i·stride + a = r + pad."""
+    phases = []
+    for tap in range(min(stride, taps)):
+        first = (tap - pad) % stride
+        met = list(range(tap, taps, stride))[::-1]
+        begin = (first + pad) // stride - len(met) + 1
+        if first < outputs and begin < size:
+            phases.append(_Phase(first, -(-(outputs - first) // stride), met, begin))
+    return phases
+
+
+def _conv2d_transpose(site: Site) -> Iterator[Step]:
+    attrs, out = site.attrs, site.out
+    kernel, strides = attrs["kernel"], attrs["strides"]
+    rows, columns = (
+        _phases(
+            site.x.shape[axis],
+            kernel.shape[axis],
+            strides[axis],
+            attrs["padding"][axis][0],
+            out.shape[axis],
+        )
+        for axis in (0, 1)
+    )
+    covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
+    if covered < prod(out.shape[:2]):
+        yield from _convolution(attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out, None)
+    for row, column in product(rows, columns):
+        x = site.x
+        for axis, phase in enumerate((row, column)):
+            skipped = max(phase.begin, 0)
+            x = x.along(axis, skipped, x.shape[axis] - skipped)
+        phase_attrs = {
+            "kernel": kernel[np.ix_(row.taps, column.taps)],
+            "padding": tuple((max(-phase.begin, 0), 0) for phase in (row, column)),
+        }
+        size = (row.outputs, column.outputs, out.shape[2])
+        target = out.part((row.first, column.first, 0), size, (*strides, 1))
+        yield from _convolution(attrs | _BESIDE | phase_attrs, x, target, None)
+
+
+_BESIDE = {"strides": (1, 1), "dilation_rate": (1, 1)}
+
+
+def _no_tap(kernel: AnyArray, out: Shape) -> Attrs:
+    """A convolution that meets padding alone: what no tap meets is the bias, activated."""
+    return {
+        "kernel": np.zeros((1, 1, *kernel.shape[2:]), np.float32),
+        "padding": ((out[0], 0), (out[1], 0)),
+    }
+
+
+# --- all else ---
+
+
+def _affine(site: Site) -> Iterator[Step]:
+    numbers = {name: _float32(site.attrs[name]) for name in ("scale", "offset")}
+    activation = _activation(site.attrs["activation"], site.out.shape[-1])
+    yield _step("affine", site.out, (site.x,), **numbers, activation=activation)
+
+
+def _only_activation(site: Site) -> Iterator[Step]:
+    activation = _activation(site.attrs["activation"], site.out.shape[-1])
+    yield _step("activation", site.out, (site.x,), activation=activation)
+
+
+def _pair(kind: str) -> Lowering:
+    def steps(site: Site) -> Iterator[Step]:
+        second = site.inputs[1]
+        assert second is not None
+        activation = _activation(site.attrs["activation"], site.out.shape[-1])
+        views = (site.x, spread(second, site.x.shape))
+        yield _step(kind, site.out, views, activation=activation)
+
+    return Lowering(steps)
+
+
+def _pool(site: Site) -> Iterator[Step]:
+    names = ("function", "window", "strides", "padding", "counted")
+    settings = {name: site.attrs[name] for name in names}
+    yield _step("pool", site.out, (site.x,), **settings, dilation=site.attrs["dilation_rate"])
+
+
+def _global_pool(site: Site) -> Iterator[Step]:
+    yield _step("global_pool", site.out, (site.x,), function=site.attrs["function"])
+
+
+def _gather(site: Site) -> Iterator[Step]:
+    yield _step("gather", site.out, (site.x,), **site.attrs)
+
+
+def _bilinear(site: Site) -> Iterator[Step]:
+    tables = {
+        f"{axis}s": (
+            site.attrs[f"{axis}_low"],
+            site.attrs[f"{axis}_high"],
+            _float32(site.attrs[f"{axis}_weight"]),
+        )
+        for axis in ("row", "column")
+    }
+    yield _step("bilinear", site.out, (site.x,), **tables)
+
+
+def _softmax(site: Site) -> Iterator[Step]:
+    beta, x = site.attrs["beta"], site.x
+    if beta < 0:
+        minus = np.full(x.shape[-1], -1, np.float32)
+        yield _step("affine", site.out, (x,), scale=minus, offset=np.zeros_like(minus))
+        x, beta = site.out, -beta
+    yield _step("softmax", site.out, (x,), beta=beta)
+
+
+conv2d = Lowering(_conv2d, _scaled, anywhere=True)
+depthwise = Lowering(_depthwise, anywhere=True)
+conv2d_transpose = Lowering(_conv2d_transpose, anywhere=True)
+separable = Lowering(_separable, anywhere=True)
+expand_depthwise = Lowering(_expand_depthwise, _expanded, anywhere=True)
+inverted = Lowering(_inverted, _expanded, anywhere=True)
+affine = Lowering(_affine)
+activation = Lowering(_only_activation)
+add = _pair("add")
+multiply = _pair("multiply")
+pool = Lowering(_pool)
+global_pool = Lowering(_global_pool)
+gather = Lowering(_gather)
+bilinear = Lowering(_bilinear)
+softmax = Lowering(_softmax)

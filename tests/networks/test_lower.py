@@ -1,0 +1,252 @@
+"""Graphs on the core: every node within its bound, in one arena as with a place for each value."""
+
+import itertools
+
+import numpy as np
+import pytest
+import test_architectures as architectures
+from blocks import block, builder_of, conv, dw
+from bounds import BOUNDS, check_nodes, run_program, traced
+from fastdw.network._graph import GraphBuilder, rounded
+from fastdw.network._lower import lower
+from fastdw.network._ops import OPS
+from fastdw.network._rewrite import rewrite
+from graphs import example, kernel
+from hypothesis import given, settings
+from support import assert_same, rng, signed
+from test_drawn_rewrites import graphs
+
+pytestmark = pytest.mark.emulated
+
+
+def arrays(graph, seed=0, batch=()):
+    g = rng(seed)
+    return [
+        g.integers(0, 256, (*batch, *spec.shape)).astype(np.uint8)
+        if spec.dtype == "uint8"
+        else 2 * signed(g, (*batch, *spec.shape))
+        for spec in graph.inputs
+    ]
+
+
+def check(graph, seed=0):
+    """Values, and the same bits in an arena, of a batch, on threads."""
+    graph = rounded(graph)
+    x = arrays(graph, seed)
+    values = traced(graph, x)
+    check_nodes(graph, values)
+    program = lower(graph)
+    for name, got in zip(graph.outputs, run_program(program, graph, x), strict=True):
+        assert_same(got, np.asarray(values[name], np.float32))
+    batch = arrays(graph, seed + 1, (3,))
+    for i, images in enumerate(zip(*batch, strict=True)):
+        one = run_program(program, graph, images)
+        for threads in (1, 2):
+            all_ = run_program(program, graph, batch, threads)
+            for got, wanted in zip(all_, one, strict=True):
+                assert_same(got[i], wanted)
+
+
+def test_every_operator_has_a_bound():
+    assert BOUNDS.keys() == OPS.keys()
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_every_operator(forced_isa, op):
+    check(example(op))
+
+
+@settings(deadline=None)
+@given(graphs())
+def test_drawn_graphs_before_and_after_the_rewrites(drawn):
+    check(drawn)
+    check(rewrite(drawn)[0])
+
+
+@pytest.mark.parametrize(
+    "act", ["relu", ("prelu", np.linspace(-1, 1, 6, dtype=np.float32))], ids=str
+)
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ("size", "attrs"),
+    [
+        ((1, 1), {}),
+        ((1, 1), {"strides": (2, 3)}),
+        ((1, 1), {"padding": ((1, 2), (0, 1)), "strides": (2, 1)}),
+        ((3, 3), {"padding": ((1, 1), (1, 1))}),
+        ((3, 2), {"strides": (2, 2), "padding": ((0, 1), (1, 0))}),
+        ((2, 3), {"dilation_rate": (2, 1)}),
+        ((5, 6), {}),
+        ((1, 6), {"padding": ((0, 0), (2, 3)), "dilation_rate": (5, 2)}),
+    ],
+)
+def test_convolutions(forced_isa, size, attrs, groups, act):
+    builder, x = builder_of(5, 6, 6)
+    filters = {"kernel": kernel(1, *size, 6 // groups, 6), "bias": kernel(2, 6)}
+    y = builder.add("conv2d", x, **filters, groups=groups, activation=act, **attrs)
+    residual = builder.input("residual", builder.shape(y))
+    z = builder.add("conv2d", [x, residual], **filters, groups=groups, **attrs)
+    check(builder.build([y, z]))
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2)])
+def test_transposed_convolutions(strides):
+    sizes = itertools.product((1, 2, 3, 4), (0, 1, 3), (0, 2))
+    for (k, pad, more), height in itertools.product(sizes, (1, 2, 5)):
+        builder, x = builder_of(height, 3, 4)
+        try:
+            y = builder.add(
+                "conv2d_transpose",
+                x,
+                kernel=kernel(k, k, 3, 4, 5),
+                bias=kernel(k + 1, 5),
+                strides=strides,
+                padding=((pad, 0), (0, min(pad, 1))),
+                output_padding=(more, 0),
+                activation="tanh",
+            )
+        except ValueError:
+            continue
+        check(builder.build(y))
+
+
+def test_a_transposed_convolution_writes_no_column_twice():
+    builder, x = builder_of(3, 3, 4)
+    y = builder.add("conv2d_transpose", x, kernel=kernel(0, 3, 3, 4, 5), strides=(2, 2))
+    program = lower(rounded(builder.build(y)))
+    assert len(program.nodes) == 4
+
+
+def test_gates_scale_what_a_convolution_reads(forced_isa):
+    for shape in ((5,), (1, 1, 5)):
+        builder, x = builder_of(3, 4, 5)
+        gate = builder.input("gate", shape)
+        y = builder.add("conv2d", [x, "", gate], kernel=kernel(0, 1, 1, 5, 2))
+        residual = builder.input("r", (3, 4, 2))
+        z = builder.add("conv2d", [x, residual, gate], kernel=kernel(0, 1, 1, 5, 2))
+        check(builder.build([y, z]))
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7), (2, 3, 2, 7), (2, 1, 2, 3, 2, 7)])
+def test_values_of_any_rank(forced_isa, shape):
+    builder = GraphBuilder()
+    x, vector = builder.input("x", shape), builder.input("v", (7,))
+    y = builder.add("add", [x, vector], activation="relu")
+    y = builder.add("multiply", [y, x])
+    y = builder.add("affine", y, scale=kernel(0, 7), offset=kernel(1, 7))
+    y = builder.add("activation", y, activation="tanh")
+    outputs = [builder.add("softmax", y, beta=beta) for beta in (1.0, -0.5, 0.0)]
+    check(builder.build(outputs))
+
+
+def copies(graph):
+    """Nodes whose moves need steps, and how many steps there are in all."""
+    program = lower(rounded(graph))
+    return [graph.nodes[i].op for i in program.nodes if graph.nodes[i].op in MOVES], program
+
+
+MOVES = ("reshape", "transpose", "slice", "concat")
+
+
+def test_channels_first_cost_no_copy(forced_isa):
+    builder = GraphBuilder()
+    x = builder.input("x", (6, 5, 4))
+    x = builder.add("transpose", x, axes=(1, 2, 0))
+    x = dw(builder, conv(builder, x, 8), activation="relu")
+    y = conv(builder, x, 6)
+    y = builder.add("transpose", y, axes=(2, 0, 1))
+    graph = builder.build(y)
+    assert copies(graph)[0] == []
+    check(graph)
+
+
+def test_parts_and_slices_cost_no_copy(forced_isa):
+    builder, x = builder_of(6, 4, 8)
+    parts = [
+        builder.add("slice", x, begin=(0, 0, i), size=(6, 4, 4), step=(1, 1, 1)) for i in (0, 4)
+    ]
+    parts = [conv(builder, parts[0], 4), builder.add("activation", parts[1], activation="relu")]
+    y = builder.add("concat", parts, axis=2)
+    y = builder.add("reshape", y, shape=(24, 8))
+    graph = builder.build(y)
+    assert copies(graph)[0] == []
+    check(graph)
+
+
+def test_moves_that_need_copies(forced_isa):
+    builder, x = builder_of(6, 4, 3)
+    turned = builder.add("transpose", x, axes=(1, 0, 2))
+    flat = builder.add("reshape", turned, shape=(24, 3))
+    part = builder.add("slice", x, begin=(1, 0, 0), size=(2, 2, 3), step=(2, 3, 1))
+    both = builder.add("concat", [x, x], axis=0)
+    names = [flat, part, both, turned]
+    graph = builder.build([*names, builder.add("add", [both, both])])
+    assert len(copies(graph)[0]) > 3
+    check(graph)
+    builder, x = builder_of(6, 4, 3)
+    one = builder.build(builder.add("reshape", x, shape=(72,)))
+    assert len(lower(one).nodes) == 1
+    check(one)
+
+
+def test_an_input_that_is_an_output():
+    builder, x = builder_of(2, 3, 4)
+    graph = builder.build([x, builder.add("activation", x, activation="relu")])
+    assert lower(graph).nodes == (0, 1)
+    x = arrays(graph)
+    same, relu = run_program(lower(graph), graph, x)
+    assert_same(same, x[0])
+    assert_same(relu, np.maximum(x[0], 0))
+
+
+def test_bytes(forced_isa):
+    builder = GraphBuilder()
+    x = builder.input("x", (5, 6, 3), "uint8")
+    names = [
+        builder.add("affine", x, scale=kernel(i, 3), offset=kernel(i + 1, 3), activation="relu")
+        for i in (0, 1)
+    ]
+    names.append(conv(builder, names[1], 4, size=3, strides=(2, 2)))
+    names.append(builder.add("concat", [names[0], names[1]], axis=0))
+    check(builder.build([names[0], *names[2:]]))
+
+
+def test_blocks(forced_isa):
+    for gate in (False, True):
+        builder, x = builder_of(7, 6, 8)
+        y = block(builder, x, 20, 8, gate=gate)
+        y = block(builder, y, 20, 8, gate=gate)
+        graph = builder.build(builder.add("global_pool", y, function="average"))
+        check(graph)
+        check(rewrite(graph)[0])
+
+
+def with_weights(graph):
+    """Kernels that keep the size of what passes through them."""
+    g = rng(5)
+
+    def drawn(name, value):
+        if not name.endswith("kernel"):
+            return value
+        terms = value[..., 0].size if value.shape[3] > 1 else value[..., 0, 0].size
+        return 2 * signed(g, value.shape) / np.float32(np.sqrt(terms))
+
+    nodes = (
+        node._replace(attrs={name: drawn(name, value) for name, value in node.attrs.items()})
+        for node in graph.nodes
+    )
+    return graph._replace(nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_b0"])
+def test_published_networks(name):
+    """Step by step, from the inputs that each step really had."""
+    graph = rounded(rewrite(with_weights(getattr(architectures, name)()))[0])
+    x = arrays(graph)
+    values = traced(graph, x)
+    assert all(np.abs(value).max() > 1e-6 for value in values.values())
+    check_nodes(graph, values)
+    program = lower(graph)
+    for threads in (1, 3):
+        for got, name in zip(run_program(program, graph, x, threads), graph.outputs, strict=True):
+            assert_same(got, values[name])
