@@ -11,7 +11,7 @@ from typing import Any
 
 import fastdw
 
-from . import arguments, compare, goals, machine, peers, presets, report, text
+from . import arguments, compare, goals, machine, net, peers, presets, report, text
 from . import document as doc
 from .blocks import working_bytes
 from .document import Document
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("goals", help="judge the goals of the project", description=_GOALS)
     )
 
+    _add_net(commands.add_parser("net", help="measure whole networks", description=_NET))
+
     info = commands.add_parser("info", help="show the machine and the kernels in use")
     info.add_argument("--format", choices=("text", "json"), default="text")
     info.set_defaults(command=_info)
@@ -124,9 +126,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="of fastdw; the other engines get the layout that they like best",
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--threads", type=arguments.threads, default=(1,), metavar="N[,N]")
-    how.add_argument("--cpus", metavar="0,2-3", help="run on these only")
-    _add_timing(how)
+    arguments.add_timing(how)
+    arguments.add_conditions(how)
     how.add_argument(
         "--isa",
         type=arguments.isas,
@@ -135,12 +136,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="instruction sets of fastdw to measure in turn (default: the active one)",
     )
     how.add_argument("--cold-cache", action="store_true", help="empty the caches before each call")
-    how.add_argument(
-        "--check", action=argparse.BooleanOptionalAction, default=True, help="compare results first"
-    )
-    how.add_argument(
-        "--limits", action=argparse.BooleanOptionalAction, default=True, help="measure the machine"
-    )
     where = parser.add_argument_group("where to")
     where.add_argument("--format", choices=text.FORMATS, default="table")
     where.add_argument("--output", type=Path, help="also write a file: .json, .md or .csv")
@@ -154,24 +149,30 @@ _GOALS = (
 
 def _add_goals(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_goals)
-    _add_timing(parser)
+    arguments.add_timing(parser)
     parser.add_argument("--format", choices=("table", "markdown"), default="table")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
 
-def _add_timing(parser: argparse._ActionsContainer) -> None:
+_NET = (
+    "Measure trained networks, and in turn with fastdw every engine that reads the same file: "
+    "litert .tflite; onnxruntime and, by pnnx, ncnn .onnx; openvino and mnn both."
+)
+
+
+def _add_net(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_net)
+    parser.add_argument("file", nargs="+", type=Path, metavar="FILE")
     parser.add_argument(
-        "--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}"
+        "--input-shape",
+        type=arguments.shape,
+        metavar="N,N,N",
+        help="of one image, in the model's order of axes, where the model leaves it open",
     )
-    parser.add_argument(
-        "--repetitions", type=arguments.positive, default=30, help="rounds (default: 30)"
-    )
-    parser.add_argument(
-        "--min-time",
-        type=arguments.seconds,
-        default=0.01,
-        help="seconds of a batch (default: 0.01)",
-    )
+    arguments.add_timing(parser)
+    arguments.add_conditions(parser)
+    parser.add_argument("--format", choices=("table", "markdown"), default="table")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
 
 def _goals(options: argparse.Namespace) -> int:
@@ -183,6 +184,26 @@ def _goals(options: argparse.Namespace) -> int:
     table = _laid_out(goals.table(document), options.format)
     shown = f"{_rendered(document, options.format)}\n\n{table}\n\n{goals.NOTE}"
     return _deliver(document, shown, options.output, "json")
+
+
+def _net(options: argparse.Namespace) -> int:
+    if options.cpus:
+        pin(machine.parse_cpus(options.cpus))
+    settings = Settings(
+        threads=options.threads,
+        peers=tuple(peers.select(options.peers)),
+        repetitions=options.repetitions,
+        min_time=options.min_time,
+        check=options.check,
+        limits=options.limits,
+    )
+    cases = net.open_cases(options.file, options.input_shape)
+    _try_to_write(options.output)
+    document = net.measure(cases, settings, _progress)
+    _progress("")
+    body = _laid_out(net.table(document), options.format)
+    paragraphs = ["\n".join(text.header(document)), body, "\n".join(net.summary(document))]
+    return _deliver(document, "\n\n".join(paragraphs), options.output, "json")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Types of the command line's arguments: what they refuse ends with one sentence."""
+"""Arguments that commands share, and types: what they refuse ends with one sentence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,35 @@ import math
 
 import fastdw
 
+from . import peers
+
 # As many as fastdw starts.
 _MOST_THREADS = 1024
 _MOST = 2**31 - 1
+
+
+def add_conditions(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--threads", type=threads, default=(1,), metavar="N[,N]")
+    parser.add_argument("--cpus", metavar="0,2-3", help="run on these only")
+    parser.add_argument(
+        "--check", action=argparse.BooleanOptionalAction, default=True, help="compare results first"
+    )
+    parser.add_argument(
+        "--limits", action=argparse.BooleanOptionalAction, default=True, help="measure the machine"
+    )
+
+
+def add_timing(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}"
+    )
+    parser.add_argument("--repetitions", type=positive, default=30, help="rounds (default: 30)")
+    parser.add_argument(
+        "--min-time",
+        type=seconds,
+        default=0.01,
+        help="seconds of a batch (default: 0.01)",
+    )
 
 
 def isas(argument: str) -> tuple[str, ...]:
@@ -32,6 +58,10 @@ def positive(argument: str, most: int = _MOST) -> int:
 def threads(argument: str) -> tuple[int, ...]:
     counts = (positive(count, _MOST_THREADS) for count in argument.split(","))
     return tuple(dict.fromkeys(counts))
+
+
+def shape(argument: str) -> tuple[int, ...]:
+    return tuple(map(positive, argument.split(",")))
 
 
 def width(argument: str) -> float:

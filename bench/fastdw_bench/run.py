@@ -89,7 +89,7 @@ def run(document: Document, layers: list[Layer], settings: Settings, progress: P
     except KeyboardInterrupt:
         document["warnings"].append("interrupted: the result is incomplete")
     document["disturbance"] = machine.disturbance(before, machine.cpu_seconds())
-    document["warnings"] += _afterthoughts(document)
+    document["warnings"] += afterthoughts(document)
 
 
 def problems(document: Document) -> list[str]:
@@ -213,7 +213,8 @@ def _watch_drift(document: Document, threads: int, settings: Settings) -> None:
         )
 
 
-def _afterthoughts(document: Document) -> list[str]:
+def afterthoughts(document: Document) -> list[str]:
+    """Warnings that only the finished rows and the machine after them can give."""
     found = []
     disturbed = document["disturbance"]
     if disturbed["others"] > 0.05:

@@ -6,13 +6,16 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from ..blocks import F32, Block
 
 
 class Unsupported(Exception):  # noqa: N818  (no failure: the engine has no such operator)
-    """The engine cannot express this layer."""
+    """The engine cannot express this layer, or read this file."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,44 @@ class Prepared:
     keep: object = None
 
 
+@dataclass(frozen=True)
+class Model:
+    """The file of a network, and images for it: a batch of one for each input, by name."""
+
+    path: Path
+    inputs: dict[str, npt.NDArray[Any]]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A network that is loaded and bound to its inputs.
+
+    `run` computes once; `outputs` returns what the last `run` computed, in the order of the file.
+    `keep` holds what the engine only points to.
+    """
+
+    run: Callable[[], object]
+    outputs: Callable[[], list[F32]]
+    keep: object = None
+
+
 class Engine(Protocol):
     """A module of this package.
 
     `prepare` builds every mode in which the engine could be at its best; the fastest is measured.
+    `read` loads a file, of a kind that `READS` names.
     """
 
     NAME: str
     PACKAGES: tuple[str, ...]
     """What must be installed, by the names of the distributions; the first gives the version."""
 
+    READS: tuple[str, ...]
+    """Suffixes of files; without any there is no `read`."""
+
     def prepare(self, block: Block, threads: int) -> list[Prepared]: ...
+    def read(self, model: Model, threads: int) -> Session: ...
 
 
 @contextlib.contextmanager

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..blocks import Block
-from .base import Prepared, Unsupported
+from .base import Model, Prepared, Session, Unsupported
 
 NAME = "litert"
 PACKAGES = ("ai-edge-litert", "flatbuffers")
+READS = (".tflite",)
 
 # BuiltinOperator
 _CONV_2D, _DEPTHWISE_CONV_2D, _PAD = 3, 4, 34
@@ -30,12 +31,33 @@ _TENSOR_TYPES = {"float32": 0, "int32": 2}
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
+    interpreter, outputs = _interpreter(_model(block), threads, [block.x])
+    return [Prepared(interpreter.invoke, functools.partial(interpreter.get_tensor, outputs[0]))]
+
+
+def read(model: Model, threads: int) -> Session:
+    content = model.path.read_bytes()
+    interpreter, outputs = _interpreter(content, threads, list(model.inputs.values()))
+    return Session(interpreter.invoke, lambda: [interpreter.get_tensor(y) for y in outputs])
+
+
+def _interpreter(
+    content: bytes, threads: int, images: list[npt.NDArray[Any]]
+) -> tuple[Any, list[int]]:
+    """An interpreter that has its images, and the numbers of its outputs."""
     module: Any = import_module("ai_edge_litert.interpreter")
-    interpreter = module.Interpreter(model_content=_model(block), num_threads=threads)
+    interpreter = module.Interpreter(model_content=content, num_threads=threads)
+    inputs = interpreter.get_input_details()
+    for port, x in zip(inputs, images, strict=True):
+        if port["dtype"] != x.dtype:
+            msg = f"it takes {port['dtype'].__name__} for {port['name']}, fastdw {x.dtype}"
+            raise Unsupported(msg)
+        if tuple(port["shape"]) != x.shape:
+            interpreter.resize_tensor_input(port["index"], x.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], block.x)
-    output = interpreter.get_output_details()[0]["index"]
-    return [Prepared(interpreter.invoke, functools.partial(interpreter.get_tensor, output))]
+    for port, x in zip(inputs, images, strict=True):
+        interpreter.set_tensor(port["index"], x)
+    return interpreter, [port["index"] for port in interpreter.get_output_details()]
 
 
 def _model(block: Block) -> bytes:

@@ -9,50 +9,83 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..blocks import F32, Block
-from .base import Prepared
+from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import onnx_model
 from .onnxruntime import channels_last, planar
 
 NAME = "mnn"
 PACKAGES = ("MNN", "onnx")
+READS = (".onnx", ".tflite")
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
     mnn: Any = import_module("MNN")
     with tempfile.TemporaryDirectory() as folder:
-        interpreter = mnn.Interpreter(str(_converted(block, Path(folder))))
-    session = interpreter.createSession(
-        {"backend": "CPU", "numThread": threads, "precision": "high", "memory": "high"}
-    )
-    source = interpreter.getSessionInput(session)
-    # A host tensor points to its array. The image becomes blocked here, once.
-    image = planar(block.x)
-    source.copyFrom(_host_tensor(mnn, image))
+        path = Path(folder) / "block.onnx"
+        path.write_bytes(onnx_model(block).SerializeToString())
+        interpreter, session = _loaded(mnn, path, threads)
+    # The image becomes blocked here, once.
+    _give(mnn, interpreter.getSessionInput(session), planar(block.x))
     result = interpreter.getSessionOutput(session)
 
     def output() -> F32:
-        n, height, width, channels = block.output_shape
-        planes = np.zeros((n, channels, height, width), np.float32)
-        host = _host_tensor(mnn, planes)
-        result.copyToHostTensor(host)
-        return channels_last(np.array(host.getNumpyData(), np.float32))
+        return channels_last(_taken(mnn, result))
 
     run = functools.partial(interpreter.runSession, session)
     return [Prepared(run, output, "NC4HW4", keep=(interpreter, session))]
 
 
-def _host_tensor(mnn: Any, planes: F32) -> Any:
-    kind = mnn.Tensor_DimensionType_Caffe
-    return mnn.Tensor(planes.shape, mnn.Halide_Type_Float, planes, kind)
+def read(model: Model, threads: int) -> Session:
+    mnn: Any = import_module("MNN")
+    interpreter, session = _loaded(mnn, model.path, threads)
+    ports = {name: interpreter.getSessionInput(session, name) for name in model.inputs}
+    for name, x in model.inputs.items():
+        if x.dtype != np.float32:
+            msg = f"no way to give it {x.dtype}"
+            raise Unsupported(msg)
+        if tuple(ports[name].getShape()) != x.shape:
+            interpreter.resizeTensor(ports[name], x.shape)
+    interpreter.resizeSession(session)
+    for name, x in model.inputs.items():
+        _give(mnn, ports[name], x)
+    results = [interpreter.getSessionOutput(session, name) for name in model.outputs]
+    run = functools.partial(interpreter.runSession, session)
+    return Session(run, lambda: [_taken(mnn, result) for result in results])
 
 
-def _converted(block: Block, folder: Path) -> Path:
+def _loaded(mnn: Any, path: Path, threads: int) -> tuple[Any, Any]:
+    """An interpreter and its session."""
     # The module behind MNN.tools.mnnconvert, which would also report statistics to a server.
     tools: Any = import_module("_tools")
-    source, target = folder / "block.onnx", folder / "block.mnn"
-    source.write_bytes(onnx_model(block).SerializeToString())
-    options = ["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target)]
-    tools.mnnconvert(options)
-    return target
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model.mnn"
+        kind = path.suffix[1:].upper()
+        tools.mnnconvert(
+            ["mnnconvert", "-f", kind, "--modelFile", str(path), "--MNNModel", str(target)]
+        )
+        if not target.exists():
+            msg = "its converter refuses the file"
+            raise Unsupported(msg)
+        interpreter = mnn.Interpreter(str(target))
+    session = interpreter.createSession(
+        {"backend": "CPU", "numThread": threads, "precision": "high", "memory": "high"}
+    )
+    return interpreter, session
+
+
+def _give(mnn: Any, port: Any, x: F32) -> None:
+    port.copyFrom(_host_tensor(mnn, x, port))
+
+
+def _taken(mnn: Any, port: Any) -> F32:
+    host = _host_tensor(mnn, np.zeros(port.getShape(), np.float32), port)
+    port.copyToHostTensor(host)
+    return np.array(host.getNumpyData(), np.float32)
+
+
+def _host_tensor(mnn: Any, values: npt.NDArray[Any], port: Any) -> Any:
+    """A tensor that points to an array, in the order of axes of the model."""
+    return mnn.Tensor(values.shape, mnn.Halide_Type_Float, values, port.getDimensionType())

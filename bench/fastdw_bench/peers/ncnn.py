@@ -1,25 +1,28 @@
 """ncnn: a network of one or two layers in its text and binary formats, float32 throughout.
 
 The input is given planar, and packed into each of the vector widths that ncnn has; it takes the
-one of its CPU without a conversion.
+one of its CPU without a conversion. A whole network comes from pnnx, ncnn's converter.
 """
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
-from importlib import import_module
+from collections.abc import Mapping
+from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..blocks import F32, Block
-from .base import Prepared, Unsupported
+from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
 from .onnxruntime import planar
 
 NAME = "ncnn"
 PACKAGES = ("ncnn",)
+READS = (".onnx",)
 
 _MAGIC = 7767517
 _PACKS = (16, 8, 4, 1)
@@ -45,6 +48,43 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
         msg = "one image a call"
         raise Unsupported(msg)
     ncnn: Any = import_module("ncnn")
+    with tempfile.TemporaryDirectory() as folder:
+        text, weights = Path(folder) / "block.param", Path(folder) / "block.bin"
+        text.write_text(_param(block))
+        weights.write_bytes(_bin(block))
+        net, allocators = _loaded(ncnn, text, weights, threads)
+    packs = [pack for pack in _PACKS if block.layer.channels % pack == 0]
+    image = planar(block.x)[0]
+    sessions = {pack: _Session(ncnn, net, allocators, {"x": image}, ["y"], pack) for pack in packs}
+    return [Prepared(s.run, s.channels_last, f"pack {pack}") for pack, s in sessions.items()]
+
+
+def read(model: Model, threads: int) -> Session:
+    ncnn: Any = import_module("ncnn")
+    found = util.find_spec("pnnx")
+    if found is None or not found.submodule_search_locations:
+        msg = "its converter is missing: pip install pnnx"
+        raise Unsupported(msg)
+    with tempfile.TemporaryDirectory() as folder:
+        # It writes a dozen of files beside the model.
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(model.path.read_bytes())
+        shapes = ",".join(str(list(x.shape)).replace(" ", "") for x in model.inputs.values())
+        converter = Path(found.submodule_search_locations[0], "pnnx")
+        subprocess.run([converter, path, f"inputshape={shapes}", "fp16=0"], cwd=folder, check=False)
+        files = Path(folder) / "model.ncnn.param", Path(folder) / "model.ncnn.bin"
+        if not all(file.exists() for file in files):
+            msg = "its converter refuses the file"
+            raise Unsupported(msg)
+        net, allocators = _loaded(ncnn, *files, threads)
+    images = {f"in{i}": x[0] for i, x in enumerate(model.inputs.values())}
+    names = [f"out{i}" for i in range(len(model.outputs))]
+    session = _Session(ncnn, net, allocators, images, names)
+    return Session(session.run, session.outputs)
+
+
+def _loaded(ncnn: Any, text: Path, weights: Path, threads: int) -> tuple[Any, object]:
+    """A net, and what must outlive its memory."""
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
@@ -56,40 +96,44 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
         setattr(net.opt, option, False)
     net.opt.blob_allocator = blob_allocator = ncnn.PoolAllocator()
     net.opt.workspace_allocator = workspace_allocator = ncnn.PoolAllocator()
-    with tempfile.TemporaryDirectory() as folder:
-        text, weights = Path(folder) / "block.param", Path(folder) / "block.bin"
-        text.write_text(_param(block))
-        weights.write_bytes(_bin(block))
-        if net.load_param(str(text)) or net.load_model(str(weights)):
-            msg = "ncnn refuses the network"
-            raise RuntimeError(msg)
-    allocators = (blob_allocator, workspace_allocator)
-    packs = [pack for pack in _PACKS if block.layer.channels % pack == 0]
-    sessions = {pack: _Session(ncnn, net, allocators, block, pack) for pack in packs}
-    return [Prepared(s.run, s.output, f"pack {pack}") for pack, s in sessions.items()]
+    if net.load_param(str(text)) or net.load_model(str(weights)):
+        msg = "ncnn refuses the network"
+        raise RuntimeError(msg)
+    return net, (blob_allocator, workspace_allocator)
 
 
 class _Session:
-    """A net bound to an image. Attributes die in their order, the allocators after their memory."""
+    """A net bound to images. Attributes die in their order, the allocators after their memory."""
 
-    def __init__(self, ncnn: Any, net: Any, allocators: object, block: Block, pack: int) -> None:
-        self._last: Any = None
+    def __init__(
+        self,
+        ncnn: Any,
+        net: Any,
+        allocators: object,
+        images: Mapping[str, F32],
+        outputs: list[str],
+        pack: int = 1,
+    ) -> None:
+        self._last: list[Any] = []
         # A Mat only points to the array it is made from, and so does its clone.
-        image = planar(block.x)[0]
-        self._x = ncnn.Mat(image)
+        self._inputs = {name: ncnn.Mat(image) for name, image in images.items()}
         if pack > 1:
-            self._x = ncnn.convert_packing(self._x, pack)
-        self._ncnn, self._net, self._keep = ncnn, net, (image, allocators)
+            self._inputs = {n: ncnn.convert_packing(mat, pack) for n, mat in self._inputs.items()}
+        self._outputs = outputs
+        self._ncnn, self._net, self._keep = ncnn, net, (images, allocators)
 
     def run(self) -> None:
         extractor = self._net.create_extractor()
-        extractor.input("x", self._x)
+        for name, mat in self._inputs.items():
+            extractor.input(name, mat)
         # Type 1 leaves the result packed.
-        self._last = extractor.extract("y", 1)[1]
+        self._last = [extractor.extract(name, 1)[1] for name in self._outputs]
 
-    def output(self) -> F32:
-        planes = np.array(self._ncnn.convert_packing(self._last, 1))
-        return planes.reshape(1, *planes.shape).transpose(0, 2, 3, 1)
+    def outputs(self) -> list[F32]:
+        return [np.array(self._ncnn.convert_packing(mat, 1))[None] for mat in self._last]
+
+    def channels_last(self) -> F32:
+        return self.outputs()[0].transpose(0, 2, 3, 1)
 
 
 def _param(block: Block) -> str:

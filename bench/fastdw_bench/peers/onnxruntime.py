@@ -10,34 +10,43 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..blocks import F32, Block
 from ..measure import Call
-from .base import Prepared
+from .base import Model, Prepared, Session
 from .onnx_model import onnx_model
 
 NAME = "onnxruntime"
 PACKAGES = ("onnxruntime", "onnx")
+READS = (".onnx",)
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
     model = onnx_model(block)
     whole, x = _session(model.SerializeToString(), threads), planar(block.x)
-    run, output = _bound(whole, x)
-    variants = [Prepared(run, lambda: channels_last(output()), "NCHW")]
+    run, (output,) = _bound(whole, [x])
+    variants = [Prepared(run, lambda: channels_last(output.numpy()), "NCHW")]
     parts = _cut(_optimised(model.SerializeToString()))
     if parts:
         head, body, tail = (_session(part, threads) for part in parts)
         blocked = _compute(head, x)
-        run, inner = _bound(body, blocked)
-        variants.append(Prepared(run, lambda: channels_last(_compute(tail, inner())), "NCHWc"))
+        run, (inner,) = _bound(body, [blocked])
+        variants.append(
+            Prepared(run, lambda: channels_last(_compute(tail, inner.numpy())), "NCHWc")
+        )
     return variants
+
+
+def read(model: Model, threads: int) -> Session:
+    session = _session(str(model.path), threads)
+    run, outputs = _bound(session, list(model.inputs.values()))
+    return Session(run, lambda: [output.numpy() for output in outputs])
 
 
 def planar(x: F32) -> F32:
@@ -48,7 +57,7 @@ def channels_last(x: F32) -> F32:
     return x.transpose(0, 2, 3, 1)
 
 
-def _session(model: bytes, threads: int, save_to: Path | None = None) -> Any:
+def _session(model: bytes | str, threads: int, save_to: Path | None = None) -> Any:
     ort: Any = import_module("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -98,12 +107,17 @@ def _compute(session: Any, x: F32) -> F32:
     return y
 
 
-def _bound(session: Any, x: F32) -> tuple[Call, Callable[[], F32]]:
-    """Return the call on bound arrays, and a function for its result."""
+def _bound(session: Any, images: list[npt.NDArray[Any]]) -> tuple[Call, list[Any]]:
+    """Return the call on bound arrays, and what it fills."""
     ort: Any = import_module("onnxruntime")
     binding = session.io_binding()
-    source = ort.OrtValue.ortvalue_from_numpy(x)
-    result = ort.OrtValue.ortvalue_from_numpy(_compute(session, x))
-    binding.bind_ortvalue_input(session.get_inputs()[0].name, source)
-    binding.bind_ortvalue_output(session.get_outputs()[0].name, result)
-    return functools.partial(session.run_with_iobinding, binding), result.numpy
+    names = [port.name for port in session.get_inputs()]
+    for name, x in zip(names, images, strict=True):
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(x))
+    results = [
+        ort.OrtValue.ortvalue_from_numpy(y)
+        for y in session.run(None, dict(zip(names, images, strict=True)))
+    ]
+    for port, result in zip(session.get_outputs(), results, strict=True):
+        binding.bind_ortvalue_output(port.name, result)
+    return functools.partial(session.run_with_iobinding, binding), results

@@ -14,6 +14,7 @@ from .onnx_model import depthwise_weights, pointwise_weights
 
 NAME = "torch"
 PACKAGES = ("torch",)
+READS = ()
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
