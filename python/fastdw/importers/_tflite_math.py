@@ -1,0 +1,226 @@
+"""Operators of TFLite that compute number by number, or along axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdw.importers._common import MAX_TABLE, Unsupported
+from fastdw.importers._tflite_file import TfliteNode, ints
+from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of, clamp
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+
+
+# --- two operands ---
+
+
+def _binary(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
+    def convert(c: Conversion, node: TfliteNode) -> Value:
+        a, b = c.get(node, 0), c.get(node, 1)
+        if a is None or b is None:
+            msg = "without two operands"
+            raise Unsupported(msg)
+        activation = c.activation(node, node.options_if_any(f"{kind}Options"))
+        if isinstance(b, np.ndarray):
+            return _with_constant(c, kind, c.plain(a), b, activation)
+        if kind == "Div":
+            msg = "by a computed value"
+            raise Unsupported(msg)
+        if not isinstance(a, np.ndarray):
+            return _of_two(c, kind, c.plain(a), c.plain(b), activation)
+        if kind == "Sub":
+            return _by_entry(c, c.plain(b), -1.0, a.astype(np.float64), activation)
+        return _with_constant(c, kind, c.plain(b), a, activation)
+
+    return convert
+
+
+def _with_constant(c: Conversion, kind: str, x: Live, constant: AnyArray, activation: Any) -> Live:
+    numbers = constant.astype(np.float64)
+    if kind in ("Add", "Sub"):
+        return _by_entry(c, x, 1.0, numbers if kind == "Add" else -numbers, activation)
+    with np.errstate(all="ignore"):
+        return _by_entry(c, x, numbers if kind == "Mul" else 1 / numbers, 0.0, activation)
+
+
+def _by_entry(c: Conversion, x: Live, scale: Any, offset: Any, activation: Any) -> Live:
+    """x·scale + offset, one of which may be an array that broadcasts to x."""
+    scale, offset = np.asarray(scale), np.asarray(offset)
+    shape = np.broadcast_shapes(scale.shape, offset.shape)
+    x = _with_rank(c, x, len(shape))
+    if np.broadcast_shapes(shape, x.shape) != x.shape:
+        msg = f"with a constant of shape {shape} on {x.shape}"
+        raise Unsupported(msg)
+    if math.prod(shape) == (shape or (1,))[-1]:
+        return c.affine(x, scale, offset, activation)
+    size = math.prod(x.shape)
+    if size > max(MAX_TABLE, math.prod(shape)):
+        msg = f"with a constant of shape {shape} on {x.shape}"
+        raise Unsupported(msg)
+    factors, terms = (np.broadcast_to(v, x.shape).reshape(-1) for v in (scale, offset))
+    return c.reshaped(c.affine(c.reshaped(x, (1, size)), factors, terms, activation), x.shape)
+
+
+def _of_two(c: Conversion, kind: str, a: Live, b: Live, activation: Any) -> Live:
+    if kind == "Sub":
+        b = c.affine(b, -1.0, 0.0)
+    rank = max(len(a.shape), len(b.shape))
+    a, b = _with_rank(c, a, rank), _with_rank(c, b, rank)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    if math.prod(a.shape) < math.prod(b.shape):
+        a, b = b, a
+    a = _stretched(c, a, shape)
+    if math.prod(b.shape) != shape[-1] or b.shape[-1] != shape[-1]:
+        b = _stretched(c, b, shape)
+    op = "multiply" if kind == "Mul" else "add"
+    return c.add(op, (a.name, b.name), shape, activation=activation)
+
+
+def _with_rank(c: Conversion, x: Live, rank: int) -> Live:
+    more = max(rank - len(x.shape), 0)
+    return c.reshaped(x, (1,) * more + x.shape)
+
+
+def _stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
+    if any(n > MAX_TABLE for n in shape):
+        msg = f"of {x.shape} to {shape}"
+        raise Unsupported(msg)
+    sizes = zip(shape, x.shape, strict=True)
+    return c.pick(x, {axis: (0,) * n for axis, (n, old) in enumerate(sizes) if n != old})
+
+
+def _limit(low: bool) -> Callable[[Conversion, TfliteNode], Value]:
+    def convert(c: Conversion, node: TfliteNode) -> Value:
+        values = [c.get(node, 0), c.get(node, 1)]
+        numbers = [v for v in values if isinstance(v, np.ndarray)]
+        if len(numbers) != 1 or numbers[0].size != 1:
+            msg = "of anything but a computed value and a number"
+            raise Unsupported(msg)
+        bound = float(numbers[0].reshape(-1)[0])
+        x = c.live(node, 1 if isinstance(values[0], np.ndarray) else 0)
+        return c.activate(x, clamp(bound, math.inf) if low else clamp(-math.inf, bound))
+
+    return convert
+
+
+# --- activations ---
+
+
+def _plain(activation: Any) -> Callable[[Conversion, TfliteNode], Value]:
+    return lambda c, node: c.activate(c.live(node), activation)
+
+
+def _leaky(c: Conversion, node: TfliteNode) -> Value:
+    return c.activate(c.live(node), ("leaky_relu", node.options("LeakyReluOptions").Alpha()))
+
+
+def _gelu(c: Conversion, node: TfliteNode) -> Value:
+    approximate = node.options("GeluOptions").Approximate()
+    return c.activate(c.live(node), "gelu_tanh" if approximate else "gelu")
+
+
+def _prelu(c: Conversion, node: TfliteNode) -> Value:
+    x, slopes = c.live(node), c.constant(node, 1, "slopes")
+    if np.broadcast_shapes(slopes.shape, x.shape) != x.shape or slopes.dtype.kind != "f":
+        msg = f"with slopes of shape {slopes.shape} on {x.shape}"
+        raise Unsupported(msg)
+    if slopes.size == 1:
+        return c.activate(x, ("leaky_relu", float(slopes.reshape(-1)[0])))
+    if slopes.size != slopes.shape[-1]:
+        msg = f"with slopes by position, of shape {slopes.shape}"
+        raise Unsupported(msg)
+    return c.activate(x, ("prelu", slopes.reshape(-1).astype(np.float32)))
+
+
+def _negative(c: Conversion, node: TfliteNode) -> Value:
+    return c.affine(c.live(node), -1.0, 0.0)
+
+
+def _square(c: Conversion, node: TfliteNode) -> Value:
+    x = c.live(node)
+    return c.add("multiply", (x.name, x.name), x.shape)
+
+
+def _same(c: Conversion, node: TfliteNode) -> Value:
+    return c.live(node)
+
+
+def _cast(c: Conversion, node: TfliteNode) -> Value:
+    """All numbers are floats here: a value that becomes an integer would be cut."""
+    before, after = (c.file.tensors[i].dtype for i in (node.inputs[0], node.outputs[0]))
+    if before.startswith("FLOAT") > after.startswith("FLOAT") or after == "BOOL":
+        msg = f"from {before} to {after}"
+        raise Unsupported(msg)
+    return c.live(node)
+
+
+# --- along axes ---
+
+
+def _softmax(c: Conversion, node: TfliteNode) -> Value:
+    x, beta = c.live(node), node.options("SoftmaxOptions").Beta()
+    axis_of(-1, x.shape)
+    return c.add("softmax", x.name, x.shape, beta=beta)
+
+
+def _reduce(function: str) -> Callable[[Conversion, TfliteNode], Value]:
+    def convert(c: Conversion, node: TfliteNode) -> Value:
+        x, axes = c.live(node), ints(c.constant(node, 1, "axes"))
+        keep = node.options("ReducerOptions").KeepDims()
+        gone = sorted({axis_of(axis, x.shape) for axis in axes})
+        shape = tuple(1 if a in gone else n for a, n in enumerate(x.shape))
+        y = _over(c, x, gone, shape, "max" if function == "max" else "average")
+        if function == "sum":
+            y = c.affine(y, float(math.prod(x.shape[a] for a in gone)), 0.0)
+        left = shape if keep else tuple(n for a, n in enumerate(shape) if a not in gone)
+        return c.reshaped(y, left)
+
+    return convert
+
+
+def _over(c: Conversion, x: Live, gone: list[int], shape: tuple[int, ...], function: str) -> Live:
+    """The maximum or the mean over these axes."""
+    large = [a for a, n in enumerate(x.shape) if n > 1]
+    over = [a for a in gone if a in large]
+    order = [*over, *(a for a in large if a not in gone)]
+    name = x.name
+    if order != large:
+        name = c.seen(x, tuple(x.shape[a] for a in large))
+        axes = tuple(large.index(a) for a in order)
+        name = c.builder.add("transpose", name, source=c.source, axes=axes)
+    sizes = [x.shape[a] for a in over]
+    rows, columns = sizes if len(sizes) == 2 else (math.prod(sizes), 1)
+    name = c.seen(Live(name, x.shape), (rows, columns, math.prod(shape)))
+    return c.add("global_pool", name, shape, function=function)
+
+
+CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
+    **{kind.upper(): _binary(kind) for kind in ("Add", "Sub", "Mul", "Div")},
+    "MAXIMUM": _limit(True),
+    "MINIMUM": _limit(False),
+    "RELU": _plain("relu"),
+    "RELU6": _plain("relu6"),
+    "RELU_N1_TO_1": _plain(("clip", -1.0, 1.0)),
+    "RELU_0_TO_1": _plain(("clip", 0.0, 1.0)),
+    "LOGISTIC": _plain("sigmoid"),
+    "TANH": _plain("tanh"),
+    "HARD_SWISH": _plain("hard_swish"),
+    "ELU": _plain(("elu", 1.0)),
+    "LEAKY_RELU": _leaky,
+    "GELU": _gelu,
+    "PRELU": _prelu,
+    "NEG": _negative,
+    "SQUARE": _square,
+    "SOFTMAX": _softmax,
+    "MEAN": _reduce("average"),
+    "SUM": _reduce("sum"),
+    "REDUCE_MAX": _reduce("max"),
+    "QUANTIZE": _same,
+    "DEQUANTIZE": _same,
+    "CAST": _cast,
+}
