@@ -201,6 +201,18 @@ def test_a_flattened_picture_costs_no_transpose():
     assert counts(agrees(model(nodes, **parts)), "transpose") == 1  # of the input
 
 
+def test_shuffled_channels_are_one_gather():
+    nodes = [
+        node("Conv", "x w", "c"),
+        *(onnx.NodeProto.FromString(n.SerializeToString()) for n in MOVES["shuffle"]),
+    ]
+    nodes[1].input[0] = "c"
+    parts = {key: PARTS[key] for key in ("s5", "s6")}
+    graph = agrees(model(nodes, w=weights(8, 6, 6, 1, 1), **parts))
+    assert counts(graph, "gather") == 1
+    assert counts(graph, "transpose") == 2  # of the input and the output
+
+
 def test_heads_cost_no_transpose():
     nodes = [
         node("Conv", "x w", "c"),

@@ -19,6 +19,7 @@ from fastdw.importers._onnx_values import (
     Live,
     Value,
     axis_of,
+    groups_of,
     ints,
     large,
     without,
@@ -46,7 +47,7 @@ def reshaped(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
         msg = f"to {shape}"
         raise Unsupported(msg)
     number: dict[int, list[int]] = {}
-    for old, new in _groups(x.shape, shape):
+    for old, new in groups_of(x.shape, shape):
         there = [a for a in x.axes if a in old]
         if there != old or not _adjacent(x, old):
             return Live(x.name, shape, (), before=x)
@@ -68,25 +69,6 @@ def _adjacent(x: Live, axes: list[int]) -> bool:
     order = [a for a in x.axes if a is not None and x.shape[a] > 1]
     first = order.index(axes[0])
     return order[first : first + len(axes)] == axes
-
-
-def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """The axes of more than one entry, cut into the smallest parts of equal products."""
-    rest = [a for a, n in enumerate(old) if n > 1], [a for a, n in enumerate(new) if n > 1]
-    groups = []
-    while rest[0] or rest[1]:
-        taken: tuple[list[int], list[int]] = ([rest[0].pop(0)], [rest[1].pop(0)])
-        while True:
-            products = [
-                math.prod(shape[a] for a in part)
-                for shape, part in zip((old, new), taken, strict=True)
-            ]
-            if products[0] == products[1]:
-                break
-            side = int(products[0] > products[1])
-            taken[side].append(rest[side].pop(0))
-        groups.append(taken)
-    return groups
 
 
 def _reshape(c: Conversion, node: OnnxNode) -> Value:

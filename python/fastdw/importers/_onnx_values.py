@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Axes = tuple[int | None, ...]
 IMAGE: Axes = (2, 3, 1)
 """(H, W, C) of a value that the model holds as (N, C, H, W)."""
+_MAX_SHUFFLED = 1 << 12  # channels
 
 
 class Live(NamedTuple):
@@ -136,9 +137,28 @@ class Conversion:
         if value.before is None:
             return value
         old = value.before
-        name = self.arrange(old, tuple(range(len(old.shape))))
-        name = self.reshape(name, value.shape)
-        return Live(name, value.shape, tuple(range(len(value.shape))))
+        place = _large(old.axes, old.shape).index
+        groups = sorted(groups_of(old.shape, value.shape), key=lambda g: max(map(place, g[0])))
+        before = tuple(axis for group, _ in groups for axis in group)
+        after = tuple(axis for _, group in groups for axis in group)
+        name = self._shuffled(old, before) or self.arrange(old, before)
+        name = self.reshape(name, tuple(value.shape[axis] for axis in after))
+        return Live(name, value.shape, after or (None,))
+
+    def _shuffled(self, value: Live, axes: tuple[int, ...]) -> str:
+        """The same as `arrange` where it moves channels alone, by `gather`; else nothing."""
+        now = _large(value.axes, value.shape)
+        same = next((i for i, (a, b) in enumerate(zip(now, axes, strict=True)) if a != b), 0)
+        sizes = [value.shape[axis] for axis in now]
+        channels = prod(sizes[same:])
+        if not same or channels > _MAX_SHUFFLED:
+            return ""
+        order = [now[same:].index(axis) for axis in axes[same:]]
+        table = np.arange(channels).reshape(sizes[same:]).transpose(order).reshape(-1)
+        rows, columns = sizes[:2] if same == 2 else (1, prod(sizes[:same]))
+        name = self.reshape(value.name, (rows, columns, channels))
+        name = self.add("gather", name, channels=tuple(table.tolist()))
+        return self.reshape(name, tuple(value.shape[axis] for axis in axes))
 
     def arrange(self, value: Live, axes: Axes) -> str:
         """The graph's name of a value with its axes in this order; unit ones may be left out."""
@@ -239,6 +259,24 @@ class Conversion:
 def _large(axes: Axes, shape: tuple[int, ...]) -> list[int]:
     """Those that are axes of the model with more than one entry."""
     return [axis for axis in axes if axis is not None and shape[axis] > 1]
+
+
+def groups_of(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """The axes of more than one entry, cut into the smallest parts of equal products."""
+    rest = [a for a, n in enumerate(old) if n > 1], [a for a, n in enumerate(new) if n > 1]
+    groups = []
+    while rest[0] or rest[1]:
+        taken: tuple[list[int], list[int]] = ([rest[0].pop(0)], [rest[1].pop(0)])
+        while True:
+            products = [
+                prod(shape[a] for a in part) for shape, part in zip((old, new), taken, strict=True)
+            ]
+            if products[0] == products[1]:
+                break
+            side = int(products[0] > products[1])
+            taken[side].append(rest[side].pop(0))
+        groups.append(taken)
+    return groups
 
 
 def large(value: Live) -> list[int]:
