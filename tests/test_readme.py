@@ -1,0 +1,66 @@
+"""The code in README.md and in docs/ runs, page by page, from top to bottom."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    page
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+    if "```python" in page.read_text()
+)
+OPTIONAL = ("keras", "torch")
+
+
+def code(page):
+    """The Python of a page, its lines where they stand, so that errors name them."""
+    kept, inside = [], False
+    for line in page.read_text().splitlines():
+        if line.startswith("```"):
+            inside = line == "```python"
+            line = ""
+        kept.append(line if inside else "")
+    return "\n".join(kept)
+
+
+def test_pages_with_code_are_found():
+    assert ROOT / "README.md" in PAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_code_runs(page, tmp_path):
+    source = code(page)
+    for package in OPTIONAL:
+        if f"import {package}" in source:
+            done = subprocess.run([sys.executable, "-c", f"import {package}"], capture_output=True)
+            if done.returncode:
+                pytest.skip(f"{package} cannot be imported here")
+    done = subprocess.run(
+        [sys.executable, "-c", f"exec(compile({source!r}, {str(page)!r}, 'exec'))"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 100
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+@pytest.mark.skipif(not (ROOT / ".ci/run").exists(), reason="needs a checkout: .ci/run")
+def test_commands_that_ci_runs_stand_in_the_readme():
+    commands = re.findall(r"^check \"README.* '(.+)'$", (ROOT / ".ci/run").read_text(), re.M)
+    assert len(commands) == 2
+    assert all(command in (ROOT / "README.md").read_text() for command in commands)
