@@ -171,15 +171,38 @@ def test_images_are_smooth_and_in_range():
     assert (pixels.min(), pixels.max()) == (0, 255)
 
 
+def test_steps_are_timed(saved, capsys):
+    (row,) = measured(saved, "--peers", "none", "--profile")["rows"]
+    steps = network().summary("dict")["steps"]
+    assert [step["step"] for step in row["steps"][: len(steps)]] == [s["step"] for s in steps]
+    assert sum(step["share"] for step in row["steps"]) == pytest.approx(1)
+    assert "GFLOP/s  share" in capsys.readouterr().out
+    assert measured(saved, "--peers", "none")["rows"][0]["steps"] is None
+
+
 @pytest.mark.skipif(not MODELS, reason="FASTDW_MODELS names no folder of trained networks")
-def test_a_trained_network_agrees_with_every_engine_that_is_installed(tmp_path):
-    pytest.importorskip("onnx")
-    path = pathlib.Path(MODELS) / "rapidocr_ch_ppocr_mobile_v2.0_cls_infer.onnx"
+@pytest.mark.parametrize(
+    ("name", "options", "packages"),
+    [
+        ("mp_face_detection_short_range.tflite", [], ["tflite", "flatbuffers"]),
+        (
+            "rapidocr_ch_ppocr_mobile_v2.0_cls_infer.onnx",
+            ["--input-shape", "3,48,192"],
+            ["onnx"],
+        ),
+    ],
+)
+def test_a_trained_network_agrees_with_every_engine_that_is_installed(
+    name, options, packages, tmp_path
+):
+    for package in packages:
+        pytest.importorskip(package)
     output = tmp_path / "result.json"
-    command = ["net", str(path), "--input-shape", "3,48,192", *QUICK, "--output", str(output)]
-    assert main(command) == 0
-    for name, result in json.loads(output.read_text())["rows"][0]["results"].items():
-        if name in ("litert", "torch"):
-            assert "reads no .onnx" in result["problem"]
-        elif "converter is missing" not in result.get("problem", ""):
-            assert result["error"] < net.TOLERANCE, name
+    path = pathlib.Path(MODELS) / name
+    assert main(["net", str(path), *options, *QUICK, "--output", str(output)]) == 0
+    for engine, result in json.loads(output.read_text())["rows"][0]["results"].items():
+        if engine == "fastdw" or path.suffix in peers.load(engine).READS:
+            missing = "converter is missing" in result.get("problem", "")
+            assert missing or result["error"] < net.TOLERANCE, engine
+        else:
+            assert result["problem"] == f"unsupported: it reads no {path.suffix}"

@@ -171,6 +171,7 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_timing(parser)
     arguments.add_conditions(parser)
+    parser.add_argument("--profile", action="store_true", help="show the time of each step too")
     parser.add_argument("--format", choices=("table", "markdown"), default="table")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
@@ -199,10 +200,11 @@ def _net(options: argparse.Namespace) -> int:
     )
     cases = net.open_cases(options.file, options.input_shape)
     _try_to_write(options.output)
-    document = net.measure(cases, settings, _progress)
+    document = net.measure(cases, settings, options.profile, _progress)
     _progress("")
     body = _laid_out(net.table(document), options.format)
-    paragraphs = ["\n".join(text.header(document)), body, "\n".join(net.summary(document))]
+    paragraphs = ["\n".join(text.header(document)), *net.profiles(document), body]
+    paragraphs.append("\n".join(net.summary(document)))
     return _deliver(document, "\n\n".join(paragraphs), options.output, "json")
 
 

@@ -3,9 +3,10 @@
 The result is as `document` says, with other rows::
 
     format, version     "fastdw-bench net", 1
-    rows                [{name, threads, macs, parameters, limit, results}], where `error` of a
-                        result is the deviation from fastdw's float64 twins, relative to the
-                        largest value of the output
+    rows                [{name, threads, macs, parameters, limit, results, steps}], where `error`
+                        of a result is the deviation from fastdw's float64 twins, relative to the
+                        largest value of the output; `steps` are those of `Network.profile`, or
+                        null
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from fastdw.importers._files import open_network
 from fastdw.network._graph import run as run_twins
 from fastdw.network._network import Network
+from fastdw.network._summary import table as steps_table
 
 from . import document as doc
 from . import limits, machine, peers, text
@@ -70,7 +72,9 @@ def open_cases(paths: Sequence[Path], input_shape: Sequence[int] | None = None) 
     return cases
 
 
-def measure(cases: Sequence[Case], settings: Settings, progress: Progress) -> Document:
+def measure(
+    cases: Sequence[Case], settings: Settings, profile: bool, progress: Progress
+) -> Document:
     """Measure networks; an interrupt leaves the rows that are done.
 
     Parameters
@@ -78,6 +82,8 @@ def measure(cases: Sequence[Case], settings: Settings, progress: Progress) -> Do
     cases : sequence of Case
     settings : Settings
         Its threads, peers, repetitions, min_time, check and limits.
+    profile : bool
+        Time the steps of fastdw too.
     progress : callable
         Receives a line on what is being measured.
     """
@@ -91,6 +97,8 @@ def measure(cases: Sequence[Case], settings: Settings, progress: Progress) -> Do
             for threads in settings.threads:
                 progress(f"{name}, threads: {threads}")
                 document["rows"].append(_row(case, threads, settings, wanted))
+                if profile:
+                    document["rows"][-1]["steps"] = _steps(case, threads, settings.repetitions)
         document["complete"] = True
     except KeyboardInterrupt:
         document["warnings"].append("interrupted: the result is incomplete")
@@ -122,6 +130,15 @@ def table(document: Document) -> text.Table:
                 + ["–" if error is None else f"{error:.0e}"]
             )
     return lines
+
+
+def profiles(document: Document) -> list[str]:
+    """The steps of each network, with their times."""
+    return [
+        f"{row['name']}, threads: {row['threads']}\n{steps_table(row['steps'])}"
+        for row in document["rows"]
+        if row["steps"]
+    ]
 
 
 def summary(document: Document) -> list[str]:
@@ -210,7 +227,15 @@ def _row(
         "parameters": case.network.num_parameters,
         "limit": flops / statistics.median(samples[_LIMIT]) if settings.limits else None,
         "results": {name: results[name] for name in (_OWN, *settings.peers)},
+        "steps": None,
     }
+
+
+def _steps(case: Case, threads: int, repetitions: int) -> list[dict[str, Any]]:
+    found: Any = case.network.profile(
+        *case.model.inputs.values(), repetitions=repetitions, num_threads=threads, mode="dict"
+    )
+    return [{**step, "from": list(step["from"])} for step in found["steps"]]
 
 
 def _own(case: Case, threads: int) -> Session:

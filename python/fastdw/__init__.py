@@ -14,11 +14,19 @@ except ImportError as error:
     )
     raise ImportError(_msg) from error
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastdw import reference
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads, set_num_threads, show_config, threads
 from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+
+if TYPE_CHECKING:
+    from fastdw import ops
+    from fastdw.network._network import Network
+    from fastdw.network._record import Input
 
 __version__: str = _core.config()["version"]
 
@@ -26,12 +34,15 @@ __all__ = [
     "BatchNorm",
     "Conv2D",
     "DepthwiseConv2D",
+    "Input",
+    "Network",
     "PointwiseConv2D",
     "SeparableConv2D",
     "__version__",
     "conv2d",
     "depthwise_conv2d",
     "get_num_threads",
+    "ops",
     "pointwise_conv2d",
     "reference",
     "separable_conv2d",
@@ -39,3 +50,20 @@ __all__ = [
     "show_config",
     "threads",
 ]
+
+# Networks are imported when they are first named: whoever calls layers does not wait for them.
+_LATER = {"Input": "network._record", "Network": "network._network", "ops": "ops"}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            msg = f"module 'fastdw' has no attribute {name!r}"
+            raise AttributeError(msg)
+        module = import_module(f"fastdw.{_LATER[name]}")
+        value = globals()[name] = module if name == "ops" else getattr(module, name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

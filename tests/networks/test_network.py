@@ -6,7 +6,7 @@ import fastdw
 import numpy as np
 import pytest
 from blocks import act, affine, builder_of, conv, dw
-from fastdw import BatchNorm, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D, ops
+from fastdw import BatchNorm, Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D, ops
 from fastdw.network import _network
 from fastdw.network._graph import GraphBuilder, TensorSpec, run
 from fastdw.network._network import Network
@@ -33,6 +33,22 @@ def layers(data_format="NHWC"):
         DepthwiseConv2D(signed(g, (3, 2, 4)), 2, "same_lower", data_format, bias=signed(g, 4)),
         PointwiseConv2D(signed(g, (4, 6)), data_format, batch_norm=BatchNorm(*batch_norm(g, 6))),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_dense_convolutions_record_on_symbols(data_format):
+    g = rng(7)
+    layer = Conv2D(
+        signed(g, (3, 2, 2, 6)), (2, 1), "same", data_format, groups=2, bias=signed(g, 6),
+        batch_norm=BatchNorm(*batch_norm(g, 6)), activation="relu6",
+    )  # fmt: skip
+    shape, after = ((4, 7, 5), (6, 4, 5)) if data_format == "NCHW" else ((7, 5, 4), (4, 5, 6))
+    x, residual = Input(shape, "x"), Input(after, "residual")
+    net = Network([x, residual], layer(x, residual=residual))
+    arrays = signed(rng(8), (2, *shape)), signed(rng(9), (2, *after))
+    close(net(*arrays), layer(arrays[0], residual=arrays[1]))
+    assert net.macs == layer.macs(shape)
+    assert net.num_parameters == layer.num_parameters
 
 
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])

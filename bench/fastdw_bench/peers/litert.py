@@ -50,7 +50,7 @@ def _interpreter(
     inputs = interpreter.get_input_details()
     for port, x in zip(inputs, images, strict=True):
         if port["dtype"] != x.dtype:
-            msg = f"it takes {port['dtype'].__name__} for {port['name']}, fastdw {x.dtype}"
+            msg = f"it takes {port['dtype'].__name__} where fastdw takes {x.dtype}"
             raise Unsupported(msg)
         if tuple(port["shape"]) != x.shape:
             interpreter.resize_tensor_input(port["index"], x.shape)

@@ -43,8 +43,8 @@ def read(model: Model, threads: int) -> Session:
     interpreter, session = _loaded(mnn, model.path, threads)
     ports = {name: interpreter.getSessionInput(session, name) for name in model.inputs}
     for name, x in model.inputs.items():
-        if x.dtype != np.float32:
-            msg = f"no way to give it {x.dtype}"
+        if x.dtype != np.float32 or ports[name].getDataType() != mnn.Halide_Type_Float:
+            msg = f"it or fastdw takes another type than float32 as {name}"
             raise Unsupported(msg)
         if tuple(ports[name].getShape()) != x.shape:
             interpreter.resizeTensor(ports[name], x.shape)

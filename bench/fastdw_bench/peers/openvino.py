@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from ..blocks import F32, Block
-from .base import Model, Prepared, Session
+from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import onnx_model
 from .onnxruntime import channels_last, planar
 
@@ -43,6 +43,10 @@ def read(model: Model, threads: int) -> Session:
     core = openvino.Core()
     network = core.read_model(str(model.path))
     images = list(model.inputs.values())
+    for port, x in zip(network.inputs, images, strict=True):
+        if port.get_element_type().to_dtype() != x.dtype:
+            msg = f"it takes {port.get_element_type().to_dtype()} where fastdw takes {x.dtype}"
+            raise Unsupported(msg)
     network.reshape(dict(zip(network.inputs, [list(x.shape) for x in images], strict=True)))
     request = _request(core, network, threads)
     for i, x in enumerate(images):

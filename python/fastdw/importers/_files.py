@@ -7,7 +7,10 @@ from pathlib import Path
 
 from fastdw.network._network import Network
 
-_MODELS: dict[str, Callable[..., Network]] = {".onnx": Network.from_onnx}
+_MODELS: dict[str, Callable[..., Network]] = {
+    ".onnx": Network.from_onnx,
+    ".tflite": Network.from_tflite,
+}
 SUFFIXES = (".fdw", *_MODELS)
 
 

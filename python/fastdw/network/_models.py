@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastdw._immutable import Immutable
 from fastdw.network._layout import arranged
@@ -76,4 +76,90 @@ class FromModels(Immutable):
         from fastdw.importers.onnx import from_onnx
 
         graph = from_onnx(file, outputs=outputs, input_shape=input_shape)
+        return cls._from_graph(arranged(graph, data_format))
+
+    @classmethod
+    def from_tflite(
+        cls,
+        file: str | PathLike[str] | bytes,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+        data_format: str | None = None,
+    ) -> Network:
+        """Read a TFLite model.
+
+        It needs the packages tflite and flatbuffers: ``pip install 'fastdw[tflite]'``. The network
+        computes in float32. Weights of float16 and of integers become float32, and so do the
+        values of an integer model, each clamped to the range that its type had. An input of uint8
+        is taken as such, one of int8 as the float32 numbers that it stands for.
+
+        Parameters
+        ----------
+        file : path-like or bytes
+            The model. Bytes after it, such as appended metadata, are ignored.
+        outputs, input_shape, data_format
+            As in `from_onnx`; the names are those of tensors.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            As `from_onnx` does.
+        RuntimeError
+            Where a package is missing.
+
+        References
+        ----------
+        https://github.com/tensorflow/tensorflow/blob/master/tensorflow/lite/schema/schema.fbs
+        """
+        from fastdw.importers.tflite import from_tflite
+
+        graph = from_tflite(file, outputs=outputs, input_shape=input_shape)
+        return cls._from_graph(arranged(graph, data_format))
+
+    @classmethod
+    def from_torch(
+        cls,
+        module: Any,
+        example: Any,
+        *,
+        outputs: Sequence[str] | None = None,
+        data_format: str | None = None,
+    ) -> Network:
+        """Read a PyTorch module, which torch.onnx.export turns into an ONNX model in memory.
+
+        Beside torch 2.5 or later it needs the packages onnx and onnxscript.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            In the mode of evaluation: call ``module.eval()`` first.
+        example : torch.Tensor, or tuple of them
+            The inputs for one image, each with a batch of 1. Their shapes become the network's.
+        outputs : sequence of str, optional
+            As in `from_onnx`, by the names that the exporter gives.
+        data_format : {"NHWC", "NCHW"}, optional
+            As in `from_onnx`; NCHW by default, as the module.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError
+            For an argument of another type.
+        ValueError
+            For a module that PyTorch cannot export or that has operators that fastdw does not run,
+            all of which are named.
+        RuntimeError
+            Where a package is missing or too old.
+        """
+        from fastdw.importers.torch import from_torch
+
+        graph = from_torch(module, example, outputs=outputs)
         return cls._from_graph(arranged(graph, data_format))

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastdw._arguments import describe, integer
 from fastdw.network._graph import Graph, GraphBuilder, Node, TensorSpec, checked_node
+from fastdw.network._layout import TO_CHANNELS_FIRST, TO_CHANNELS_LAST
 from fastdw.network._ops import with_defaults
 from fastdw.network._shapes import same_pads
 from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
     from fastdw._geometry import Window
-
-_TO_CHANNELS_LAST = (1, 2, 0)
-_TO_CHANNELS_FIRST = (2, 0, 1)
 
 
 def Input(  # noqa: N802  (named as in Keras)
@@ -120,12 +118,12 @@ def _in_order(end: Symbol, known: dict[Symbol, str]) -> list[Symbol]:
 
 
 def channels_last(x: Symbol, data_format: str) -> Symbol:
-    return x if data_format == "NHWC" else record("transpose", [x], axes=_TO_CHANNELS_LAST)
+    return x if data_format == "NHWC" else record("transpose", [x], axes=TO_CHANNELS_LAST)
 
 
 def channels_first(x: Symbol, data_format: str) -> Symbol:
     """Back from `channels_last`."""
-    return x if data_format == "NHWC" else record("transpose", [x], axes=_TO_CHANNELS_FIRST)
+    return x if data_format == "NHWC" else record("transpose", [x], axes=TO_CHANNELS_FIRST)
 
 
 def placed(view: Window, x: Symbol) -> dict[str, Any]:
@@ -160,14 +158,17 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
             activation=settings[f"{prefix}activation"],
             **placed(layer._window, y),
         )
-    if fused:
-        matrix = weights["pointwise_kernel"]
+    dense = "kernel" in weights
+    if dense or fused:
+        kernel = weights["kernel" if dense else "pointwise_kernel"]
         term = None if residual is None else channels_last(residual, order)
+        windows = placed(layer._window, y) | {"groups": settings["groups"]} if dense else {}
         y = record(
             "conv2d",
             [y, term],
-            kernel=matrix.reshape(1, 1, *matrix.shape[-2:]),
+            kernel=kernel if dense else kernel.reshape(1, 1, *kernel.shape[-2:]),
             bias=weights["bias"],
             activation=settings["activation"],
+            **windows,
         )
     return channels_first(y, order)

@@ -19,6 +19,7 @@ _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _ACTIVATIONS = ("expand_activation", "depthwise_activation", "activation")
 _HEAD = ("step", "output", "parameters", "MACs", "weights", "from")
 _TIMES = ("µs", "GFLOP/s", "share")
+_LONGEST_NAME = 36
 _LEFT = ("step", "output", "from")
 
 
@@ -111,14 +112,14 @@ def table(entries: list[dict[str, Any]]) -> str:
     for entry in entries:
         source = entry["from"]
         count, size = f"{entry['num_parameters']:,}", amount(entry["nbytes"])
-        names = source[0] if len(source) == 1 else f"{source[0]} … {source[-1]}" if source else ""
+        ends = [_short(name) for name in (*source[:1], *source[1:][-1:])]
         times = (
             (f"{entry['microseconds']:.1f}", f"{entry['gflops']:.1f}", f"{entry['share']:.1%}")
             if with_times
             else ()
         )
         output, macs_ = str(entry["output"]), millions(entry["macs"])
-        lines.append((entry["step"], output, count, macs_, size, *times, names))
+        lines.append((entry["step"], output, count, macs_, size, *times, " … ".join(ends)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
@@ -162,6 +163,11 @@ def _numbers(letter: str, pair: tuple[int, int]) -> list[str]:
     if pair == (1, 1):
         return []
     return [f"{letter}{pair[0]}" if pair[0] == pair[1] else "{}{}x{}".format(letter, *pair)]
+
+
+def _short(name: str) -> str:
+    """A name without its middle: TFLite's name all the layers that went into a tensor."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:17]}…{name[-18:]}"
 
 
 def _name(activation: Any) -> str:
