@@ -71,6 +71,13 @@ def test_plot_in_no_known_format(tmp_path):
         demo.main(["--plot", str(tmp_path / "maps.nonsense")])
 
 
+@pytest.mark.parametrize("name", ["maps", "v1.0/maps", ".png", "."])
+def test_plot_without_a_suffix(name, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        demo.main(["--plot", name])
+    assert f"--plot must end in .png, .svg or .pdf, got {name}" in capsys.readouterr().err
+
+
 def test_plot_without_matplotlib(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SystemExit, match="2"):

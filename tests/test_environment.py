@@ -92,6 +92,17 @@ def test_threads_of_the_environment(environment, threads):
     assert output(THREADS, **environment) == [str(threads)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs variables of any bytes")
+@pytest.mark.parametrize("variable", ["FASTDW_ISA", "FASTDW_NUM_THREADS"])
+@pytest.mark.parametrize("text", ["\udcff", "2\udc80", "\x01"])
+def test_variables_of_any_bytes(variable, text):
+    done = python(THREADS, **{variable: text})
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("RuntimeError")
+    assert variable in last
+    assert output(THREADS, OMP_NUM_THREADS=text) == [str(_core.available_cpus())]
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "1025", "2.0", "many", " ", "4,2", "1e2"])
 def test_threads_that_are_no_number(text):
     done = python(THREADS, FASTDW_NUM_THREADS=text)

@@ -140,6 +140,30 @@ def process_default():
     fastdw.set_num_threads(before)
 
 
+def test_an_object_of_threads_is_used_again(process_default):
+    fastdw.set_num_threads(3)
+    five, two = fastdw.threads(5), fastdw.threads(2)
+    for _ in range(2):
+        with five, two, five:
+            assert fastdw.get_num_threads() == 5
+            with two:
+                assert fastdw.get_num_threads() == 2
+            assert fastdw.get_num_threads() == 5
+        assert fastdw.get_num_threads() == 3
+
+    def inside(_):
+        with five:
+            time.sleep(0.01)
+            assert fastdw.get_num_threads() == 5
+        return fastdw.get_num_threads()
+
+    with ThreadPoolExecutor(4) as callers:
+        assert list(callers.map(inside, range(16))) == [3] * 16
+    with pytest.raises(KeyError), five:
+        raise KeyError
+    assert fastdw.get_num_threads() == 3
+
+
 def test_who_decides_the_number_of_threads(process_default):
     fastdw.set_num_threads(3)
     assert fastdw.get_num_threads() == 3

@@ -95,6 +95,13 @@ def test_tensors_are_arguments():
         fastdw.depthwise_conv2d(x, taps.requires_grad_(), data_format="NCHW")
 
 
+def test_dense_convolution():
+    module = torch.nn.Conv2d(8, 12, 3, 2, 1, groups=4)
+    x = signed(rng(1), (1, 8, 9, 9))
+    layer = fastdw.Conv2D.from_torch(module)
+    np.testing.assert_allclose(layer(x), doubled(module, x), rtol=1e-5, atol=1e-5)
+
+
 class Padding(torch.nn.Conv2d):
     def forward(self, x):
         return super().forward(torch.nn.functional.pad(x, (0, 1, 0, 1)))

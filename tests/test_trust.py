@@ -190,6 +190,17 @@ def norm_module(cls=_BatchNorm, dtype=F32):
     return cls(**vectors, eps=1e-5)
 
 
+def test_dense_modules():
+    module = depthwise_module(bias=signed(rng(2), 4))
+    layer = fastdw.Conv2D.from_torch(module)
+    x = signed(rng(2), (4, 5, 5))
+    np.testing.assert_allclose(layer(x), DepthwiseConv2D.from_torch(module)(x), 1e-5, 1e-5)
+    with pytest.raises(ValueError, match="forward of its own"):
+        fastdw.Conv2D.from_torch(depthwise_module(Padding))
+    with pytest.raises(TypeError, match=r"module\.float\(\)"):
+        fastdw.Conv2D.from_torch(depthwise_module(dtype="float16"))
+
+
 @pytest.mark.parametrize("cls", [Padding, Standardized, BatchNormAct2d])
 def test_a_subclass_that_computes_something_else_is_refused(cls):
     convolution = issubclass(cls, Conv2d)

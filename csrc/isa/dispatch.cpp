@@ -95,6 +95,21 @@ std::string join(const std::vector<std::string>& names) {
   return text;
 }
 
+// Python takes a message as UTF-8; a variable may hold any bytes.
+std::string printable(const std::string& bytes) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const unsigned byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      text += c;
+    } else {
+      text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return text;
+}
+
 const KernelSet& choose() {
   const char* variable = std::getenv("FASTDW_ISA");
   const std::string given = variable ? variable : "";
@@ -103,8 +118,8 @@ const KernelSet& choose() {
   try {
     return kernel_set(name.empty() ? supported_isas().front() : name);
   } catch (const std::invalid_argument&) {
-    throw std::runtime_error("FASTDW_ISA is '" + given + "', but this build has " + join(built_isas()) +
-                             " and this CPU supports " + join(supported_isas()));
+    throw std::runtime_error("FASTDW_ISA is '" + printable(given) + "', but this build has " +
+                             join(built_isas()) + " and this CPU supports " + join(supported_isas()));
   }
 }
 

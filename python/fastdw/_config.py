@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Literal, overload
 
 from fastdw import _core
@@ -15,6 +14,9 @@ from fastdw._arguments import MAX_THREADS, describe, num_threads
 
 class _ThisThread(threading.local):
     threads: int | None = None
+
+    def __init__(self) -> None:
+        self.outer: list[int | None] = []  # of the blocks that this thread is in
 
 
 _process_threads: int | None = None
@@ -75,17 +77,21 @@ def threads(n: int) -> AbstractContextManager[None]:
     >>> with fastdw.threads(1):
     ...     y = layer(x)
     """
-    return _threads(num_threads(n))
+    return _Threads(num_threads(n))
 
 
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = _this_thread.threads
-    _this_thread.threads = n
-    try:
-        yield
-    finally:
-        _this_thread.threads = before
+class _Threads(AbstractContextManager[None]):
+    """The block of `threads`; one object serves any number, one in another and in any thread."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __enter__(self) -> None:
+        _this_thread.outer.append(_this_thread.threads)
+        _this_thread.threads = self._n
+
+    def __exit__(self, *exception: object) -> None:
+        _this_thread.threads = _this_thread.outer.pop()
 
 
 def _count(text: str) -> int | None:

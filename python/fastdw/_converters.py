@@ -64,7 +64,7 @@ def keras_dense(layer: Any, batch_norm: object, activation: ActivationInput) -> 
         "Conv2D", ("filters", "groups"), layer, batch_norm, activation, any_groups=True
     )
     _require("Conv2D", layer, ("kernel",))
-    return {"kernel": _numpy(layer.kernel), "groups": layer.groups, **arguments}
+    return {"kernel": _keras_weight("Conv2D", layer.kernel), "groups": layer.groups, **arguments}
 
 
 def keras_batch_norm(layer: Any) -> tuple[Any, ...]:

@@ -93,6 +93,8 @@ def _parse(argv: Sequence[str] | None, images: int) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.digit < images:
         parser.error(f"--digit must be from 0 to {images - 1}, got {arguments.digit}")
+    if arguments.plot is not None and not arguments.plot.suffix:
+        parser.error(f"--plot must end in .png, .svg or .pdf, got {arguments.plot}")
     if arguments.plot is not None and find_spec("matplotlib") is None:
         parser.error("--plot needs matplotlib: pip install 'fastdw[plot]'")
     return arguments
