@@ -210,6 +210,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            }),
            py::arg("arena"), py::arg("inputs"), py::arg("outputs"), py::arg("steps"),
            py::arg("isa") = py::none())
+      .def("call", &PreparedNetwork::call, py::arg("inputs"), py::arg("shapes"), py::arg("num_threads"))
       .def("run", &PreparedNetwork::run, py::arg("inputs"), py::arg("outputs"), py::arg("num_threads"))
       .def("profile", &PreparedNetwork::profile, py::arg("inputs"), py::arg("outputs"),
            py::arg("num_threads"));

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "python/arrays.h"
+#include "python/operator.h"
 #include "python/read.h"
 
 namespace py = pybind11;
@@ -122,7 +123,7 @@ StepPointer make_layer(Settings& s, const Operands& o) {
   const py::object kernel_size = s.optional("kernel_size");
   if (!kernel_size.is_none()) {
     const auto [kernel_h, kernel_w] = read_integers<2>(kernel_size);
-    constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 15;  // more than any window whose weights fit
+    constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 30;  // its extent is a number then
     if (chain.depthwise || std::min(kernel_h, kernel_w) < 1 || std::max(kernel_h, kernel_w) > kLargest) {
       refuse("kernel_size");
     }
@@ -207,21 +208,40 @@ std::vector<StepPointer> make_steps(py::handle steps, const std::vector<Buffer>&
   return made;
 }
 
+bool has_dtype(py::handle object, const Buffer& buffer) {
+  return buffer.bytes ? py::isinstance<py::array_t<uint8_t>>(object)
+                      : py::isinstance<py::array_t<float>>(object);
+}
+
+constexpr int kReadable =
+    py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
 // The array's memory, and how many images it holds: C-contiguous, of the buffer's type.
 char* array_data(py::handle object, const Buffer& buffer, ptrdiff_t& images) {
-  const bool fits = buffer.bytes ? py::isinstance<py::array_t<uint8_t>>(object)
-                                 : py::isinstance<py::array_t<float>>(object);
-  if (!fits) refuse("dtype");
+  if (!has_dtype(object, buffer)) refuse("dtype");
   const auto* array = py::detail::array_proxy(object.ptr());
-  using py::detail::npy_api;
-  const int flags = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_ |
-                    (buffer.writeable ? npy_api::NPY_ARRAY_WRITEABLE_ : 0);
+  const int flags = kReadable | (buffer.writeable ? py::detail::npy_api::NPY_ARRAY_WRITEABLE_ : 0);
   if ((array->flags & flags) != flags) refuse("array");
   ptrdiff_t size = 1;
   for (int axis = 0; axis < array->nd; ++axis) size *= array->dimensions[axis];
   if (images < 0) images = size / buffer.size;
   if (size / buffer.size != images || size % buffer.size != 0) refuse("size");
   return array->data;
+}
+
+// Whether an object is a plain array of a shape, or of a batch of them; then how many images it has, −1 for
+// one without a batch.
+bool is_plain(py::handle object, const Buffer& buffer, const py::tuple& shape, ptrdiff_t& images) {
+  if (Py_TYPE(object.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
+  if (!has_dtype(object, buffer)) return false;
+  const auto* array = py::detail::array_proxy(object.ptr());
+  const auto rank = static_cast<ptrdiff_t>(shape.size()), batch = array->nd - rank;
+  if ((array->flags & kReadable) != kReadable || batch < 0 || batch > 1) return false;
+  for (ptrdiff_t axis = 0; axis < rank; ++axis) {
+    if (array->dimensions[batch + axis] != read_integer(shape[static_cast<size_t>(axis)])) return false;
+  }
+  images = batch == 0 ? -1 : array->dimensions[0];
+  return true;
 }
 
 }  // namespace
@@ -266,6 +286,41 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
     if (out_of_memory) throw std::bad_alloc();
     if (left && PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
+}
+
+// Arrays for the results of a call on plain inputs; null where Python must check.
+PyObject* PreparedNetwork::results(py::handle inputs, py::handle shapes) const {
+  constexpr size_t kMostAxes = 4;  // of empty_array()
+  const py::tuple both = read_tuple(shapes, 2), arrays = read_tuple(inputs);
+  const py::tuple wanted = read_tuple(both[0], static_cast<ptrdiff_t>(inputs_)), made = read_tuple(both[1]);
+  if (arrays.size() != inputs_) return nullptr;
+  ptrdiff_t images = -1;
+  for (size_t i = 0; i < inputs_; ++i) {
+    ptrdiff_t found = -1;
+    if (!is_plain(arrays[i], network_.buffers()[1 + i], read_tuple(wanted[i]), found)) return nullptr;
+    if (i > 0 && found != images) return nullptr;
+    images = found;
+  }
+  py::tuple results(made.size());
+  for (size_t i = 0; i < made.size(); ++i) {
+    std::vector<ptrdiff_t> sizes = read_integers(made[i]);
+    if (images >= 0) sizes.insert(sizes.begin(), images);
+    if (sizes.size() > kMostAxes) return nullptr;
+    results[i] = empty_array(sizes);
+  }
+  return results.release().ptr();
+}
+
+py::object PreparedNetwork::call(py::handle inputs, py::handle shapes, int threads) const {
+  PyObject* const made = results(inputs, shapes);
+  if (!made) return py::none();
+  try {
+    execute(inputs, made, threads, nullptr);
+  } catch (const std::exception&) {
+    Py_DECREF(made);
+    throw;
+  }
+  return py::reinterpret_steal<py::object>(made);
 }
 
 void PreparedNetwork::run(py::handle inputs, py::handle outputs, int threads) const {

@@ -14,10 +14,15 @@ class PreparedNetwork {
                   pybind11::handle steps, const KernelSet& set);
 
   void run(pybind11::handle inputs, pybind11::handle outputs, int threads) const;
+  // A call as users make it: `shapes` are those of one image, of the inputs and of the outputs. A tuple of
+  // new arrays, if the inputs are dense ones of just these shapes, with or without a batch; else None, for
+  // Python to check.
+  pybind11::object call(pybind11::handle inputs, pybind11::handle shapes, int threads) const;
   // Nanoseconds of each step, all images together.
   std::vector<int64_t> profile(pybind11::handle inputs, pybind11::handle outputs, int threads) const;
 
  private:
+  PyObject* results(pybind11::handle inputs, pybind11::handle shapes) const;
   void execute(pybind11::handle inputs, pybind11::handle outputs, int threads, int64_t* times) const;
 
   pybind11::list kept_;  // weights, which live as long as the network

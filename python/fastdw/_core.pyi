@@ -168,6 +168,17 @@ class Network:
         """
     def run(self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int) -> None:
         """Compute image after image: C-contiguous arrays, of whatever shape, image after image."""
+    def call(
+        self,
+        inputs: tuple[Any, ...],
+        shapes: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]],
+        num_threads: int,
+    ) -> tuple[_F32, ...] | None:
+        """The outputs as new arrays, if the inputs are dense and of the right type and shape.
+
+        `shapes`: those of one image, of the inputs and of the outputs. All inputs have a batch, or
+        none has. None, and nothing computed, for any other.
+        """
     def profile(
         self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int
     ) -> list[int]:

@@ -367,3 +367,36 @@ def test_arrays_of_any_strides_give_the_same_bits():
     np.testing.assert_array_equal(net(view[::-1])[::-1], net(view.copy()))
     for threads in (1, 2, 3):
         np.testing.assert_array_equal(net(view, num_threads=threads), net(view))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1, 2, 3), (2, 1, 2, 1, 3), (1, 2, 1, 2, 1, 3)])
+def test_values_of_any_rank(shape):
+    symbol = Input(shape)
+    net = Network(symbol, ops.softmax(symbol))
+    x = signed(rng(4), (2, *shape))
+    y = net(x)
+    np.testing.assert_allclose(y.sum(-1), 1, rtol=1e-6)
+    assert y.flags.c_contiguous
+    np.testing.assert_array_equal(net(x[0]), y[0])
+    np.testing.assert_array_equal(net(x, out=np.empty_like(x)), y)
+
+
+def test_plain_calls_are_as_all_others():
+    """`call` of the core, and the way round it by an `out`, a stride, another type of array."""
+    net = two_by_two()
+    a, b = signed(rng(1), (3, 4, 3, 2)), signed(rng(2), (3, 2))
+    wanted = net(a, b)
+    given = [
+        (a, np.repeat(b, 2, 1)[:, ::2]),
+        (a.view(np.memmap), b),
+        (memoryview(a), b),
+        (np.asfortranarray(a), b),
+    ]
+    for arrays in given:
+        for y, same in zip(net(*arrays), wanted, strict=True):
+            assert type(y) is np.ndarray
+            np.testing.assert_array_equal(y, same)
+    with pytest.raises(TypeError, match="Masked"):
+        net(np.ma.masked_array(a), b)
+    with pytest.raises(TypeError, match="native float32"):
+        net(a.astype(">f4"), b)

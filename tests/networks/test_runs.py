@@ -169,6 +169,24 @@ def test_arrays_that_do_not_fit(make):
         network(None).run(*make(*arrays()))
 
 
+def test_calls_on_anything_but_dense_arrays_are_left_to_python():
+    made, x = network(None), images(2)
+    one = (SIDE, SIDE, C)
+    shapes = ((one,), (one,))
+    assert_same(made.call((x,), shapes, 1)[0], run(made, x))
+    assert_same(made.call((x[0],), shapes, 1)[0], run(made, x[0]))
+    for given in ((x[:, ::2],), (x[None],), (x[0, 0],), (None,), (), (x, x), (x.astype(">f4"),)):
+        assert made.call(given, shapes, 1) is None
+    for wrong in (None, (), ((one,),), (one, one), (((SIDE, "x", C),), (one,)), ((one,), (3,))):
+        with pytest.raises(ValueError):  # noqa: PT011
+            made.call((x,), wrong, 1)
+    for size in ((SIDE, SIDE, C + 1), (-SIDE, SIDE, C), ()):
+        with pytest.raises(ValueError):  # noqa: PT011
+            made.call((x,), ((one,), (size,)), 1)
+    with pytest.raises(MemoryError):
+        made.call((x,), ((one,), ((2**50, 2**20),)), 1)
+
+
 def test_outputs_that_may_not_be_written():
     x, y = arrays()
     y.flags.writeable = False

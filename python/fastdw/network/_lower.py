@@ -26,6 +26,10 @@ class Program(NamedTuple):
     arena: Arena
     nodes: tuple[int, ...]
     """For each step the node that it is a part of; one past the last for what follows them all."""
+    shapes: dict[str, Shape]
+    """Of every value."""
+    signature: tuple[tuple[Shape, ...], tuple[Shape, ...]]
+    """The shapes of the inputs and of the outputs."""
 
 
 class Scratch(NamedTuple):
@@ -60,10 +64,16 @@ class Lowerer:
             if self.memory.views[name] != out:
                 steps.append(copied(out, self.memory.views[name]))
                 nodes.append(len(self.graph.nodes))
-        inputs = tuple((prod(self.known[s.name]), s.dtype) for s in self.graph.inputs)
-        outputs = tuple(prod(self.known[name]) for name in self.graph.outputs)
-        core = _core.Network(self.memory.arena.size, inputs, outputs, tuple(steps))
-        return Program(core, self.memory.arena, tuple(nodes))
+        given = tuple(self.known[spec.name] for spec in self.graph.inputs)
+        results = tuple(self.known[name] for name in self.graph.outputs)
+        dtypes = [spec.dtype for spec in self.graph.inputs]
+        core = _core.Network(
+            self.memory.arena.size,
+            tuple(zip(map(prod, given), dtypes, strict=True)),
+            tuple(map(prod, results)),
+            tuple(steps),
+        )
+        return Program(core, self.memory.arena, tuple(nodes), self.known, (given, results))
 
     def _scratch(self) -> Scratch:
         """What the lowerings want."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, final, overload
 
 import numpy as np
@@ -14,7 +15,7 @@ from fastdw import _core
 from fastdw._arguments import describe
 from fastdw._config import get_num_threads
 from fastdw.network import _file, _summary
-from fastdw.network._graph import Graph, TensorSpec, checked, rounded, shapes
+from fastdw.network._graph import Graph, TensorSpec, checked, rounded
 from fastdw.network._input import rescaled
 from fastdw.network._lower import Lowerer, Program
 from fastdw.network._models import FromModels
@@ -115,10 +116,15 @@ class Network(FromModels):
         ValueError
             For a wrong shape, value, flag or overlap.
         """
-        arrays, batch = self._arrays(inputs)
         threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        program = self._program
+        if out is None:  # then dense arrays of the right shapes leave nothing to check
+            made = program.core.call(inputs, program.signature, threads)
+            if made is not None:
+                return made[0] if len(made) == 1 else made
+        arrays, batch = self._arrays(inputs)
         results, filled = self._results(batch, out, arrays)
-        self._program.core.run(tuple(map(check.dense, arrays)), tuple(filled), threads)
+        program.core.run(tuple(map(check.dense, arrays)), tuple(filled), threads)
         return results[0] if len(results) == 1 else tuple(results)
 
     def _arrays(self, inputs: Sequence[object]) -> tuple[list[AnyArray], int | None]:
@@ -148,9 +154,9 @@ class Network(FromModels):
     ) -> tuple[list[Any], list[AnyArray]]:
         """What the call returns, and the same as plain arrays to be filled."""
         first = () if batch is None else (batch,)
-        wanted = [(*first, *self._shapes[name]) for name in self._graph.outputs]
+        wanted = [(*first, *self._program.shapes[name]) for name in self._graph.outputs]
         if out is None:
-            fresh = [_core.empty(shape) for shape in wanted]
+            fresh = [_core.empty((prod(shape),)).reshape(shape) for shape in wanted]
             return list(fresh), list(fresh)
         given = list(out) if isinstance(out, (tuple, list)) else [out]
         if len(given) != len(wanted):
@@ -171,7 +177,7 @@ class Network(FromModels):
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """Name, shape and dtype of each output; the batch is None."""
-        known = self._shapes
+        known = self._program.shapes
         return tuple(TensorSpec(name, (None, *known[name])) for name in self._graph.outputs)
 
     @property
@@ -182,17 +188,13 @@ class Network(FromModels):
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image; windows on a border count in full."""
-        known = self._shapes
+        known = self._program.shapes
         return sum(_summary.macs(node, known) for node in self._graph.nodes)
 
     @property
     def arena_bytes(self) -> int:
         """Memory for what is between the steps, for any batch."""
         return 4 * self._program.arena.size
-
-    @property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return shapes(self._graph)
 
     @overload
     def summary(self, mode: Literal["text"] = ...) -> None: ...
@@ -251,7 +253,7 @@ class Network(FromModels):
         TypeError, ValueError
             As a call, and for other repetitions or another mode.
         """
-        known = self._shapes
+        known = self._program.shapes
         given = inputs or [np.zeros(known[s.name], s.dtype) for s in self._graph.inputs]
         arrays, batch = self._arrays(given)
         count = check.integer("repetitions", repetitions, 1)
