@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -32,9 +33,29 @@ def test_pages_with_code_are_found():
     assert ROOT / "README.md" in PAGES
 
 
+@pytest.fixture
+def tflite_file(tmp_path, monkeypatch):
+    """net.tflite in the folder where the code runs: 96 x 96 x 3 in, a stem and a block."""
+    pytest.importorskip("tflite")
+    monkeypatch.syspath_prepend(ROOT / "tests/importers")
+    from tflite_models import conv, depthwise, model
+
+    g = np.random.default_rng(0)
+    shapes = {"stem": (8, 3, 3, 3), "w": (1, 3, 3, 8), "p": (16, 1, 1, 8), "b": (8,), "c": (16,)}
+    weights = {name: g.standard_normal(s).astype(np.float32) for name, s in shapes.items()}
+    nodes = [
+        conv("x stem b", "h", strides=(2, 2)),
+        depthwise("h w b", "d"),
+        conv("d p c", "y"),
+    ]
+    (tmp_path / "net.tflite").write_bytes(model(nodes, x=(1, 96, 96, 3), **weights))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_code_runs(page, tmp_path):
+def test_code_runs(page, tmp_path, request):
     source = code(page)
+    if '"net.tflite"' in source:
+        request.getfixturevalue("tflite_file")
     for package in OPTIONAL:
         if f"import {package}" in source:
             done = subprocess.run([sys.executable, "-c", f"import {package}"], capture_output=True)
