@@ -3,6 +3,7 @@
 import sys
 import warnings
 
+import fastdw
 import numpy as np
 import pytest
 
@@ -83,6 +84,17 @@ def test_module(name):
     for version in (graph, rewrite(graph)[0]):
         (got,) = run(version, [x[0].numpy()])
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_network():
+    module = MODULES["shuffle"].eval()
+    x = torch.randn(2, 3, 8, 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = fastdw.Network.from_torch(module, x[:1], data_format="NHWC")
+    with torch.no_grad():
+        wanted = module(x).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(network(x.permute(0, 2, 3, 1).numpy()), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

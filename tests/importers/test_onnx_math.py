@@ -1,10 +1,14 @@
 """ONNX activations, operators on two values, and those that move numbers."""
 
+import math
+
 import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
 
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx_models import (
     IMAGE,
     agrees,
@@ -189,6 +193,50 @@ def test_moves_keep_the_model_s_order(name, after_conv):
         nodes.insert(0, node("Conv", "x w", "conv"))
         parts["w"] = weights(8, 6, 6, 1, 1)
     agrees(model(nodes, **parts))
+
+
+@st.composite
+def chains(draw):
+    """Shapes and orders for a value of 2 × 6 × 4 × 6, one after the other."""
+    shape, steps = [6, 4, 6], []
+    for _ in range(draw(st.integers(1, 5))):
+        kind = draw(st.sampled_from(["Reshape", "Transpose", "Neg", "Mean"]))
+        if kind == "Transpose":
+            order = draw(st.permutations(range(len(shape))))
+            shape = [shape[i] for i in order]
+            steps.append((kind, [0, *(i + 1 for i in order)]))
+        elif kind == "Reshape":
+            rest, new = math.prod(shape), []
+            while rest > 1 and len(new) < 4:
+                new.append(draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0])))
+                rest //= new[-1]
+            shape = [*new, rest]
+            steps.append((kind, [0, *shape]))
+        else:
+            steps.append((kind, None))
+    return steps
+
+
+@given(chains())
+def test_drawn_moves_keep_the_order(steps):
+    value, nodes, parts = "x", [], {}
+    for i, (kind, numbers) in enumerate(steps):
+        if kind == "Reshape":
+            parts[f"s{i}"] = ints(*numbers)
+            nodes.append(node("Reshape", f"{value} s{i}", f"v{i}"))
+        elif kind == "Transpose":
+            nodes.append(node("Transpose", value, f"v{i}", perm=numbers))
+        elif kind == "Neg":
+            nodes.append(node("Neg", value, f"v{i}"))
+        else:
+            parts[f"s{i}"] = ints(1)
+            nodes += [
+                node("ReduceMean", f"{value} s{i}", f"m{i}"),
+                node("Add", f"{value} m{i}", f"v{i}"),
+            ]
+        value = f"v{i}"
+    shape = (2, 6, 4, 6)
+    agrees(model([*nodes, node("Identity", value)], shape, **parts), shape)
 
 
 def test_a_flattened_picture_costs_no_transpose():

@@ -10,8 +10,9 @@ import numpy as np
 
 from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
+from fastdw.importers._onnx_activations import clamped, hard_sigmoid
 from fastdw.importers._onnx_file import OnnxNode
-from fastdw.importers._onnx_math import clamped, combine, hard_sigmoid
+from fastdw.importers._onnx_math import combine
 from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value
 from fastdw.network._shapes import same_pads
 

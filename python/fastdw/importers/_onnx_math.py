@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _CLOSE = 1e-6  # of the constants in activations, which exporters round
 
 
-def _near(value: float, wanted: float) -> bool:
+def near(value: float, wanted: float) -> bool:
     return abs(value - wanted) <= _CLOSE * abs(wanted)
 
 
-def _number(value: Value) -> float | None:
+def number_of(value: Value) -> float | None:
     """The number that a constant of one entry is."""
     return float(np.ravel(value)[0]) if isinstance(value, np.ndarray) and value.size == 1 else None
 
@@ -153,7 +153,7 @@ def _exp(c: Conversion, node: OnnxNode) -> Value:
 def _erf(c: Conversion, node: OnnxNode) -> Value:
     x = c.live(node)
     base, factor = x.scaled or (x, 1.0)
-    if not _near(factor, math.sqrt(0.5)):
+    if not near(factor, math.sqrt(0.5)):
         msg = "of anything but x/√2"
         raise Unsupported(msg)
     return Pending("erf", base, 1.0, node.op, node.name)
@@ -164,7 +164,7 @@ def _completed(c: Conversion, op: str, a: Value, b: Value) -> Value | None:
     part, other = (a, b) if isinstance(a, Pending) else (b, a)
     if not isinstance(part, Pending) or isinstance(other, Pending):
         return None
-    number = _number(other)
+    number = number_of(other)
     if op == "Add" and number == 1 and part.kind in ("exp", "erf"):
         return part._replace(kind=f"1 + {part.kind}")
     if op == "Div" and part is b and part.kind == "1 + exp":
@@ -184,7 +184,7 @@ def _completed(c: Conversion, op: str, a: Value, b: Value) -> Value | None:
         part = part._replace(kind="x(1 + erf)", factor=part.factor * factor)
     else:
         return None
-    complete = part.kind == "x(1 + erf)" and _near(part.factor, 0.5)
+    complete = part.kind == "x(1 + erf)" and near(part.factor, 0.5)
     return c.activate(part.base, "gelu") if complete else part
 
 
@@ -199,7 +199,7 @@ def _reciprocal(c: Conversion, node: OnnxNode) -> Value:
 
 def _pow(c: Conversion, node: OnnxNode) -> Value:
     x, power = c.live(node), c.constant(node, 1, "powers")
-    number = None if power is None else _number(power)
+    number = None if power is None else number_of(power)
     if number not in (1.0, 2.0, 3.0):
         msg = f"with exponent {number}"
         raise Unsupported(msg)
@@ -211,99 +211,6 @@ def _pow(c: Conversion, node: OnnxNode) -> Value:
 
 def _neg(c: Conversion, node: OnnxNode) -> Value:
     return combine(c, "Mul", c.live(node), np.asarray(-1.0))
-
-
-# --- activations ---
-
-
-def _plain(name: Any) -> Callable[[Conversion, OnnxNode], Value]:
-    return lambda c, node: c.activate(c.live(node), name)
-
-
-def _with(name: str, attribute: str, default: float) -> Callable[[Conversion, OnnxNode], Value]:
-    return lambda c, node: c.activate(c.live(node), (name, node.number(attribute, default)))
-
-
-def clamped(c: Conversion, x: Live, low: float, high: float) -> Live:
-    """min(max(x, low), high): the upper limit wins."""
-    if math.isnan(low) or math.isnan(high):
-        msg = f"to {low}...{high}"
-        raise Unsupported(msg)
-    return c.activate(x, ("clip", min(low, high), high))
-
-
-def _clip(c: Conversion, node: OnnxNode) -> Value:
-    if c.opset < 11:
-        limits = [node.number("min", -math.inf), node.number("max", math.inf)]
-    else:
-        limits = []
-        for position, default in ((1, -math.inf), (2, math.inf)):
-            limit = c.constant(node, position, "limits")
-            number = default if limit is None else _number(limit)
-            if number is None:
-                msg = "with limits that are no single numbers"
-                raise Unsupported(msg)
-            limits.append(number)
-    low, high = (math.copysign(math.inf, v) if abs(v) >= 3.4028234e38 else v for v in limits)
-    return clamped(c, c.live(node), low, high)
-
-
-def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
-    def convert(c: Conversion, node: OnnxNode) -> Value:
-        values = [c.value(name) for name in node.inputs]
-        computed = [v for v in values if not isinstance(v, np.ndarray)]
-        numbers = [_number(v) for v in values if isinstance(v, np.ndarray)]
-        if len(computed) != 1 or None in numbers:
-            msg = "of anything but one computed value and single numbers"
-            raise Unsupported(msg)
-        x, bounds = c.settled(c.plain(computed[0])), [n for n in numbers if n is not None]
-        if not bounds:
-            return x
-        return (
-            clamped(c, x, max(bounds), math.inf) if low else clamped(c, x, -math.inf, min(bounds))
-        )
-
-    return convert
-
-
-def hard_sigmoid(c: Conversion, x: Live, alpha: float, beta: float) -> Live:
-    """min(max(alpha·x + beta, 0), 1)."""
-    if _near(alpha, 1 / 6) and beta == 0.5:
-        return c.activate(x, "hard_sigmoid")
-    return c.activate(c.affine(x, alpha, beta, None), ("clip", 0.0, 1.0))
-
-
-def _hard_sigmoid(c: Conversion, node: OnnxNode) -> Value:
-    return hard_sigmoid(c, c.live(node), node.number("alpha", 0.2), node.number("beta", 0.5))
-
-
-def _gelu(c: Conversion, node: OnnxNode) -> Value:
-    kind = node.text("approximate", "none")
-    if kind not in ("none", "tanh"):
-        msg = f"with approximate={kind!r}"
-        raise Unsupported(msg)
-    return c.activate(c.live(node), "gelu" if kind == "none" else "gelu_tanh")
-
-
-def _swish(c: Conversion, node: OnnxNode) -> Value:
-    x, alpha = c.live(node), node.number("alpha", 1.0)
-    if alpha == 1:
-        return c.activate(x, "swish")
-    return combine(c, "Mul", x, c.activate(c.affine(x, alpha, 0.0, None), "sigmoid"))
-
-
-def _prelu(c: Conversion, node: OnnxNode) -> Value:
-    x, slope = c.live(node), c.constant(node, 1, "slopes")
-    if slope is None or np.broadcast_shapes(slope.shape, x.shape) != x.shape:
-        msg = f"with slopes of shape {() if slope is None else slope.shape} on {x.shape}"
-        raise Unsupported(msg)
-    if slope.size == 1:
-        return c.activate(x, ("leaky_relu", float(slope.reshape(-1)[0])))
-    axes = [a for a in range(-slope.ndim, 0) if slope.shape[a] > 1]
-    if len(axes) != 1:
-        msg = f"with slopes by position, of shape {slope.shape}"
-        raise Unsupported(msg)
-    return c.activate(c.last(x, axes[0] % len(x.shape)), ("prelu", slope.reshape(-1).astype("f4")))
 
 
 def _batch_norm(c: Conversion, node: OnnxNode) -> Value:
@@ -325,61 +232,6 @@ def _batch_norm(c: Conversion, node: OnnxNode) -> Value:
     return c.affine(x, scale, beta - mean * scale, 1)
 
 
-def _cast(c: Conversion, node: OnnxNode) -> Value:
-    import onnx
-
-    x, to, types = c.unsettled(node), node.integer("to", 0), onnx.TensorProto
-    node.integer("saturate", 1)
-    if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
-        msg = f"to type {to}"
-        raise Unsupported(msg)
-    return c.affine(x, 1.0, 0.0, None) if x.name in c.raw else x
-
-
-def _dropout(c: Conversion, node: OnnxNode) -> Value:
-    for name in ("ratio", "seed", "is_test"):
-        node.take(name, None)
-    training = c.constant(node, 2, "modes")
-    if training is not None and np.any(training):
-        msg = "in training mode"
-        raise Unsupported(msg)
-    return c.unsettled(node)
-
-
-def _quantize(c: Conversion, node: OnnxNode) -> Value:
-    """As float: what remains of the rounding is the range of the integers."""
-    x = c.live(node)
-    low, high, step, point = _steps(c, node)
-    return Pending(f"quantised {point}", clamped(c, x, low, high), step, node.op, node.name)
-
-
-def _dequantize(c: Conversion, node: OnnxNode) -> Value:
-    part = c.get(node, 0)
-    _, _, step, point = _steps(c, node)
-    if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
-        msg = "of anything but a constant or QuantizeLinear's result"
-        raise Unsupported(msg)
-    return part.base
-
-
-def _steps(c: Conversion, node: OnnxNode) -> tuple[float, float, float, int]:
-    """Least and greatest value, scale and zero point of the integers."""
-    scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
-    for name in ("axis", "saturate", "block_size", "precision"):
-        node.take(name, None)
-    dtype = node.integer("output_dtype", 0)
-    if scale is None or scale.size != 1 or dtype or (zero is not None and zero.size != 1):
-        msg = "with other scales than one"
-        raise Unsupported(msg)
-    point = np.zeros(1, np.uint8) if zero is None else zero.reshape(-1)
-    if point.dtype.kind not in "iu":
-        msg = f"to {point.dtype}"
-        raise Unsupported(msg)
-    limits, step = np.iinfo(point.dtype), float(scale.reshape(-1)[0])
-    low, high = ((edge - int(point[0])) * step for edge in (limits.min, limits.max))
-    return low, high, step, int(point[0])
-
-
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _binary),
     "Sum": _sum,
@@ -388,24 +240,5 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Reciprocal": _reciprocal,
     "Pow": _pow,
     "Neg": _neg,
-    "Relu": _plain("relu"),
-    "Sigmoid": _plain("sigmoid"),
-    "Tanh": _plain("tanh"),
-    "HardSwish": _plain("hard_swish"),
-    "LeakyRelu": _with("leaky_relu", "alpha", 0.01),
-    "Elu": _with("elu", "alpha", 1.0),
-    "Clip": _clip,
-    "Min": _limit(False),
-    "Max": _limit(True),
-    "HardSigmoid": _hard_sigmoid,
-    "Gelu": _gelu,
-    "com.microsoft.Gelu": _plain("gelu"),
-    "Swish": _swish,
-    "PRelu": _prelu,
     "BatchNormalization": _batch_norm,
-    "Identity": lambda c, node: c.unsettled(node),
-    "Cast": _cast,
-    "Dropout": _dropout,
-    "QuantizeLinear": _quantize,
-    "DequantizeLinear": _dequantize,
 }

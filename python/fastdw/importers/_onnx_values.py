@@ -242,8 +242,9 @@ class Conversion:
             kept = [a for a in _large(axes, value.shape) if a not in tables]
             order = sorted([*kept, *tables])
             if len(order) > 3:
-                msg = f"on {len(order)} axes"
-                raise Unsupported(msg)
+                for axis, table in tables.items():
+                    value = self._pick_along(value, axis, table, constant)
+                return value
             filled: Axes = (*(None,) * (3 - len(order)), *order)
             channels_last = len(value.shape) == 4 and value.shape[0] == 1 and 0 not in tables
             axes = IMAGE if channels_last else filled
@@ -254,6 +255,17 @@ class Conversion:
         }
         shape = tuple(len(tables.get(a, range(size))) for a, size in enumerate(value.shape))
         return Live(self.add("gather", name, **picks, constant=constant), shape, axes)
+
+    def _pick_along(self, value: Live, axis: int, table: tuple[int, ...], constant: float) -> Live:
+        order = [a for a in value.axes if a is not None and (value.shape[a] > 1 or a == axis)]
+        order = order if axis in order else [axis, *order]
+        at, sizes = order.index(axis), [value.shape[a] for a in order]
+        parts = (prod(sizes[:at]), sizes[at], prod(sizes[at + 1 :]))
+        name = self.reshape(value.name, parts)
+        name = self.add("gather", name, columns=table, constant=constant)
+        sizes[at] = len(table)
+        shape = tuple(len(table) if a == axis else n for a, n in enumerate(value.shape))
+        return Live(self.reshape(name, tuple(sizes)), shape, tuple(order))
 
 
 def _large(axes: Axes, shape: tuple[int, ...]) -> list[int]:

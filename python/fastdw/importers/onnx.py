@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers import _onnx_layers, _onnx_math, _onnx_moves, _onnx_reduce, _onnx_resize
+from fastdw.importers import (
+    _onnx_activations,
+    _onnx_layers,
+    _onnx_math,
+    _onnx_moves,
+    _onnx_reduce,
+    _onnx_resize,
+    _onnx_types,
+)
 from fastdw.importers._common import (
     Unknown,
     Unsupported,
@@ -30,10 +38,12 @@ if TYPE_CHECKING:
 
 CONVERTERS = (
     _onnx_layers.CONVERTERS
+    | _onnx_activations.CONVERTERS
     | _onnx_math.CONVERTERS
     | _onnx_moves.CONVERTERS
     | _onnx_reduce.CONVERTERS
     | _onnx_resize.CONVERTERS
+    | _onnx_types.CONVERTERS
 )
 
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")

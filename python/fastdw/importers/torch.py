@@ -11,7 +11,10 @@ from fastdw.importers.onnx import from_onnx
 if TYPE_CHECKING:
     from fastdw.network._graph import Graph
 
-_NEEDED = "reading PyTorch modules needs torch 2.5 or later, onnx and onnxscript beside it"
+_NEEDED = (
+    "reading PyTorch modules needs torch 2.5 or later, onnx and onnxscript: "
+    "pip install 'fastdw[torch]'"
+)
 
 
 def from_torch(module: Any, example: Any, *, outputs: Sequence[str] | None = None) -> Graph:

@@ -1,0 +1,122 @@
+"""Activations of ONNX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastdw.importers._common import Unsupported
+from fastdw.importers._onnx_file import OnnxNode
+from fastdw.importers._onnx_math import combine, near, number_of
+from fastdw.importers._onnx_values import Conversion, Live, Value
+
+
+def _plain(name: Any) -> Callable[[Conversion, OnnxNode], Value]:
+    return lambda c, node: c.activate(c.live(node), name)
+
+
+def _with(name: str, attribute: str, default: float) -> Callable[[Conversion, OnnxNode], Value]:
+    return lambda c, node: c.activate(c.live(node), (name, node.number(attribute, default)))
+
+
+def clamped(c: Conversion, x: Live, low: float, high: float) -> Live:
+    """min(max(x, low), high): the upper limit wins."""
+    if math.isnan(low) or math.isnan(high):
+        msg = f"to {low}...{high}"
+        raise Unsupported(msg)
+    return c.activate(x, ("clip", min(low, high), high))
+
+
+def _clip(c: Conversion, node: OnnxNode) -> Value:
+    if c.opset < 11:
+        limits = [node.number("min", -math.inf), node.number("max", math.inf)]
+    else:
+        limits = []
+        for position, default in ((1, -math.inf), (2, math.inf)):
+            limit = c.constant(node, position, "limits")
+            number = default if limit is None else number_of(limit)
+            if number is None:
+                msg = "with limits that are no single numbers"
+                raise Unsupported(msg)
+            limits.append(number)
+    low, high = (math.copysign(math.inf, v) if abs(v) >= 3.4028234e38 else v for v in limits)
+    return clamped(c, c.live(node), low, high)
+
+
+def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
+    def convert(c: Conversion, node: OnnxNode) -> Value:
+        values = [c.value(name) for name in node.inputs]
+        computed = [v for v in values if not isinstance(v, np.ndarray)]
+        numbers = [number_of(v) for v in values if isinstance(v, np.ndarray)]
+        if len(computed) != 1 or None in numbers:
+            msg = "of anything but one computed value and single numbers"
+            raise Unsupported(msg)
+        x, bounds = c.settled(c.plain(computed[0])), [n for n in numbers if n is not None]
+        if not bounds:
+            return x
+        return (
+            clamped(c, x, max(bounds), math.inf) if low else clamped(c, x, -math.inf, min(bounds))
+        )
+
+    return convert
+
+
+def hard_sigmoid(c: Conversion, x: Live, alpha: float, beta: float) -> Live:
+    """min(max(alpha·x + beta, 0), 1)."""
+    if near(alpha, 1 / 6) and beta == 0.5:
+        return c.activate(x, "hard_sigmoid")
+    return c.activate(c.affine(x, alpha, beta, None), ("clip", 0.0, 1.0))
+
+
+def _hard_sigmoid(c: Conversion, node: OnnxNode) -> Value:
+    return hard_sigmoid(c, c.live(node), node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+def _gelu(c: Conversion, node: OnnxNode) -> Value:
+    kind = node.text("approximate", "none")
+    if kind not in ("none", "tanh"):
+        msg = f"with approximate={kind!r}"
+        raise Unsupported(msg)
+    return c.activate(c.live(node), "gelu" if kind == "none" else "gelu_tanh")
+
+
+def _swish(c: Conversion, node: OnnxNode) -> Value:
+    x, alpha = c.live(node), node.number("alpha", 1.0)
+    if alpha == 1:
+        return c.activate(x, "swish")
+    return combine(c, "Mul", x, c.activate(c.affine(x, alpha, 0.0, None), "sigmoid"))
+
+
+def _prelu(c: Conversion, node: OnnxNode) -> Value:
+    x, slope = c.live(node), c.constant(node, 1, "slopes")
+    if slope is None or np.broadcast_shapes(slope.shape, x.shape) != x.shape:
+        msg = f"with slopes of shape {() if slope is None else slope.shape} on {x.shape}"
+        raise Unsupported(msg)
+    if slope.size == 1:
+        return c.activate(x, ("leaky_relu", float(slope.reshape(-1)[0])))
+    axes = [a for a in range(-slope.ndim, 0) if slope.shape[a] > 1]
+    if len(axes) != 1:
+        msg = f"with slopes by position, of shape {slope.shape}"
+        raise Unsupported(msg)
+    return c.activate(c.last(x, axes[0] % len(x.shape)), ("prelu", slope.reshape(-1).astype("f4")))
+
+
+CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
+    "Relu": _plain("relu"),
+    "Sigmoid": _plain("sigmoid"),
+    "Tanh": _plain("tanh"),
+    "HardSwish": _plain("hard_swish"),
+    "LeakyRelu": _with("leaky_relu", "alpha", 0.01),
+    "Elu": _with("elu", "alpha", 1.0),
+    "Clip": _clip,
+    "Min": _limit(False),
+    "Max": _limit(True),
+    "HardSigmoid": _hard_sigmoid,
+    "Gelu": _gelu,
+    "com.microsoft.Gelu": _plain("gelu"),
+    "Swish": _swish,
+    "PRelu": _prelu,
+}

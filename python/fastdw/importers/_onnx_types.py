@@ -1,0 +1,77 @@
+"""Operators of ONNX that change at most the type of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastdw.importers._common import Unsupported
+from fastdw.importers._onnx_activations import clamped
+from fastdw.importers._onnx_file import OnnxNode
+from fastdw.importers._onnx_values import Conversion, Pending, Value
+
+
+def _cast(c: Conversion, node: OnnxNode) -> Value:
+    import onnx
+
+    x, to, types = c.unsettled(node), node.integer("to", 0), onnx.TensorProto
+    node.integer("saturate", 1)
+    if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
+        msg = f"to type {to}"
+        raise Unsupported(msg)
+    return c.affine(x, 1.0, 0.0, None) if x.name in c.raw else x
+
+
+def _dropout(c: Conversion, node: OnnxNode) -> Value:
+    for name in ("ratio", "seed", "is_test"):
+        node.take(name, None)
+    training = c.constant(node, 2, "modes")
+    if training is not None and np.any(training):
+        msg = "in training mode"
+        raise Unsupported(msg)
+    return c.unsettled(node)
+
+
+def _quantize(c: Conversion, node: OnnxNode) -> Value:
+    """As float: what remains of the rounding is the range of the integers."""
+    x = c.live(node)
+    low, high, step, point = _steps(c, node)
+    return Pending(f"quantised {point}", clamped(c, x, low, high), step, node.op, node.name)
+
+
+def _dequantize(c: Conversion, node: OnnxNode) -> Value:
+    part = c.get(node, 0)
+    _, _, step, point = _steps(c, node)
+    if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
+        msg = "of anything but a constant or QuantizeLinear's result"
+        raise Unsupported(msg)
+    return part.base
+
+
+def _steps(c: Conversion, node: OnnxNode) -> tuple[float, float, float, int]:
+    """Least and greatest value, scale and zero point of the integers."""
+    scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
+    for name in ("axis", "saturate", "block_size", "precision"):
+        node.take(name, None)
+    dtype = node.integer("output_dtype", 0)
+    if scale is None or scale.size != 1 or dtype or (zero is not None and zero.size != 1):
+        msg = "with other scales than one"
+        raise Unsupported(msg)
+    point = np.zeros(1, np.uint8) if zero is None else zero.reshape(-1)
+    if point.dtype.kind not in "iu":
+        msg = f"to {point.dtype}"
+        raise Unsupported(msg)
+    limits, step = np.iinfo(point.dtype), float(scale.reshape(-1)[0])
+    low, high = ((edge - int(point[0])) * step for edge in (limits.min, limits.max))
+    return low, high, step, int(point[0])
+
+
+CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
+    "Identity": lambda c, node: c.unsettled(node),
+    "Cast": _cast,
+    "Dropout": _dropout,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+}
