@@ -3,7 +3,6 @@
 import sys
 import warnings
 
-import fastdw
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ pytest.importorskip("torch")
 import torch
 from fastdw.importers import torch as importer
 from fastdw.network._graph import run
+from fastdw.network._network import Network
 from fastdw.network._rewrite import rewrite
 from torch import nn
 
@@ -91,7 +91,7 @@ def test_network():
     x = torch.randn(2, 3, 8, 6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network = fastdw.Network.from_torch(module, x[:1], data_format="NHWC")
+        network = Network.from_torch(module, x[:1], data_format="NHWC")
     with torch.no_grad():
         wanted = module(x).permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(network(x.permute(0, 2, 3, 1).numpy()), wanted, rtol=1e-5, atol=1e-5)

@@ -266,6 +266,8 @@ LARGE = {
     "range": [node("Range", "zero many step", "w"), node("Add", "x w")],
     "resized": node("Resize", "x - f"),
     "padded": node("Pad", "x p"),
+    "affine": node("HardSigmoid", "x"),
+    "backwards": node("Slice", "x last first axis back"),
 }
 
 
@@ -279,11 +281,16 @@ def test_a_small_file_makes_nothing_large(name):
         "many": np.array(many),
         "step": np.array(1),
         "f": np.float32([1, 1, many, 1]),
+        "last": ints(many),
+        "first": ints(-2 * many),
+        "axis": ints(3),
+        "back": ints(-1),
         "p": ints(0, 0, many, 0, 0, 0, 0, 0),
     }
     nodes = LARGE[name] if isinstance(LARGE[name], list) else [LARGE[name]]
     used = {i for n in nodes for i in n.input}
-    data = model(nodes, **{k: v for k, v in parts.items() if k in used}).SerializeToString()
+    x = (1, 6, 7, many) if name in ("affine", "backwards") else IMAGE
+    data = model(nodes, x, **{k: v for k, v in parts.items() if k in used}).SerializeToString()
     tracemalloc.start()
     assert not tried(data)
     assert tracemalloc.get_traced_memory()[1] < 1 << 26

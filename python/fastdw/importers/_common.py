@@ -27,6 +27,10 @@ MAX_TABLE = 1 << 17
 """Longest table of a resize or a pad: no file makes one of gigabytes."""
 
 
+MAX_CHANNELS = 1 << 21
+"""Most factors that are made of one."""
+
+
 class Source(NamedTuple):
     """The bytes of a model, what to call it, and the folder beside it."""
 
@@ -155,10 +159,10 @@ def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tup
     mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
         As in `numpy.pad`.
     """
-    _check_length(size + max(before, 0) + max(after, 0))
+    check_length(size + max(before, 0) + max(after, 0))
     more: Any = {"constant_values": -1} if mode == "constant" else {}
     rows = np.arange(max(0, -before), size + min(0, after))
-    _check_length(len(rows))
+    check_length(len(rows))
     padded = np.pad(rows, (max(before, 0), max(after, 0)), cast(Any, mode), **more)
     return tuple(padded.tolist())
 
@@ -176,7 +180,7 @@ def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt
     scale : float, optional
         Factor from the one to the other, ``out / size`` if not given. align_corners ignores it.
     """
-    _check_length(out)
+    check_length(out)
     index = np.arange(out, dtype=np.float64)
     if mode == "align_corners":
         return index * (size - 1) / (out - 1) if out > 1 else index * 0
@@ -222,6 +226,9 @@ def affine(
 ) -> str:
     """x·scale + offset, each a number or one a channel."""
     channels = builder.shape(x)[-1]
+    if channels > MAX_CHANNELS:
+        msg = f"an affine must have at most {MAX_CHANNELS} channels, got {channels}"
+        raise ValueError(msg)
     vectors: dict[str, Any] = {
         name: np.full(channels, np.ravel(np.asarray(value, np.float64)))
         for name, value in (("scale", scale), ("offset", offset))
@@ -248,7 +255,7 @@ def dense(
     return reshape(builder, y, (*shape[:-1], matrix.shape[1]), **names)
 
 
-def _check_length(length: int) -> None:
+def check_length(length: int) -> None:
     if not 1 <= length <= MAX_TABLE:
         msg = f"a resized or padded axis must have 1 to {MAX_TABLE} pixels, got {length}"
         raise ValueError(msg)

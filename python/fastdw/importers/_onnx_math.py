@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import (
@@ -90,6 +91,9 @@ def by_entry(c: Conversion, x: Live, scale: AnyArray, offset: AnyArray) -> Live:
         axis = axes[0] % len(x.shape) if axes else None
         return c.affine(x, scale.reshape(-1), offset.reshape(-1), axis)
     order = [a for a in x.axes if a is not None and x.shape[a] > 1]
+    if math.prod(x.shape) > max(scale.size, offset.size, _common.MAX_CHANNELS):
+        msg = f"with a constant of shape {shape} on {x.shape}"
+        raise Unsupported(msg)
     flat = c.reshape(x.name, (1, 1, math.prod(x.shape)))
     vectors = {}
     for name, value in (("scale", scale), ("offset", offset)):
@@ -111,25 +115,26 @@ def _of_two(c: Conversion, op: str, a: Live, b: Live) -> Live:
     word = {"Add": "add", "Mul": "multiply"}[op]
     if math.prod(a.shape) < math.prod(b.shape):
         a, b = b, a
-    a = _stretched(c, a, shape)
+    a = stretched(c, a, shape)
     if len(large(b)) == 1 and b.shape != shape:
         (axis,) = large(b)
         a = c.last(a, axis)
         term = c.arrange(b, (*(None,) * (len(a.axes) - 1), axis))
     else:
-        b = _stretched(c, b, shape)
+        b = stretched(c, b, shape)
         if a.axes == tuple(range(1, rank)):  # an input, perhaps: it takes the other's order
             a = Live(c.arrange(a, b.axes), a.shape, b.axes)
         term = c.arrange(b, a.axes)
     return c.like(a, c.add(word, (a.name, term)))
 
 
-def _stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
-    tables = {
-        axis: (0,) * size
-        for axis, size in enumerate(shape)
-        if size != x.shape[axis] and x.shape[axis] == 1
-    }
+def stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
+    """Broadcast to this shape of the model."""
+    tables = {}
+    for axis, size in enumerate(shape):
+        if size != x.shape[axis]:
+            _common.check_length(size)
+            tables[axis] = (0,) * size
     return c.pick(x, tables)
 
 

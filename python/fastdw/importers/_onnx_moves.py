@@ -12,6 +12,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_fold import axes_of, cut, new_shape, slices
+from fastdw.importers._onnx_math import stretched
 from fastdw.importers._onnx_values import (
     IMAGE,
     Axes,
@@ -19,6 +20,7 @@ from fastdw.importers._onnx_values import (
     Live,
     Value,
     axis_of,
+    expanded,
     groups_of,
     ints,
     large,
@@ -166,6 +168,8 @@ def _part(c: Conversion, x: Live, kept: dict[int, range]) -> Live:
         msg = "that leaves nothing"
         raise Unsupported(msg)
     kept = {a: r for a, r in kept.items() if r != range(x.shape[a])}
+    for reversed_range in (r for r in kept.values() if r.step < 0):
+        _common.check_length(len(reversed_range))
     backwards = {a: tuple(r) for a, r in kept.items() if r.step < 0}
     x = c.pick(x, backwards)
     kept = {a: r for a, r in kept.items() if r.step > 0}
@@ -222,14 +226,7 @@ def _gather(c: Conversion, node: OnnxNode) -> Value:
 def _expand(c: Conversion, node: OnnxNode) -> Value:
     x, wanted = c.live(node), c.constant(node, 1, "sizes")
     shape = np.broadcast_shapes(x.shape, tuple(ints([] if wanted is None else wanted)))
-    if len(shape) != len(x.shape):
-        msg = f"of {x.shape} to {shape}"
-        raise Unsupported(msg)
-    if max(shape) > _common.MAX_TABLE:
-        msg = f"to {shape}"
-        raise Unsupported(msg)
-    tables = {a: (0,) * n for a, n in enumerate(shape) if n != x.shape[a]}
-    return c.pick(x, tables)
+    return stretched(c, expanded(x, len(shape)), shape)
 
 
 def _depth_to_space(c: Conversion, node: OnnxNode) -> Value:
