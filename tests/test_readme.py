@@ -85,3 +85,10 @@ def test_commands_that_ci_runs_stand_in_the_readme():
     commands = re.findall(r"^check \"README.* '(.+)'$", (ROOT / ".ci/run").read_text(), re.M)
     assert len(commands) == 2
     assert all(command in (ROOT / "README.md").read_text() for command in commands)
+
+
+def test_measured_claims_name_files_that_exist():
+    claims = (ROOT / "docs/tuning.md").read_text()
+    files = set(re.findall(r"\| `([\w/]+\.\w+)` \|", claims))
+    assert len(files) > 10
+    assert not [file for file in files if not (ROOT / "csrc" / file).exists()]
