@@ -133,6 +133,13 @@ def test_values_broadcast(op, order, other):
     agrees(model(node(op, order), shapes), shapes)
 
 
+def test_before_opset_7_an_attribute_says_where_a_constant_stands():
+    k = weights(2, 6)
+    wanted = weights(1, *IMAGE) + k[:, np.newaxis, np.newaxis]
+    proto = model(node("Add", "x k", broadcast=1, axis=1), opset=6, k=k)
+    agrees(proto, wanted=[wanted])
+
+
 def test_a_constant_that_makes_the_value_larger_is_refused():
     with pytest.raises(ValueError, match=r"Add with a constant of shape \(2, 6, 1, 1\)"):
         imported(model(node("Add", "x k"), k=weights(2, 2, 6, 1, 1)))

@@ -92,6 +92,8 @@ def _swish(c: Conversion, node: OnnxNode) -> Value:
 
 def _prelu(c: Conversion, node: OnnxNode) -> Value:
     x, slope = c.live(node), c.constant(node, 1, "slopes")
+    if c.opset < 7 and slope is not None and slope.ndim == 1:  # one a channel
+        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 2))
     if slope is None or np.broadcast_shapes(slope.shape, x.shape) != x.shape:
         msg = f"with slopes of shape {() if slope is None else slope.shape} on {x.shape}"
         raise Unsupported(msg)

@@ -15,8 +15,8 @@ from fastdw.importers._common import Source, Unsupported, damage_is_a_value_erro
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
-FIRST_OPSET = 7
-"""Before it, operators broadcast only where an attribute said so."""
+FIRST_OPSET = 6
+"""Before it, operators were allowed to write to their inputs."""
 
 _DOMAINS = ("", "ai.onnx")
 _REQUIRED: Any = object()

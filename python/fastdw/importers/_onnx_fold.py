@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Inputs = Sequence[Any]
 MAX_FOLDED = 1 << 20
 """Entries of a result that is larger than its inputs: no small file makes a large array."""
+MAX_FILLED = 1 << 22
+"""Those of one number alone, which takes no memory."""
 
 
 def _bounded(shape: Sequence[int], *inputs: AnyArray) -> tuple[int, ...]:
@@ -66,7 +68,11 @@ def _constant(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
 
 def _constant_of_shape(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     value = np.ravel(node.take("value", np.zeros(1, np.float32)))
-    return np.full(_bounded(ints(inputs[0])), value[0])
+    shape = ints(inputs[0])
+    if not 0 <= size_of(shape) <= MAX_FILLED:
+        msg = f"of the shape {shape}"
+        raise Unsupported(msg)
+    return np.broadcast_to(value[0], shape)
 
 
 def _cast(node: OnnxNode, inputs: Inputs, opset: int) -> Any:

@@ -280,6 +280,7 @@ def _gemm(c: Conversion, node: OnnxNode) -> Value:
     if node.integer("transA", 0) or len(x.shape) != 2:
         msg = f"on {x.shape}, transposed"
         raise Unsupported(msg)
+    node.take("broadcast", None)  # of opset 6: what is no vector is refused in any case
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     matrix = weights.T if node.integer("transB", 0) else weights
     matrix = matrix * alpha if alpha != 1 else matrix

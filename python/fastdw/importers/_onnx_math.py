@@ -43,7 +43,20 @@ def _binary(c: Conversion, node: OnnxNode) -> Value:
     if a is None or b is None:
         msg = "without two operands"
         raise Unsupported(msg)
+    if c.opset < 7:
+        b = _placed(node, a, b)
     return combine(c, node.op, a, b)
+
+
+def _placed(node: OnnxNode, a: Value, b: Value) -> Value:
+    """Before opset 7 the second operand named the axis of the first at which it stood."""
+    axis = node.integer("axis", -1)
+    if not node.integer("broadcast", 0) or axis < 0 or isinstance(a, Pending):
+        return b
+    if not isinstance(b, np.ndarray) or axis + b.ndim > len(a.shape):
+        msg = f"with axis={axis}"
+        raise Unsupported(msg)
+    return b.reshape(*b.shape, *(1,) * (len(a.shape) - axis - b.ndim))
 
 
 def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
@@ -222,6 +235,9 @@ def _batch_norm(c: Conversion, node: OnnxNode) -> Value:
     x = c.live(node)
     vectors = [c.constant(node, i, "statistics") for i in range(1, 5)]
     node.number("momentum", 0.9)
+    if c.opset < 7 and not node.integer("is_test", 0):
+        msg = "in training mode"
+        raise Unsupported(msg)
     if node.integer("training_mode", 0) or not node.integer("spatial", 1):
         msg = "in training mode, or by position"
         raise Unsupported(msg)
