@@ -263,6 +263,12 @@ def test_a_file_is_a_path_or_bytes(file):
 LARGE = {
     "constant": [node("ConstantOfShape", "k", "w"), node("Conv", "x w")],
     "expanded": [node("Expand", "one k", "w"), node("Conv", "x w")],
+    "many": [
+        *(node("Expand", "one row", f"e{i}") for i in range(40)),
+        node("Concat", " ".join(f"e{i}" for i in range(40)), "w", axis=0),
+        node("ReduceProd", "w", "p"),
+        node("Add", "x p"),
+    ],
     "range": [node("Range", "zero many step", "w"), node("Add", "x w")],
     "resized": node("Resize", "x - f"),
     "padded": node("Pad", "x p"),
@@ -277,6 +283,7 @@ def test_a_small_file_makes_nothing_large(name):
     parts = {
         "k": ints(1, 6, 10**5, 10**5),
         "one": np.float32([[[[1]]]]),
+        "row": ints(1, 1, 1000, 1000),
         "zero": np.array(0),
         "many": np.array(many),
         "step": np.array(1),

@@ -26,6 +26,7 @@ Axes = tuple[int | None, ...]
 IMAGE: Axes = (2, 3, 1)
 """(H, W, C) of a value that the model holds as (N, C, H, W)."""
 _MAX_SHUFFLED = 1 << 12  # channels
+_MAX_GROWN = 1 << 23  # entries, of all constants that are computed
 
 
 class Live(NamedTuple):
@@ -75,6 +76,14 @@ class Conversion:
         """Inputs of uint8."""
         self.source: tuple[str, ...] = ()
         self._told: set[str] = set()
+        self._grown = 0
+
+    def grow(self, result: AnyArray, inputs: Sequence[AnyArray]) -> None:
+        """Count what a folded constant takes more than those of which it was made."""
+        self._grown += max(0, _entries(result) - sum(map(_entries, inputs)))
+        if self._grown > _MAX_GROWN:
+            msg = "where constants have grown too large"
+            raise Unsupported(msg)
 
     # --- reading ---
 
@@ -266,6 +275,11 @@ class Conversion:
         sizes[at] = len(table)
         shape = tuple(len(table) if a == axis else n for a, n in enumerate(value.shape))
         return Live(self.reshape(name, tuple(sizes)), shape, tuple(order))
+
+
+def _entries(array: AnyArray) -> int:
+    """Numbers in memory: one that is repeated takes none."""
+    return array.size if any(array.strides) else 0
 
 
 def _large(axes: Axes, shape: tuple[int, ...]) -> list[int]:

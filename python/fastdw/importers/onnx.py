@@ -127,6 +127,7 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
         if node.op in FOLDS and all(v is None or isinstance(v, np.ndarray) for v in inputs):
             with np.errstate(all="ignore"):
                 result = np.asarray(FOLDS[node.op](node, inputs, c.opset))
+            c.grow(result, [v for v in inputs if isinstance(v, np.ndarray)])
             node.refuse_the_rest()
             return [result]
         if convert is None:
