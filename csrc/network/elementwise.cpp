@@ -129,9 +129,10 @@ class AffineStep final : public Step {
         set_.network.affine(
             {x, x_.stride, scale_.data(), offset_.data(), y, out_.stride, p.columns, p.channels});
       } else if (x != y) {
+        // An operand may lie across another: wrong numbers, but nothing worse.
         for (ptrdiff_t j = 0; j < p.columns; ++j) {
-          std::memcpy(y + j * out_.stride, x + j * x_.stride,
-                      static_cast<size_t>(p.channels) * sizeof(float));
+          std::memmove(y + j * out_.stride, x + j * x_.stride,
+                       static_cast<size_t>(p.channels) * sizeof(float));
         }
       }
       epilogue_(y, out_.stride, p);

@@ -42,8 +42,9 @@ std::vector<Span> spans_of(const std::vector<ptrdiff_t>& table, ptrdiff_t size, 
   return spans;
 }
 
+// Operands may lie across each other: wrong numbers, but nothing worse.
 void copy_floats(float* to, const float* from, ptrdiff_t count) {
-  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+  std::memmove(to, from, static_cast<size_t>(count) * sizeof(float));
 }
 
 class GatherStep final : public Step {

@@ -4,6 +4,7 @@
 
 namespace fastdw {
 
+// Operands of a network may lie across each other: wrong numbers then, but nothing worse.
 void copy_block(const KernelSet& set, const float* from, const Layout& f, float* to, const Layout& t,
                 ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels) {
   if (f.row_stride == columns * f.column_stride && t.row_stride == columns * t.column_stride) {
@@ -13,8 +14,8 @@ void copy_block(const KernelSet& set, const float* from, const Layout& f, float*
   for (ptrdiff_t i = 0; i < rows; ++i, from += f.row_stride, to += t.row_stride) {
     if (f.channel_stride == 1 && t.channel_stride == 1) {
       for (ptrdiff_t j = 0; j < columns; ++j) {
-        std::memcpy(to + j * t.column_stride, from + j * f.column_stride,
-                    static_cast<size_t>(channels) * sizeof(float));
+        std::memmove(to + j * t.column_stride, from + j * f.column_stride,
+                     static_cast<size_t>(channels) * sizeof(float));
       }
     } else if (f.column_stride == 1 && t.channel_stride == 1) {
       set.transpose({from, f.channel_stride, to, t.column_stride, channels, columns});
