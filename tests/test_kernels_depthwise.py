@@ -29,7 +29,7 @@ GENERIC_KERNELS = [(1, 1), (1, 3), (3, 1), (2, 3), (3, 2), (4, 4), (5, 3), (6, 7
 def geometries(name, count, seed):
     """(kernel, strides, dilation, pads, height, width) for a kernel, widths 1 … 33 in turn."""
     generator = rng(seed)
-    special = re.fullmatch(r"dwconv_(\d)x(\d)_s(\d)(?:x(\d))?_(?:flat_)?\d+x\d+", name)
+    special = re.fullmatch(r"dwconv_(\d+)x(\d+)_s(\d+)(?:x(\d+))?_(?:\w+_packed_)?\d+x\d+", name)
     for case in range(count):
         height, width = int(generator.integers(1, 14)), 1 + case % 33
         if special:

@@ -35,7 +35,7 @@ struct Tuning : Bodies<Vec> {
   // 3×3 at stride 1 gains 1.5 % shuffled on 56×56×144 and 28×28×192, 2.5 % on 14×14×384 and 14×14×576, whole
   // blocks. Alone, where its results follow each other in memory, it would lose 4 to 6 %.
   template <class Shape, int TH, int TW>
-  static constexpr DwBodies fused_bodies() {
+  static constexpr DwBodies bodies_in_block() {
     if constexpr (Shape::KH == 3 && Shape::KW == 3 && Shape::SH == 1 && Shape::SW == 1) {
       return Bodies<Vec>::depthwise_bodies<Shape, TH, TW, TileOptions::kShuffled>();
     }
@@ -67,10 +67,10 @@ struct Tuning : Bodies<Vec> {
 // 7×2 for planes of 7 or 14 rows, of which tiles of four leave one or two empty: alone, 3×3 is 1.3 and 1.2
 // times as fast there (7×7×1024 0.95 times; shuffled 1.15, but 147×147×64 then 0.9 times, not 1.06), at
 // stride 2 on 28×28×64 1.2 times.
-#define FASTDW_OWN_DEPTHWISE                                  \
-  FlatBands<KernelShape<3, 3, 1, 1>, 4, dwconv_flat>::kernel, \
-      OtherDepthwise<KernelShape<3, 3, 1, 1>, 7, 2>::kernel,  \
-      OtherDepthwise<KernelShape<3, 3, 2, 2>, 7, 2>::kernel,  \
+#define FASTDW_OWN_DEPTHWISE                                        \
+  RowPacked<KernelShape<3, 3, 1, 1>, 4, dwconv_row_packed>::kernel, \
+      OtherDepthwise<KernelShape<3, 3, 1, 1>, 7, 2>::kernel,        \
+      OtherDepthwise<KernelShape<3, 3, 2, 2>, 7, 2>::kernel,        \
       OtherDepthwise<KernelShape<3, 1, 1, 1>, 4, 4>::kernel,
 
 #include "isa/kernel_set.inl"

@@ -10,14 +10,15 @@ namespace {
 
 // "dwconv_3x3_s1_2x4", written without the library's string functions.
 struct Name {
-  char text[32] = {};
+  char text[48] = {};
   constexpr void append(const char* s) {
     int i = 0;
     while (text[i]) ++i;
     while (*s) text[i++] = *s++;
   }
-  constexpr void append(int digit) {
-    const char s[2] = {static_cast<char>('0' + digit), 0};
+  constexpr void append(int number) {
+    if (number >= 10) append(number / 10);
+    const char s[2] = {static_cast<char>('0' + number % 10), 0};
     append(s);
   }
 };
@@ -43,66 +44,93 @@ constexpr Name depthwise_name(TileSize size, const char* kind) {
 }
 
 template <class Shape>
-constexpr DwKernel depthwise_kernel(const Name& name, TileSize size, bool flat, DwBodies plain,
-                                    DwBodies fused = {}, DwBodies multiplied = {}) {
-  return {name.text,    Shape::KH, Shape::KW, Shape::SH, Shape::SW, size.rows,
-          size.columns, flat,      plain,     fused,     multiplied};
+constexpr DwKernel depthwise_kernel(const Name& name, DwKind kind, TileSize size) {
+  DwKernel kernel = {};
+  kernel.name = name.text;
+  kernel.kind = kind;
+  kernel.kernel_h = Shape::KH;
+  kernel.kernel_w = Shape::KW;
+  kernel.stride_h = Shape::SH;
+  kernel.stride_w = Shape::SW;
+  kernel.rows = size.rows;
+  kernel.columns = size.columns;
+  return kernel;
 }
 
 template <class Shape>
 struct Depthwise {
   static constexpr TileSize size = Tuning::template depthwise<Shape>();
   static constexpr Name name = depthwise_name<Shape>(size, "_");
-  static constexpr DwKernel kernel = depthwise_kernel<Shape>(
-      name, size, false, Tuning::template depthwise_bodies<Shape, size.rows, size.columns>(),
-      Tuning::template fused_bodies<Shape, size.rows, size.columns>(),
-      Tuning::template multiplied_bodies<Shape, size.rows, size.columns>());
+  static constexpr DwKernel make() {
+    DwKernel kernel = depthwise_kernel<Shape>(name, DwKind::kTile, size);
+    if constexpr (Tuning::template band<Shape>() != nullptr) {
+      kernel.kind = DwKind::kBand;
+      kernel.band = Tuning::template band<Shape>();
+    } else {
+      kernel.tile = Tuning::template depthwise_bodies<Shape, size.rows, size.columns>();
+      kernel.tile_in_block = Tuning::template bodies_in_block<Shape, size.rows, size.columns>();
+      kernel.multiplied = Tuning::template multiplied_bodies<Shape, size.rows, size.columns>();
+    }
+    return kernel;
+  }
+  static constexpr DwKernel kernel = make();
 };
 
 // For planes whose rows it divides better.
 template <class Shape, int TH, int TW>
 struct OtherDepthwise {
-  static constexpr TileSize size = {TH, TW};
-  static constexpr Name name = depthwise_name<Shape>(size, "_");
-  static constexpr DwKernel kernel =
-      depthwise_kernel<Shape>(name, size, false, Tuning::template depthwise_bodies<Shape, TH, TW>());
+  static constexpr Name name = depthwise_name<Shape>({TH, TW}, "_");
+  static constexpr DwKernel make() {
+    DwKernel kernel = depthwise_kernel<Shape>(name, DwKind::kTile, {TH, TW});
+    kernel.tile = Tuning::template depthwise_bodies<Shape, TH, TW>();
+    return kernel;
+  }
+  static constexpr DwKernel kernel = make();
 };
 
 template <class Shape>
-struct FlatDepthwise {
-  static constexpr TileSize size = Tuning::flat;
-  static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
-  static constexpr DwKernel kernel = depthwise_kernel<Shape>(
-      name, size, true, Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>());
+struct LanePacked {
+  static constexpr TileSize size = Tuning::lane_packed;
+  static constexpr Name name = depthwise_name<Shape>(size, "_lane_packed_");
+  static constexpr DwKernel make() {
+    DwKernel kernel = depthwise_kernel<Shape>(name, DwKind::kLanePacked, size);
+    kernel.tile = Bodies<Vec>::depthwise_bodies<Shape, size.rows, size.columns>();
+    return kernel;
+  }
+  static constexpr DwKernel kernel = make();
 };
 
-template <class Shape, int TH, DwTileFn band>
-struct FlatBands {
-  static constexpr TileSize size = {TH, 0};
-  static constexpr Name name = depthwise_name<Shape>(size, "_flat_");
-  static constexpr DwKernel kernel = depthwise_kernel<Shape>(name, size, true, {nullptr, nullptr, band});
+template <class Shape, int TH, DwRowPackedFn body>
+struct RowPacked {
+  static constexpr Name name = depthwise_name<Shape>({TH, 0}, "_row_packed_");
+  static constexpr DwKernel make() {
+    DwKernel kernel = depthwise_kernel<Shape>(name, DwKind::kRowPacked, {TH, 0});
+    kernel.row_packed = body;
+    return kernel;
+  }
+  static constexpr DwKernel kernel = make();
 };
+
+constexpr DwKernel generic_kernel() {
+  DwKernel kernel = {};
+  kernel.name = "dwconv_generic";
+  kernel.kind = DwKind::kGeneric;
+  kernel.rows = 1;
+  kernel.generic = dwconv_generic<Vec, false>;
+  kernel.generic_multiplied = dwconv_generic<Vec, true>;
+  return kernel;
+}
 
 constexpr DwKernel kDepthwise[] = {
 #ifdef FASTDW_OWN_DEPTHWISE  // of the data sheet
     FASTDW_OWN_DEPTHWISE
 #endif
-#define FASTDW_FLAT_DEPTHWISE(KH, KW) FlatDepthwise<KernelShape<KH, KW, 1, 1>>::kernel,
+#define FASTDW_LANE_PACKED(KH, KW) LanePacked<KernelShape<KH, KW, 1, 1>>::kernel,
 #define FASTDW_DEPTHWISE(KH, KW, SH, SW) Depthwise<KernelShape<KH, KW, SH, SW>>::kernel,
 #include "kernels/kernels.inc"
 #undef FASTDW_DEPTHWISE
-#undef FASTDW_FLAT_DEPTHWISE
-    {"dwconv_generic",
-     0,
-     0,
-     0,
-     0,
-     1,
-     0,
-     false,
-     {nullptr, nullptr, dwconv_generic<Vec, false>},
-     {},
-     {nullptr, nullptr, dwconv_generic<Vec, true>}},
+#undef FASTDW_LANE_PACKED
+        generic_kernel(),
 };
 
 template <int NV, int... I>

@@ -18,18 +18,11 @@ struct Tuning : Bodies<Vec> {
   static constexpr TileSize depthwise() {
     return in_bands<Shape> ? TileSize{4, 1} : TileSize{2, 4};
   }
-  template <class Shape, int TH, int TW>
-  static constexpr DwBodies depthwise_bodies() {
-    if constexpr (in_bands<Shape>) {
-      return {nullptr, nullptr, dwconv_band<Shape::KH, Shape::SH>};
-    } else {
-      return Bodies<Vec>::depthwise_bodies<Shape, TH, TW>();
-    }
-  }
-  // Its 3×3 are bands, which read channel for channel.
-  template <class Shape, int TH, int TW>
-  static constexpr DwBodies multiplied_bodies() {
-    return {};
+  // Bands read channel for channel: no multiplier.
+  template <class Shape>
+  static constexpr DwBandFn band() {
+    if constexpr (in_bands<Shape>) return dwconv_band<Shape::KH, Shape::SH>;
+    return nullptr;
   }
   // 8×3 and 12×2: 24 accumulators, the panel's weights, two or three groups of inputs.
   static constexpr int panel_vectors = 3;

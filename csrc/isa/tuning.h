@@ -49,26 +49,33 @@ template <class V>
 struct Bodies {
   template <class Shape, int TH, int TW, TileOptions kOptions = TileOptions::kNone>
   static constexpr DwBodies depthwise_bodies() {
-    return {dwconv_tile<V, Shape, TH, TW, kOptions>,
-            dwconv_tile<V, Shape, TH, TW, kOptions | TileOptions::kBorder>, nullptr};
+    return {dwconv_tile<V, Shape, TH, TW, kOptions, DwTile>,
+            dwconv_tile<V, Shape, TH, TW, kOptions | TileOptions::kBorder, DwBorderTile>};
   }
-  // What the pointwise half reads stays in a buffer: tiles may fill it in another order.
+  // Whether tiles that fill a block for the pointwise half have bodies of their own.
   template <class Shape, int TH, int TW>
-  static constexpr DwBodies fused_bodies() {
+  static constexpr DwBodies bodies_in_block() {
     return {};
+  }
+  // Bands in place of tiles.
+  template <class Shape>
+  static constexpr DwBandFn band() {
+    return nullptr;
   }
   // In practice a multiplier goes with square 3×3; the generic band does the others.
   template <class Shape, int TH, int TW>
-  static constexpr DwBodies multiplied_bodies() {
+  static constexpr DwMultipliedBodies multiplied_bodies() {
     if constexpr (Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW) {
-      return depthwise_bodies<Shape, TH, TW, TileOptions::kMultiplied>();
+      constexpr TileOptions options = TileOptions::kMultiplied;
+      return {dwconv_tile<V, Shape, TH, TW, options, DwMultipliedTile>,
+              dwconv_tile<V, Shape, TH, TW, options | TileOptions::kBorder, DwMultipliedTile>};
     }
     return {};
   }
   // One column, since neighbours share no vector of input: the taller, the fewer loads for an output. Seven
   // rows divide most planes; with ten and more, planes of rows some 4 KB apart fall out of L1 (3×3 on
   // 128×128×24: 0.6 times as fast).
-  static constexpr TileSize flat = {7, 1};
+  static constexpr TileSize lane_packed = {7, 1};
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;
   // Tiles of halved panels, and the most pixels of one: for a set whose vectors are long enough to waste.

@@ -15,62 +15,99 @@ namespace fastdw {
 
 using std::ptrdiff_t;
 
-// Depthwise tiles: `tiles` of them side by side, each of `rows` × `columns` outputs, all of `channels`.
-//
-// Packed weights, one block a vector of output channels (`lanes` floats each; past the last channel those of
-// the first again, as often as flat tiles need them, then zeros):
+// What every depthwise kernel reads. Packed weights, one block a vector of output channels (`lanes` floats
+// each; past the last channel those of the first again, as often as lane-packed tiles need them, then zeros):
 //     [ input index | bias | tap (0,0) | tap (1,0) | … column by column, from left to right ]
 // The input index (int32, the lane's input channel less the first lane's) is there for multipliers above 1.
-struct DwTile {
+struct DwCall {
   const float* x;  // input pixel under the first tap of the first output; may lie outside the image
-  ptrdiff_t row_stride, column_stride;
+  ptrdiff_t row_stride;
   const float* weights;  // first tap of the first block; the bias stands at bias_offset from it
   ptrdiff_t bias_offset, block_stride;
-  ptrdiff_t blocks;  // flat bands only: after so many they begin anew
   float* y;
-  ptrdiff_t y_row_stride, y_column_stride;
-  ptrdiff_t channels;      // output channels; of flat tiles those of some pixels side by side
-  ptrdiff_t tiles;         // of bands: one
-  ptrdiff_t tile_columns;  // outputs from a tile to the next one: of flat tiles these pixels
+  ptrdiff_t channels;  // output channels
   float lo, hi;
-  ptrdiff_t y_quad_stride;  // bands only: where not 0, y takes quads (KernelSet::quad_pixels)
-  // Border tiles and bands. Bit i of a mask tells whether input row (column) i of the tile lies in the image:
-  // rows not for the generic band, columns for border tiles alone.
+};
+
+// `tiles` side by side, every output live and every input in the image. A lane-packed tile's channels are
+// those of some pixels side by side.
+struct DwTile : DwCall {
+  ptrdiff_t column_stride, y_row_stride, y_column_stride;
+  ptrdiff_t tiles, tile_columns;  // from a tile to the next so many outputs
+};
+
+// At the image's edge, or where a tile is larger than what is left. Bit i of a mask tells whether input row
+// (column) i of the tile lies in the image.
+struct DwBorderTile : DwTile {
   int rows;  // live outputs, as `columns`
   ptrdiff_t columns;
   uint32_t live_input_rows, live_input_columns;
-  ptrdiff_t first_column, width;  // image coordinate of x, and of the image's end
-  // The generic band only, which has one output row: the kernel's rows from live_row to live_end − 1 lie in
-  // the image.
+};
+
+// With a channel multiplier above 1; x has every input channel.
+struct DwMultipliedTile : DwBorderTile {
+  ptrdiff_t multiplier, first_channel;  // the first output channel
+};
+
+// 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, with their borders.
+struct DwBand : DwCall {
+  ptrdiff_t column_stride, y_row_stride, y_column_stride;
+  ptrdiff_t y_quad_stride;  // where not 0, y takes quads (KernelSet::quad_pixels), column by column
+  int rows;
+  ptrdiff_t columns;
+  uint32_t live_input_rows;
+  ptrdiff_t first_column, width;  // image coordinates of x, and of the image's end
+};
+
+// The same on rows that are lines of floats, both of x and of y: all channels, fewer than lanes. After
+// `blocks` the weights begin anew.
+struct DwRowPacked : DwCall {
+  ptrdiff_t y_row_stride;
+  ptrdiff_t blocks;
+  int rows;
+  ptrdiff_t columns;
+  uint32_t live_input_rows;
+  ptrdiff_t first_column, width;
+};
+
+// One output row of any kernel. The kernel's rows from live_row to live_end − 1 lie in the image.
+struct DwGenericBand : DwCall {
+  ptrdiff_t column_stride, y_column_stride;
+  ptrdiff_t columns;
+  ptrdiff_t first_column, width;
   ptrdiff_t live_row, live_end;
   bool accumulate;                                               // start from y instead of the bias
   ptrdiff_t kernel_h, kernel_w, stride, dilation_h, dilation_w;  // stride along the row
-  // Multiplied bodies only, whose x has every input channel: the first output channel.
   ptrdiff_t multiplier, first_channel;
 };
 
-using DwTileFn = void (*)(const DwTile&);
-
 struct DwBodies {
-  DwTileFn interior;  // every output live, every input in the image
-  DwTileFn border;
-  // Or, in place of these: 1, 2 or 4 rows (at most DwKernel::rows) by any number of columns, borders or not.
-  // A band of a shape of its own fills quads of pixels, if asked for, column by column.
-  DwTileFn band;
-  bool exist() const { return interior || band; }
+  void (*interior)(const DwTile&);
+  void (*border)(const DwBorderTile&);
 };
+struct DwMultipliedBodies {
+  void (*interior)(const DwMultipliedTile&);
+  void (*border)(const DwMultipliedTile&);
+};
+using DwBandFn = void (*)(const DwBand&);
+using DwRowPackedFn = void (*)(const DwRowPacked&);
+using DwGenericFn = void (*)(const DwGenericBand&);
+
+enum class DwKind { kTile, kLanePacked, kBand, kRowPacked, kGeneric };
 
 struct DwKernel {
   const char* name;
+  DwKind kind;
   int kernel_h, kernel_w, stride_h, stride_w;  // 0: any
   int rows, columns;                           // outputs of a tile; columns 0: as many as there are
-  // For few channels: a tile's channels are those of some pixels side by side, DepthwiseWeights::repeats. A
-  // flat band's are those of whole rows, where both sides are dense; packed weights then fill their vectors.
-  bool flat;
-  DwBodies plain;
-  DwBodies fused;       // the same where the pointwise half reads the results, if another order pays there
-  DwBodies multiplied;  // with a channel multiplier above 1
-  bool generic() const { return kernel_h == 0; }
+  DwBodies tile;                               // of tiles, lane-packed or not
+  DwBodies tile_in_block;  // the same, where another order pays for results that stay in a block
+  DwMultipliedBodies multiplied;
+  DwBandFn band;
+  DwRowPackedFn row_packed;
+  DwGenericFn generic, generic_multiplied;
+
+  bool multiplies() const { return multiplied.interior || generic_multiplied; }
   ptrdiff_t band_rows(ptrdiff_t left) const {
     ptrdiff_t band = rows;
     while (band > left) band /= 2;
@@ -237,6 +274,7 @@ struct KernelSet {
   int fma_chains;
   Schedule schedule;
 
+  const DwKernel& generic_depthwise() const { return depthwise[depthwise_count - 1]; }
   // Channels are padded to whole vectors.
   ptrdiff_t quad_floats(ptrdiff_t channels) const {
     return (channels + lanes - 1) / lanes * lanes * quad_pixels;

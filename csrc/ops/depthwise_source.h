@@ -19,6 +19,7 @@ class DepthwiseSource final : public Source {
   struct Pixels;
   struct Taps;
   struct Results;
+  struct Work;
   void quads(ptrdiff_t image, const OutputRect& rect, float* y) const;
   void planes(ptrdiff_t image, const OutputRect& rect, float* y) const;
   void copied_window(ptrdiff_t image, const OutputRect& rect, const Taps& taps, const Results& y,
@@ -26,6 +27,19 @@ class DepthwiseSource final : public Source {
   void phases(const Pixels& pixels, const OutputRect& rect, const Taps& taps, const Results& y) const;
   void tiles(const Pixels& pixels, const Geometry& geometry, const OutputRect& rect, const Taps& taps,
              const Results& y) const;
+
+  // By kinds of kernels.
+  void run_tiles(const Work& work) const;
+  void run_bands(const Work& work) const;
+  void run_packed_rows(const Work& work) const;
+  void run_generic(const Work& work) const;
+  template <class Call, class Body>
+  void for_bands(const Work& work, Call& call, const Body& body) const;
+  // What all of them set alike.
+  template <class Call>
+  Call start(const Work& work) const;
+  const float* origin(const Work& work) const;
+  void apply_curve(const Work& work, float* y, ptrdiff_t rows, ptrdiff_t columns) const;
 
   const DepthwiseWeights& weights_;
   const Geometry geometry_;

@@ -7,22 +7,23 @@
 namespace fastdw {
 namespace {
 
-// For flat bands, which only the depthwise operator alone has, as many pixels as fill their vectors.
+// For row-packed kernels, which only the depthwise operator alone has, as many pixels as fill their vectors.
 //
-// For flat tiles the fewest side by side that leave at most an eighth of the lanes empty; one where that does
-// not save a sixth of the vectors. A flat tile shares no vector of input with its neighbours, and its vectors
-// lie across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512 0.85 times as fast).
-ptrdiff_t flat_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels,
-                      bool fused) {
+// For lane-packed tiles the fewest side by side that leave at most an eighth of the lanes empty; one where
+// that does not save a sixth of the vectors. A lane-packed tile shares no vector of input with its
+// neighbours, and its vectors lie across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512
+// 0.85 times as fast).
+ptrdiff_t repeated_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels,
+                          bool fused) {
   constexpr ptrdiff_t kMostVectors = 6;  // more would take much of L1 (5×5 with AVX-512: 10 KB)
-  const auto exists = [&](bool bands) {
+  const auto exists = [&](DwKind kind) {
     return std::any_of(set.depthwise, set.depthwise + set.depthwise_count, [&](const DwKernel& k) {
-      return k.flat && (k.plain.band != nullptr) == bands && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
+      return k.kind == kind && k.kernel_h == kernel_h && k.kernel_w == kernel_w;
     });
   };
-  if (!fused && exists(true) && channels <= set.lanes)
+  if (!fused && exists(DwKind::kRowPacked) && channels <= set.lanes)
     return set.lanes / std::gcd(channels, ptrdiff_t{set.lanes});
-  if (!exists(false) || channels >= kMostVectors * set.lanes) return 1;
+  if (!exists(DwKind::kLanePacked) || channels >= kMostVectors * set.lanes) return 1;
   const auto vectors = [&](ptrdiff_t pixels) { return ceil_div(pixels * channels, set.lanes); };
   ptrdiff_t pixels = 1;
   while (8 * pixels * channels < 7 * vectors(pixels) * set.lanes) ++pixels;
@@ -41,7 +42,7 @@ DepthwiseWeights::DepthwiseWeights(const KernelSet& set, const float* kernel, co
       kernel_w(kernel_w),
       channels(channels),
       multiplier(multiplier),
-      repeats(multiplier == 1 ? flat_pixels(set, kernel_h, kernel_w, channels, fused) : 1),
+      repeats(multiplier == 1 ? repeated_pixels(set, kernel_h, kernel_w, channels, fused) : 1),
       activation(std::move(activation)),
       forced(forced) {
   const ptrdiff_t lanes = set.lanes, outputs = this->outputs(), count = outputs * repeats;

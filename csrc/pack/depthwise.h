@@ -17,8 +17,8 @@ class DepthwiseWeights {
   void unpack(float* kernel, float* bias) const;
 
   ptrdiff_t outputs() const { return channels * multiplier; }
-  // Whether the packed blocks may begin anew after the last one, for rows of flat tiles.
-  bool in_lines() const { return outputs() * repeats % set.lanes == 0 && outputs() <= set.lanes; }
+  // Whether the packed blocks may begin anew after the last one, for row-packed kernels.
+  bool fills_vectors() const { return outputs() * repeats % set.lanes == 0 && outputs() <= set.lanes; }
   ptrdiff_t vectors() const { return ceil_div(outputs() * repeats, set.lanes); }
   ptrdiff_t nbytes() const;
   ptrdiff_t taps() const { return kernel_h * kernel_w; }
@@ -29,7 +29,7 @@ class DepthwiseWeights {
 
   const KernelSet& set;
   const ptrdiff_t kernel_h, kernel_w, channels, multiplier;
-  // Pixels that a flat tile takes side by side: the weights are packed as often, one after the other, so that
+  // Pixels that a lane-packed tile takes side by side: the weights are packed as often, one after the other, so that
   // other tiles find theirs at the start.
   const ptrdiff_t repeats;
   const Activation activation;

@@ -5,8 +5,6 @@
 namespace fastdw {
 namespace {
 
-const DwKernel& generic_kernel(const KernelSet& set) { return set.depthwise[set.depthwise_count - 1]; }
-
 // By phases instead of by the generic kernel, 28×28×64 at dilation 2 is 1.46 times as fast with AVX-512
 // and 1.14 times with AVX2. Larger dilations leave few rows and columns to a phase: at 4 it is 1.27 and 0.84
 // times.
@@ -31,16 +29,17 @@ const DwKernel& choose_depthwise_kernel(const Problem& p) {
   // planes of 14 and 7 rows, and on two threads, whose rows are cut by the same size, loses up to 8.)
   const ptrdiff_t rows = alone ? ceil_div(p.out.height, dilation) : 0;
   const auto padded_rows = [rows](const DwKernel& k) { return ceil_div(rows, k.rows) * k.rows; };
-  const DwKernel* best = &generic_kernel(w.set);
+  const DwKernel* best = &w.set.generic_depthwise();
   for (int i = 0; (dilation == 1 || phases) && i < w.set.depthwise_count; ++i) {
     const DwKernel& k = w.set.depthwise[i];
     const bool fits = k.kernel_h == w.kernel_h && k.kernel_w == w.kernel_w && k.stride_h == g.stride_h &&
-                      k.stride_w == g.stride_w && (w.multiplier == 1 || k.multiplied.exist());
+                      k.stride_w == g.stride_w && (w.multiplier == 1 || k.multiplies());
     if (!fits) continue;
-    if (k.flat) {
+    if (k.kind == DwKind::kLanePacked || k.kind == DwKind::kRowPacked) {
+      const bool rows_fit = alone && w.fills_vectors() && writes_dense(p.out);
       const bool pays = w.repeats > 1 && dense && !phases;
-      if (pays && (!k.plain.band || (alone && w.in_lines() && writes_dense(p.out)))) return k;
-    } else if (best->generic() || padded_rows(k) <= padded_rows(*best)) {
+      if (pays && (k.kind == DwKind::kLanePacked || rows_fit)) return k;
+    } else if (best->kind == DwKind::kGeneric || padded_rows(k) <= padded_rows(*best)) {
       best = &k;
     }
   }
@@ -48,7 +47,7 @@ const DwKernel& choose_depthwise_kernel(const Problem& p) {
 }
 
 bool by_phases(const DwKernel& kernel, const Geometry& g) {
-  return !kernel.generic() && (g.dilation_h > 1 || g.dilation_w > 1);
+  return kernel.kind != DwKind::kGeneric && (g.dilation_h > 1 || g.dilation_w > 1);
 }
 
 ptrdiff_t tile_rows(const DwKernel& kernel, const Geometry& g) {
@@ -57,8 +56,8 @@ ptrdiff_t tile_rows(const DwKernel& kernel, const Geometry& g) {
 
 bool writes_quads(const Problem& p, const DwKernel& kernel) {
   const DepthwiseWeights& w = *p.chain.depthwise;
-  return kernel.plain.band && !kernel.generic() && w.multiplier == 1 && w.set.quad_pixels > 1 &&
-         p.reads_in_place() && !by_phases(kernel, p.geometry) && w.activation.clamps();
+  return kernel.kind == DwKind::kBand && w.multiplier == 1 && w.set.quad_pixels > 1 && p.reads_in_place() &&
+         !by_phases(kernel, p.geometry) && w.activation.clamps();
 }
 
 bool runs_over_planes(const Problem& p) {

@@ -131,7 +131,7 @@ void plan_separable(const Problem& p, Plan& plan) {
   source.copied_floats = p.reads_in_place() ? 0 : p.schedule().copied_floats;
   source.quads = writes_quads(p, *plan.kernel);
   plan.stride = source.pixel_floats;
-  if (plan.kernel->flat) plan.stride = source.pixel_floats = channels;
+  if (plan.kernel->kind == DwKind::kLanePacked) plan.stride = source.pixel_floats = channels;
   if (source.quads) {
     plan.layout = BlockLayout::kQuads;
     plan.stride = dw.set.quad_floats(channels);

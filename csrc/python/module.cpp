@@ -69,8 +69,8 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
     const std::string name = kernel_name.cast<std::string>();
     for (int i = 0; i < set.depthwise_count; ++i) {
       const DwKernel& entry = set.depthwise[i];
-      const bool fits = entry.generic() || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
-                                            (k.size(3) == 1 || entry.multiplied.exist()));
+      const bool fits = entry.kind == DwKind::kGeneric || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
+                                            (k.size(3) == 1 || entry.multiplies()));
       if (name == entry.name && fits) forced = &entry;
     }
     if (!forced) refuse("kernel_name");

@@ -58,8 +58,8 @@ MUTANTS = [
     Mutant(
         "a row below the image counts",
         DEPTHWISE,
-        "ceil_div(source.height - first_row,",
-        "ceil_div(source.height + 1 - first_row,",
+        "ceil_div(work.source.height - first_row,",
+        "ceil_div(work.source.height + 1 - first_row,",
     ),
     Mutant(
         "a column of the image does not count", GENERIC, "column < width)", "column < width - 1)"
@@ -130,8 +130,8 @@ MUTANTS = [
     Mutant(
         "the pads change places",
         DEPTHWISE,
-        "(window.column + j) * g.stride_w - g.pad_left",
-        "(window.column + j) * g.stride_w - g.pad_top",
+        "(rect.column + j) * g.stride_w - g.pad_left",
+        "(rect.column + j) * g.stride_w - g.pad_top",
     ),
     Mutant(
         "a part of the kernel forgets its dilation",
@@ -142,8 +142,8 @@ MUTANTS = [
     Mutant(
         "the clamp comes before the sum is whole",
         DEPTHWISE,
-        "clamp = last && f.clamps()",
-        "clamp = f.clamps()",
+        "clamp = work.last && w.activation.clamps()",
+        "clamp = w.activation.clamps()",
     ),
     Mutant(
         "a patch lacks the channel that a vector ends in",
@@ -163,18 +163,18 @@ MUTANTS = [
         "&& last_column >= 0;",
         "&& last_column >= -1;",
     ),
-    Mutant("flat tiles leave pixels out", DEPTHWISE, "t.channels *= pixels;", ""),
+    Mutant("lane-packed tiles leave pixels out", DEPTHWISE, "t.channels *= pixels;", ""),
     Mutant(
-        "flat tiles run over gaps between pixels",
+        "lane-packed tiles run over gaps",
         DEPTHWISE,
-        "k.flat && dense ?",
-        "k.flat ?",
+        "k.kind == DwKind::kLanePacked && work.dense ?",
+        "k.kind == DwKind::kLanePacked ?",
     ),
     Mutant(
-        "a forced flat kernel takes all of many channels",
+        "a forced packed kernel takes many channels",
         DEPTHWISE,
-        "kernel_.flat && weights_.repeats > 1;",
-        "kernel_.flat;",
+        "packed && weights_.repeats > 1;",
+        "packed;",
     ),
     Mutant(
         "every panel adds the first one's residual",
@@ -236,7 +236,7 @@ MUTANTS = [
         "from + at + run, w + i)",
         "from + at + run - (i + run == live), w + i)",
     ),
-    Mutant("a flat tile's weights all begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"),
+    Mutant("a lane-packed tile's weights begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"),
     Mutant(
         "one large panel too many", PACK_POINTWISE, "small + (i < large)", "small + (i <= large)"
     ),
@@ -389,8 +389,8 @@ MUTANTS = [
     Mutant(
         "lines of floats run over gaps between pixels",
         DEPTHWISE,
-        "!kernel_.plain.band || (dense && w.in_lines())",
-        "!kernel_.plain.band || w.in_lines()",
+        "kernel_.kind != DwKind::kRowPacked || (dense && w.fills_vectors())",
+        "kernel_.kind != DwKind::kRowPacked || w.fills_vectors()",
     ),
     Mutant(
         "a lane too many is inside",

@@ -29,8 +29,8 @@ constexpr double kMostMacs = 2e7;  // of one layer in ten; of the others a tenth
 constexpr float kBorder = 12345.0f;
 
 std::mt19937 draw;
-// Layers that may go over planes, and those with flat tiles.
-long planes, flat;
+// Layers that may go over planes, and those with lane_packed tiles.
+long planes, lane_packed;
 
 ptrdiff_t between(ptrdiff_t least, ptrdiff_t most) {
   return least + static_cast<ptrdiff_t>(draw() % static_cast<uint32_t>(most - least + 1));
@@ -185,7 +185,7 @@ std::vector<float> plain_pointwise(const Layer& l, const std::vector<float>& a, 
 bool try_layer(const KernelSet& set) {
   Layer l{};
   Geometry& g = l.geometry;
-  // What goes over planes with AVX-512: 3×3 and 5×5 on wide NCHW. And what may have flat tiles.
+  // What goes over planes with AVX-512: 3×3 and 5×5 on wide NCHW. And what may have lane_packed tiles.
   const bool over_planes = one_in(3), narrow = one_in(3);
   l.kernel_h = one_of({1, 2, 3, 3, 3, 5, 7});
   l.kernel_w = one_in(4) ? one_of({1, 3, between(1, 6)}) : l.kernel_h;
@@ -274,7 +274,7 @@ bool try_layer(const KernelSet& set) {
   run(both, plan);
   compute({{&depthwise_weights, nullptr, before}, g, x.input(), {}, half.view}, threads);
   planes += plan.layout == BlockLayout::kPlanes;
-  flat += plan.kernel->flat;
+  lane_packed += plan.kernel->kind == DwKind::kLanePacked;
   const bool right = out.memory.copy() == expected, half_right = half.memory.copy() == expected_half;
   if (right && half_right) return true;
   std::fprintf(stderr,
@@ -315,13 +315,13 @@ int main(int count, char** arguments) {
   draw.seed(count > 2 ? static_cast<uint32_t>(std::atoi(arguments[2])) : 1);
   for (const std::string& isa : supported_isas()) {
     long layers = 0;
-    planes = flat = 0;
+    planes = lane_packed = 0;
     for (const auto start = std::chrono::steady_clock::now();
          std::chrono::steady_clock::now() - start < seconds;) {
       layers += try_layer(kernel_set(isa));
     }
-    std::printf("%s: %ld layers, none wrong; %ld over planes, %ld with flat tiles\n", isa.c_str(), layers, planes,
-                flat);
+    std::printf("%s: %ld layers, none wrong; %ld over planes, %ld with lane_packed tiles\n", isa.c_str(), layers, planes,
+                lane_packed);
     std::fflush(stdout);
   }
 }

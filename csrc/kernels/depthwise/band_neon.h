@@ -45,7 +45,7 @@ enum class Outside { kNone, kEdges, kAny };
 // K×K taps at stride S, TH output rows. Registers: TH·⌈K/S⌉ sums, a column of inputs, the weights of a 3×3.
 // For channels from `first` on: whole vectors up to `last`, or the n that are left.
 template <int K, int S, int TH, bool kGrouped, Outside kOutside, class N>
-void dwconv_sweep(const DwTile& t, ptrdiff_t first, ptrdiff_t last, N n) {
+void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
   constexpr int kInputRows = (TH - 1) * S + K;
   constexpr int kSums = (K + S - 1) / S;  // columns of outputs under way
   constexpr int kGroupColumns = kGrouped ? kGroup / TH : 1;
@@ -192,7 +192,7 @@ void dwconv_sweep(const DwTile& t, ptrdiff_t first, ptrdiff_t last, N n) {
 }
 
 template <int K, int S, int TH, bool kGrouped>
-void dwconv_rows(const DwTile& t) {
+void dwconv_rows(const DwBand& t) {
   const ptrdiff_t whole = t.channels / Vec::lanes * Vec::lanes;
   constexpr uint32_t kRows = (1u << ((TH - 1) * S + K)) - 1, kEdgeRows = (kRows & ~(kRows >> 1)) | 1;
   if (t.live_input_rows == kRows) {
@@ -209,7 +209,7 @@ void dwconv_rows(const DwTile& t) {
 }
 
 template <int K, int S>
-void dwconv_band(const DwTile& t) {
+void dwconv_band(const DwBand& t) {
   const auto sweep = [&](auto grouped) {
     constexpr bool kGrouped = decltype(grouped)::value;
     if (t.rows == 1) return dwconv_rows<K, S, 1, kGrouped>(t);

@@ -15,7 +15,8 @@ namespace {
 
 // `first_column` of the image lies under the first tap of the first output.
 template <class V, int TW, bool kMultiplied>
-void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, ptrdiff_t first_column) {
+void dwconv_generic_tile(const DwGenericBand& t, const float* first_x, float* first_y,
+                         ptrdiff_t first_column) {
   // Unsigned, since the way to a pixel or a tap that is not there may overflow.
   const auto bytes = [](ptrdiff_t steps, ptrdiff_t step_floats) {
     return static_cast<size_t>(steps) * static_cast<size_t>(step_floats) * sizeof(float);
@@ -93,7 +94,7 @@ void dwconv_generic_tile(const DwTile& t, const float* first_x, float* first_y, 
 }
 
 template <class V, bool kMultiplied>
-void dwconv_generic(const DwTile& t) {
+void dwconv_generic(const DwGenericBand& t) {
   ptrdiff_t j = 0;
   const auto cut_into = [&](auto columns) {
     for (; t.columns - j >= columns; j += columns) {

@@ -9,12 +9,14 @@ namespace {
 
 template <class V, bool kMultiplied>
 struct InputChannels {
-  explicit InputChannels(const DwTile& t)
-      : multiplier(kMultiplied ? t.multiplier : 1),
-        step(V::lanes / multiplier),
-        step_rest(V::lanes % multiplier),
-        first(kMultiplied ? t.first_channel / multiplier : 0),
-        rest(kMultiplied ? t.first_channel % multiplier : 0) {}
+  template <class Call>
+  explicit InputChannels(const Call& t)
+      : multiplier(multiplier_of(t)), step(V::lanes / multiplier), step_rest(V::lanes % multiplier) {
+    if constexpr (kMultiplied) {
+      first = t.first_channel / multiplier;
+      rest = t.first_channel % multiplier;
+    }
+  }
 
   // For n outputs, whose block of weights has its bias at `bias`.
   template <class N>
@@ -39,9 +41,19 @@ struct InputChannels {
   }
 
   const ptrdiff_t multiplier, step, step_rest;
-  ptrdiff_t first, rest;
+  ptrdiff_t first = 0, rest = 0;
   const float* index = nullptr;
   int count = 0;
+
+ private:
+  template <class Call>
+  static ptrdiff_t multiplier_of([[maybe_unused]] const Call& t) {
+    if constexpr (kMultiplied) {
+      return t.multiplier;
+    } else {
+      return 1;
+    }
+  }
 };
 
 }  // namespace

@@ -10,10 +10,10 @@ namespace {
 
 // TH rows of any number of columns. A load that began at each tap would lie across two lines nearly every
 // time; instead each vector of input is loaded once, and what lies beside it slides in: 28×28×11 takes 0.7
-// times as long as by flat tiles, 112×112×3 0.6 times. (Channels of two vectors want five vectors of each row
-// at hand, more than there are registers: 28×28×22 takes 0.96 times as long, 28×28×24 1.13 times.)
+// times as long as by lane-packed tiles, 112×112×3 0.6 times. (Channels of two vectors want five vectors of
+// each row at hand, more than there are registers: 28×28×22 takes 0.96 times as long, 28×28×24 1.13 times.)
 template <int TH, bool kBorder>
-void flat_rows(const DwTile& t) {
+void packed_rows(const DwRowPacked& t) {
   constexpr int K = 3, kInputRows = TH + K - 1;
   const ptrdiff_t channels = t.channels, floats = t.columns * channels;
   const ptrdiff_t row_stride = t.row_stride, y_row_stride = t.y_row_stride;
@@ -74,10 +74,10 @@ void flat_rows(const DwTile& t) {
   }
 }
 
-void dwconv_flat(const DwTile& t) {
+void dwconv_row_packed(const DwRowPacked& t) {
   const auto rows = [&](auto count) {
     constexpr uint32_t kAll = (1u << (count + 2)) - 1;
-    t.live_input_rows == kAll ? flat_rows<count, false>(t) : flat_rows<count, true>(t);
+    t.live_input_rows == kAll ? packed_rows<count, false>(t) : packed_rows<count, true>(t);
   };
   if (t.rows == 1) return rows(std::integral_constant<int, 1>{});
   if (t.rows == 2) return rows(std::integral_constant<int, 2>{});

@@ -37,8 +37,8 @@ constexpr TileOptions only_if(bool wanted, TileOptions options) {
 // Shuffled: where vectors of channels follow each other every load of the unrolled tile has a constant
 // stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2 cost 140 to 154 cycles,
 // shuffled 122 to 136 (3×3 at stride 2).
-template <class V, class Shape, int TH, int TW, TileOptions kOptions>
-void dwconv_tile(const DwTile& t) {
+template <class V, class Shape, int TH, int TW, TileOptions kOptions, class Tile>
+void dwconv_tile(const Tile& t) {
   constexpr bool kShuffled = has(kOptions, TileOptions::kShuffled),
                  kPrefetched = has(kOptions, TileOptions::kPrefetched),
                  kMultiplied = has(kOptions, TileOptions::kMultiplied),
@@ -47,9 +47,15 @@ void dwconv_tile(const DwTile& t) {
   constexpr int kInputRows = (TH - 1) * SH + KH;
   constexpr int kInputColumns = (TW - 1) * SW + KW;
   [[maybe_unused]] const ptrdiff_t row_stride = t.row_stride;
-  [[maybe_unused]] const int rows = t.rows;
-  [[maybe_unused]] const ptrdiff_t columns = t.columns;
-  [[maybe_unused]] const uint32_t live_rows = t.live_input_rows, live_columns = t.live_input_columns;
+  [[maybe_unused]] int rows = TH;
+  [[maybe_unused]] ptrdiff_t columns = TW;
+  [[maybe_unused]] uint32_t live_rows = 0, live_columns = 0;
+  if constexpr (kBorder) {
+    rows = t.rows;
+    columns = t.columns;
+    live_rows = t.live_input_rows;
+    live_columns = t.live_input_columns;
+  }
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
     const float* const first_x = t.x + tile * t.tile_columns * SW * t.column_stride;
     float* const first_y = t.y + tile * t.tile_columns * t.y_column_stride;
