@@ -10,6 +10,7 @@
 #include "base/platform.h"
 #include "base/threads.h"
 #include "isa/dispatch.h"
+#include "isa/names.h"
 #include "python/arrays.h"
 #include "python/network.h"
 #include "python/operator.h"
@@ -69,8 +70,9 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
     const std::string name = kernel_name.cast<std::string>();
     for (int i = 0; i < set.depthwise_count; ++i) {
       const DwKernel& entry = set.depthwise[i];
-      const bool fits = entry.kind == DwKind::kGeneric || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
-                                            (k.size(3) == 1 || entry.multiplies()));
+      const bool fits =
+          entry.kind == DwKind::kGeneric || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
+                                             (k.size(3) == 1 || entry.multiplies()));
       if (name == entry.name && fits) forced = &entry;
     }
     if (!forced) refuse("kernel_name");
@@ -99,25 +101,6 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
   py::array_t<float> kernel({w.inputs, w.outputs}), bias(w.outputs);
   w.unpack(kernel.mutable_data(), bias.mutable_data());
   return py::make_tuple(kernel, bias);
-}
-
-std::vector<std::string> kernel_names(const std::string& isa) {
-  const KernelSet& set = kernel_set(isa);
-  std::vector<std::string> names;
-  for (int i = 0; i < set.depthwise_count; ++i) names.emplace_back(set.depthwise[i].name);
-#define FASTDW_NETWORK_KERNEL(name, Row) names.emplace_back(#name);
-#include "kernels/network.inc"
-#undef FASTDW_NETWORK_KERNEL
-  for (int vectors = 1; vectors <= set.max_panel_vectors; ++vectors) {
-    const auto tiles = [&](const PwKernels& kernels, const std::string& size) {
-      for (int pixels = 1; pixels <= kernels.pixels; ++pixels) {
-        names.push_back("pwconv_" + std::to_string(pixels) + "x" + size);
-      }
-    };
-    tiles(set.halved[vectors - 1], std::to_string(vectors - 1) + ".5");
-    tiles(set.pointwise[vectors - 1], std::to_string(vectors));
-  }
-  return names;
 }
 
 // Runs the FMA loop on the calling thread; returns its floating-point operations.
@@ -217,7 +200,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));
-  m.def("kernels", &kernel_names, py::arg("isa"));
+  m.def("kernels", [](const std::string& isa) { return kernel_names(kernel_set(isa)); }, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
   m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));
   m.def("config", &config);

@@ -236,7 +236,9 @@ MUTANTS = [
         "from + at + run, w + i)",
         "from + at + run - (i + run == live), w + i)",
     ),
-    Mutant("a lane-packed tile's weights begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"),
+    Mutant(
+        "a lane-packed tile's weights begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"
+    ),
     Mutant(
         "one large panel too many", PACK_POINTWISE, "small + (i < large)", "small + (i <= large)"
     ),
