@@ -11,7 +11,7 @@ import numpy as np
 from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
-from fastdw.importers._tflite_values import Blocks, Conversion, Live, Pads, Value
+from fastdw.importers._tflite_values import Blocks, Conversion, Live, Pads, Value, fused
 from fastdw.network._attributes import NO_PADS
 from fastdw.network._shapes import same_pads
 
@@ -210,7 +210,7 @@ def _pool(function: str) -> Callable[[Conversion, TfliteNode], Value]:
         else:
             attrs = {"window": window, "strides": strides, "padding": pads}
             y = c.add("pool", x.name, function=function, **attrs)
-        return c.activate(y, c.activation(node, options))
+        return c.activate(y, fused(options))
 
     return convert
 

@@ -12,7 +12,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_shapes import new_shape, slices, squeezed
-from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of, inner
+from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of, fused, inner
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -63,7 +63,7 @@ def _concatenation(c: Conversion, node: TfliteNode) -> Value:
     options = node.options("ConcatenationOptions")
     parts = [c.live(node, i) for i in range(len(node.inputs))]
     axis = axis_of(options.Axis(), parts[0].shape)
-    return c.activate(_joined(c, parts, axis), c.activation(node, options))
+    return c.activate(_joined(c, parts, axis), fused(options))
 
 
 def _joined(c: Conversion, parts: Sequence[Live], axis: int) -> Live:

@@ -190,7 +190,11 @@ class Conversion:
             msg = "that leaves nothing"
             raise Unsupported(msg)
         kept = {a: r for a, r in kept.items() if r != range(x.shape[a])}
-        x = self.pick(x, {a: tuple(r) for a, r in kept.items() if r.step < 0})
+        backwards = {a: r for a, r in kept.items() if r.step < 0}
+        if any(len(r) > _common.MAX_TABLE for r in backwards.values()):
+            msg = f"backwards of {x.shape}"
+            raise Unsupported(msg)
+        x = self.pick(x, {a: tuple(r) for a, r in backwards.items()})
         kept = {a: r for a, r in kept.items() if r.step > 0}
         if not kept:
             return x
@@ -209,18 +213,13 @@ class Conversion:
 
     def activation(self, node: TfliteNode, options: Any) -> Any:
         """The fused activation, within what the output can hold if that is quantised."""
-        code = 0 if options is None else options.FusedActivationFunction()
-        if code == _TANH:
-            return "tanh"
-        if code not in _FUSED:
-            msg = f"with the fused activation {code}"
-            raise Unsupported(msg)
-        low, high = _FUSED[code]
         limits = self.file.tensors[node.outputs[0]].limits()
-        if limits is not None:
-            node.ranged = True
-            low, high = max(low, limits[0]), min(high, limits[1])
-        return clamp(low, high)
+        code = _code(options)
+        if limits is None or code == _TANH:
+            return fused(options)
+        node.ranged = True
+        low, high = _FUSED[code]
+        return clamp(max(low, limits[0]), min(high, limits[1]))
 
     def held(self, node: TfliteNode, index: int, result: Live) -> Live:
         """The result within what its tensor can hold, if that is quantised."""
@@ -277,6 +276,20 @@ def clamp(low: float, high: float) -> Any:
         return None
     names = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
     return names.get((low, high), ("clip", low, high))
+
+
+def fused(options: Any) -> Any:
+    """The fused activation, None being none."""
+    code = _code(options)
+    return "tanh" if code == _TANH else clamp(*_FUSED[code])
+
+
+def _code(options: Any) -> int:
+    code = 0 if options is None else int(options.FusedActivationFunction())
+    if code not in _FUSED and code != _TANH:
+        msg = f"with the fused activation {code}"
+        raise Unsupported(msg)
+    return code
 
 
 def inner(shape: Shape) -> Shape:
