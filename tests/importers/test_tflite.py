@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import pickle
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tflite")
 
+from fastdw import Network
 from fastdw.importers.tflite import from_tflite
 from support import rng, signed
 from tflite_cases import B, W, conv2d, ints, scattered, weights
@@ -80,6 +82,17 @@ def test_loading_again_and_again_holds_no_memory(models):
     assert (pages() - before) * 4096 < 2 * len(data)
 
 
+def test_a_network_says_that_it_computes_in_float(models, capsys):
+    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite")
+    x = (arrays_of(models, "tiny_vww_96_int8")["in"].astype(np.float32) + 128) / 255
+    assert net(x).argmax() == 1
+    assert net.summary("dict")["notes"][0].startswith("The model computes in integers")
+    net.summary()
+    assert "The model computes in integers" in capsys.readouterr().out
+    again = pickle.loads(pickle.dumps(net.rescale_input(0.5)))
+    assert again.summary("dict")["notes"] == net.summary("dict")["notes"]
+
+
 # --- inputs, outputs, batches ---
 
 
@@ -89,6 +102,7 @@ def test_every_file_of_this_schema_is_read():
     assert graph.inputs[0].shape == IMAGE[1:]
     assert graph.outputs == ("y",)
     assert graph.nodes[0].source == ("y",)
+    assert graph.notes == ()
 
 
 def test_same_pads_stay_asymmetric():

@@ -52,6 +52,7 @@ def test_a_convolution(per_channel, dtype, axis):
     graph = agrees(data, [x], [held(np.maximum(y, 0), 1 / 4, 10, dtype)])
     assert np.any(y > 40)
     assert len(graph.nodes) == 1
+    assert graph.notes[0].startswith("The model computes in integers")
 
 
 def test_an_input_of_uint8_is_taken_as_such():

@@ -125,7 +125,7 @@ def given_shapes(known: Sequence[str], input_shape: Any) -> dict[str, tuple[int,
     }
 
 
-def finished(builder: GraphBuilder, ends: dict[str, str]) -> Graph:
+def finished(builder: GraphBuilder, ends: dict[str, str], notes: Sequence[str] = ()) -> Graph:
     """The graph of these outputs: for each name in the model the builder's."""
     inputs, seen = set(builder.inputs), set()
     for name, end in ends.items():
@@ -144,7 +144,7 @@ def finished(builder: GraphBuilder, ends: dict[str, str]) -> Graph:
         node._replace(inputs=tuple(map(renamed, node.inputs)), output=renamed(node.output))
         for node in graph.nodes
     )
-    return Graph(graph.inputs, nodes, tuple(ends))
+    return Graph(graph.inputs, nodes, tuple(ends), tuple(notes))
 
 
 def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:

@@ -62,6 +62,8 @@ class Conversion:
         self.builder = GraphBuilder()
         self.missing = Missing(file.name)
         self.values: dict[int, Value | None] = {}
+        self.quantised = False
+        """Whether any value was computed in integers."""
         self.source: tuple[str, ...] = ()
         self._told: set[str] = set()
 
@@ -217,7 +219,7 @@ class Conversion:
         code = _code(options)
         if limits is None or code == _TANH:
             return fused(options)
-        node.ranged = True
+        node.ranged = self.quantised = True
         low, high = _FUSED[code]
         return clamp(max(low, limits[0]), min(high, limits[1]))
 
@@ -225,6 +227,7 @@ class Conversion:
         """The result within what its tensor can hold, if that is quantised."""
         tensor = self.file.tensors[index]
         limits = tensor.limits()
+        self.quantised |= limits is not None
         if limits is None or node.ranged or self._moves(node, limits):
             return result
         return self.activate(result, clamp(*limits))

@@ -33,6 +33,10 @@ CONVERTERS = _tflite_layers.CONVERTERS | _tflite_math.CONVERTERS | _tflite_moves
 
 _FLOATS = ("FLOAT32", "FLOAT16", "FLOAT64")
 _INTEGERS = ("INT8", "INT16")
+_AS_FLOAT = (
+    "The model computes in integers, the network in float32 within their ranges: results differ "
+    "by its rounding."
+)
 
 
 def from_tflite(
@@ -93,7 +97,7 @@ def _convert(model: TfliteFile, outputs: Any, input_shape: Any) -> Graph:
             c.values[index] = result
     names = {name: _output(c, index) for name, index in ends.items()}
     c.missing.check()
-    return finished(c.builder, names)
+    return finished(c.builder, names, [_AS_FLOAT] if c.quantised else [])
 
 
 def _needed(model: TfliteFile, wanted: set[int]) -> list[TfliteNode]:

@@ -101,7 +101,7 @@ def _encoded(graph: Graph, arrays: dict[str, AnyArray]) -> dict[str, Any]:
         attrs = {key: encode(f"{node.output}.{key}", v) for key, v in node.attrs.items()}
         nodes.append(node._asdict() | {"attrs": attrs})
     inputs = [spec._asdict() for spec in graph.inputs]
-    return {"inputs": inputs, "nodes": nodes, "outputs": graph.outputs}
+    return {"inputs": inputs, "nodes": nodes, "outputs": graph.outputs, "notes": graph.notes}
 
 
 def read(file: BinaryIO) -> Graph:
@@ -196,7 +196,8 @@ def _graph_fields(metadata: object) -> list[Any]:
     if version != str(VERSION):
         _refuse(f"this fastdw reads version {VERSION}, a newer one may read {describe(version)}")
     text = _fields(metadata, "__metadata__", {"format": str, "version": str, "graph": str})[2]
-    return _fields(_parsed(text), "the graph", {"inputs": list, "nodes": list, "outputs": list})
+    parts = ("inputs", "nodes", "outputs", "notes")
+    return _fields(_parsed(text), "the graph", dict.fromkeys(parts, list))
 
 
 def _tensors(header: dict[str, Any], size: int) -> list[_Tensor]:
@@ -245,7 +246,8 @@ def _decoded(fields: list[Any], arrays: dict[str, AnyArray]) -> Graph:
         attrs = {key: decode(value) for key, value in attrs.items()}
         names = _all(str, inputs, "inputs"), _all(str, source, "source")
         nodes.append(Node(op, names[0], output, attrs, names[1]))
-    return Graph(tuple(specs), tuple(nodes), _all(str, fields[2], "outputs"))
+    outputs, notes = _all(str, fields[2], "outputs"), _all(str, fields[3], "notes")
+    return Graph(tuple(specs), tuple(nodes), outputs, notes)
 
 
 def _all(wanted: type, values: list[Any], name: str) -> tuple[Any, ...]:

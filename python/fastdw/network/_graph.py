@@ -60,6 +60,8 @@ class Graph(NamedTuple):
     inputs: tuple[TensorSpec, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What an importer says of the graph: where it computes otherwise than its model."""
 
 
 class GraphBuilder:

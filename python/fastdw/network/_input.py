@@ -50,7 +50,8 @@ def rescaled(
     for node in graph.nodes:
         inputs = tuple(x if text == name else text for text in node.inputs)
         nodes.append(node._replace(inputs=inputs))
-    return checked(Graph((TensorSpec(name, shape, dtype),), tuple(nodes), graph.outputs))
+    specs = (TensorSpec(name, shape, dtype),)
+    return checked(graph._replace(inputs=specs, nodes=tuple(nodes)))
 
 
 def _image(graph: Graph) -> tuple[str, tuple[int, ...]]:

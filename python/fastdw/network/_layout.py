@@ -51,7 +51,7 @@ def arranged(graph: Graph, data_format: object) -> Graph:
         )
         for node in graph.nodes
     ]
-    return checked(Graph(tuple(specs), (*moves, *nodes, *ends), graph.outputs))
+    return checked(graph._replace(inputs=tuple(specs), nodes=(*moves, *nodes, *ends)))
 
 
 def fresh(graph: Graph, word: str) -> Iterator[str]:

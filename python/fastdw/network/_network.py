@@ -213,14 +213,16 @@ class Network(FromModels):
         dict or None
             ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``nbytes``, ``from``:
             names in the model), ``num_parameters``, ``macs``, ``arena_bytes`` and
-            ``arena_bound``, the least that any arena needs; None for "text".
+            ``arena_bound``, the least that any arena needs, and ``notes``: where the network
+            computes otherwise than the model that it was read from; None for "text".
 
         Raises
         ------
         TypeError, ValueError
             For another mode.
         """
-        return _summary.shown(mode, _summary.rows(self._graph), self._program.arena)
+        graph = self._graph
+        return _summary.shown(mode, _summary.rows(graph), self._program.arena, graph.notes)
 
     def profile(
         self,
@@ -266,7 +268,7 @@ class Network(FromModels):
         for node, time in zip(self._program.nodes, np.median(runs, axis=0).tolist(), strict=True):
             times[node] += time
         steps = _summary.timed(_summary.rows(self._graph), times, images)
-        return _summary.shown(mode, steps, self._program.arena)
+        return _summary.shown(mode, steps, self._program.arena, self._graph.notes)
 
     def rescale_input(
         self,

@@ -78,7 +78,9 @@ def timed(
     ]
 
 
-def shown(mode: object, steps: list[dict[str, Any]], arena: Arena) -> dict[str, Any] | None:
+def shown(
+    mode: object, steps: list[dict[str, Any]], arena: Arena, notes: tuple[str, ...]
+) -> dict[str, Any] | None:
     """All of it, printed, or as a dict."""
     if not isinstance(mode, str):
         msg = f"mode must be a str, got {describe(mode)}"
@@ -94,6 +96,7 @@ def shown(mode: object, steps: list[dict[str, Any]], arena: Arena) -> dict[str, 
             "macs": work,
             "arena_bytes": 4 * arena.size,
             "arena_bound": 4 * arena.bound,
+            "notes": notes,
         }
     print(table(steps))
     print(
@@ -101,6 +104,8 @@ def shown(mode: object, steps: list[dict[str, Any]], arena: Arena) -> dict[str, 
         f"weights {amount(4 * count)}, arena {amount(4 * arena.size)} "
         f"(least possible {amount(4 * arena.bound)})"
     )
+    for note in notes:
+        print(note)
     return None
 
 
