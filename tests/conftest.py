@@ -1,12 +1,12 @@
 """Options, the instruction sets as fixtures, and the last line of a run."""
 
-import functools
 import os
 
 import hypothesis
 import pytest
 import support
 from fastdw import _core
+from fastdw.layers._spec import packed_for
 
 ISAS = _core.config()["isas"]
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
@@ -94,9 +94,7 @@ def pwconv(request):
 
 
 @pytest.fixture
-def forced_isa(isa, monkeypatch):
+def forced_isa(isa):
     """The instruction set that every operator and layer of the test runs on."""
-    for name in ("Depthwise", "Pointwise", "Network"):
-        packed = functools.partial(getattr(_core, name), isa=isa)
-        monkeypatch.setattr(_core, name, packed)
-    return isa
+    with packed_for(isa):
+        yield isa

@@ -51,4 +51,4 @@ def test_every_residual_of_a_large_batch():
     layer, size, channels = layers()["pointwise"]
     images = np.zeros((IMAGES, size, size, channels), np.float32)
     residual = signed(rng(3), (IMAGES, size, size, 512))
-    assert_same(layer(images, residual), residual)
+    assert_same(layer(images, residual=residual), residual)

@@ -91,7 +91,7 @@ def test_instruction_sets_take_turns(isa, tmp_path, monkeypatch):
 
     def spy(*arguments):
         layer = prepare(*arguments)
-        packed.append(layer._depthwise.isa)
+        packed.append(layer._parts[0].isa)
         return layer
 
     monkeypatch.setattr(own, "build", spy)

@@ -7,7 +7,7 @@ import fastdw
 import numpy as np
 import pytest
 import support
-from fastdw.layers import _layer
+from fastdw.layers import _call
 
 pytestmark = pytest.mark.emulated
 
@@ -36,7 +36,7 @@ def no_checks(monkeypatch):
         raise AssertionError(msg)
 
     def switch():
-        monkeypatch.setattr(_layer, "as_array", refuse)
+        monkeypatch.setattr(_call, "as_array", refuse)
 
     return switch
 
@@ -70,11 +70,11 @@ def test_before_the_first_call_there_is_no_last_one(kind, shape, given):
 @pytest.mark.parametrize("kind", ["pointwise", "separable"])
 def test_with_and_without_a_residual(kind, no_checks):
     layer, x, residual = make(kind), image(), image(seed=5)
-    with_it, without = make(kind)(x, residual), make(kind)(x)
+    with_it, without = make(kind)(x, residual=residual), make(kind)(x)
     layer(x)
     no_checks()
     for addend, wanted in ((residual, with_it), (None, without), (residual, with_it)):
-        np.testing.assert_array_equal(layer(x, addend), wanted)
+        np.testing.assert_array_equal(layer(x, residual=addend), wanted)
 
 
 class Subclass(np.ndarray):

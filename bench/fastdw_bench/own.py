@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import fastdw
 import numpy as np
 import numpy.typing as npt
-from fastdw import _core
+from fastdw.layers._spec import packed_for
 
 from .blocks import Block
 from .peers.base import Prepared
@@ -24,7 +21,7 @@ def prepare(
 
     `isa` None is the active instruction set.
     """
-    with contextlib.nullcontext() if isa is None else _packed_for(isa):
+    with contextlib.nullcontext() if isa is None else packed_for(isa):
         layer = build(block, data_format)
     planar = data_format == "NCHW"
     x = on_a_line(block.x.transpose(0, 3, 1, 2) if planar else block.x)
@@ -32,9 +29,11 @@ def prepare(
     shape = (n, channels, height, width) if planar else block.output_shape
     out = on_a_line(np.zeros(shape, np.float32))
     result = out.transpose(0, 2, 3, 1) if planar else out
-    # By position: Python takes 0.13 µs to pass these by name.
-    addend = () if block.layer.op == "depthwise" else (None,)
-    run = functools.partial(layer, x, *addend, out, threads)
+    call = layer.__call__
+
+    def run() -> None:
+        call(x, out=out, num_threads=threads)
+
     return Prepared(run, lambda: result, data_format)
 
 
@@ -80,16 +79,3 @@ def build(block: Block, data_format: str = "NHWC") -> Any:
         activation=block.activation,
         **windows,
     )
-
-
-@contextlib.contextmanager
-def _packed_for(isa: str) -> Iterator[None]:
-    """Pack the weights of layers built inside for one instruction set.
-
-    The public choice, FASTDW_ISA, holds for a process; here several take turns in one.
-    """
-    with contextlib.ExitStack() as patches:
-        for name in ("Depthwise", "Pointwise"):
-            packer = functools.partial(getattr(_core, name), isa=isa)
-            patches.enter_context(mock.patch.object(_core, name, packer))
-        yield

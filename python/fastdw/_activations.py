@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from fastdw import _core
 from fastdw._arguments import describe, number, vector
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput
+    from fastdw._typing import ActivationInput, Float32
 
 _CLAMPS = {"linear": (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 _ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}
@@ -20,7 +23,6 @@ _PARAMETERS = {
     "prelu": ("slopes",),
 }
 _CURVES = tuple(name for name in _core.curves if name not in _PARAMETERS)
-_NONZERO_AT_ZERO = ("sigmoid", "hard_sigmoid")
 
 _FLOAT32_MAX = float.fromhex("0x1.fffffep+127")
 
@@ -31,7 +33,18 @@ class Activation(NamedTuple):
     argument: ActivationInput
     """What the user may pass to get it again; None where it changes nothing."""
     core: _core.Activation
-    zero_at_zero: bool
+    slopes: Float32 | None = None
+    """Those of prelu as they were given; `argument` has a copy."""
+
+    @property
+    def zero_at_zero(self) -> bool:
+        """Whether it maps 0 to 0, by a convolution of 0 with 1."""
+        channels = 1 if self.slopes is None else len(self.slopes)
+        zeros = np.zeros((1, 1, 1, channels), np.float32)
+        values = np.empty_like(zeros)
+        weights = _core.Depthwise(np.ones((1, 1, channels, 1), np.float32), None, self.core)
+        _core.Operator(weights, None).run(zeros, None, values, (1, 1, 1, 1, 0, 0), 1)
+        return not values.any()
 
     def sliced(self, name: str, part: slice) -> Activation:
         """The same on some of the channels."""
@@ -44,8 +57,8 @@ class Activation(NamedTuple):
 def parse_activation(name: str, value: object, channels: int) -> Activation:
     """Check the argument `name`; `channels` is the length of prelu's slopes."""
     curve, parameters = _split(name, value)
-    if curve in _CLAMPS:
-        return _clamp(None if curve == "linear" else curve, *_CLAMPS[curve])
+    if not parameters:
+        return _named(curve)
     if curve == "clip":
         lo, hi = (
             number(f"{name} {key}", p)
@@ -54,24 +67,28 @@ def parse_activation(name: str, value: object, channels: int) -> Activation:
         if not lo <= hi:
             msg = f"{name} clip needs lo <= hi, got lo={lo}, hi={hi}"
             raise ValueError(msg)
-        return _clamp((curve, lo, hi), lo, hi)
+        return Activation((curve, lo, hi), _core.Activation("clamp", lo, hi))
     if curve == "prelu":
-        slopes = vector(f"{name} prelu slopes", parameters[0], channels).copy()
+        given = vector(f"{name} prelu slopes", parameters[0], channels)
+        slopes = given.copy()
         slopes.flags.writeable = False
-        return Activation((curve, slopes), _core.Activation(curve, slopes=slopes), True)
-    if curve in _PARAMETERS:
-        slope = number(f"{name} {_PARAMETERS[curve][0]}", parameters[0])
-        if not abs(slope) <= _FLOAT32_MAX:
-            msg = f"{name} {_PARAMETERS[curve][0]} must be a finite float32, got {slope}"
-            raise ValueError(msg)
-        if curve == "leaky_relu" and slope == 0:  # 0 * -inf is no number
-            return _clamp("relu", *_CLAMPS["relu"])
-        return Activation((curve, slope), _core.Activation(curve, slope), True)
-    return Activation(curve, _core.Activation(curve), curve not in _NONZERO_AT_ZERO)
+        return Activation((curve, slopes), _core.Activation(curve, slopes=slopes), given)
+    slope = number(f"{name} {_PARAMETERS[curve][0]}", parameters[0])
+    if not abs(slope) <= _FLOAT32_MAX:
+        msg = f"{name} {_PARAMETERS[curve][0]} must be a finite float32, got {slope}"
+        raise ValueError(msg)
+    if curve == "leaky_relu" and slope == 0:  # 0 * -inf is no number
+        return _named("relu")
+    return Activation((curve, slope), _core.Activation(curve, slope))
 
 
-def _clamp(argument: ActivationInput, lo: float, hi: float) -> Activation:
-    return Activation(argument, _core.Activation("clamp", lo, hi), lo <= 0 <= hi)
+@functools.cache
+def _named(curve: str) -> Activation:
+    """An activation without parameters."""
+    if curve in _CLAMPS:
+        argument = None if curve == "linear" else curve
+        return Activation(argument, _core.Activation("clamp", *_CLAMPS[curve]))
+    return Activation(curve, _core.Activation(curve))
 
 
 def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:

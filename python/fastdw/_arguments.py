@@ -46,6 +46,8 @@ def integer(
     name: str, value: object, low: int, high: int = INT64_MAX, wanted: str = "an int"
 ) -> int:
     """An int in low...high; a bool is none. `wanted` says what the argument may be in all."""
+    if type(value) is int and low <= value <= high:
+        return value
     is_bool = isinstance(value, (bool, np.bool_))
     try:
         number = None if is_bool else operator.index(value)  # type: ignore[arg-type]
@@ -215,7 +217,8 @@ def readable(array: AnyArray) -> AnyArray:
 
 def dense(array: AnyArray) -> AnyArray:
     """`array`, or its aligned C-contiguous copy."""
-    return np.require(array, requirements=("C", "A"))
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else array.copy()
 
 
 def residual(value: object, shape: tuple[int, ...]) -> Float32:

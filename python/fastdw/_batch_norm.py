@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -72,7 +73,8 @@ class BatchNorm(Immutable):
             variance=vector("variance", variance, channels, FLOATS),
             epsilon=number("epsilon", epsilon),
         )
-        self._scale_and_beta()
+        with np.errstate(all="ignore"):
+            self._checked()
 
     @classmethod
     def from_keras(cls, layer: object) -> BatchNorm:
@@ -115,27 +117,34 @@ class BatchNorm(Immutable):
         """gamma, beta, mean and variance."""
         return self.gamma, self.beta, self.mean, self.variance
 
-    @np.errstate(all="ignore")
-    def _scale_and_beta(self) -> tuple[Float64, Float64]:
-        """gamma / sqrt(variance + epsilon), and beta; the arrays may have changed, so check."""
-        for name in ("gamma", "beta", "mean", "variance"):
-            array = getattr(self, name)
-            if array is not None and not np.isfinite(array).all():
-                msg = f"{name} must be finite, got {describe(array)} with NaN or Inf"
-                raise ValueError(msg)
-        if not 0 <= self.epsilon < np.inf:
+    def _checked(self) -> Float64:
+        """gamma, beta, mean and variance as rows; the arrays may have changed, so check them."""
+        if not 0 <= self.epsilon < math.inf:
             msg = f"epsilon must be finite and at least 0, got {self.epsilon}"
             raise ValueError(msg)
-        variance = self.variance.astype(np.float64)
-        if (variance < 0).any():
-            msg = f"variance must not be negative, got {variance.min()}"
+        rows = np.empty((4, len(self.mean)))
+        rows[0] = 1.0 if self.gamma is None else self.gamma
+        rows[1] = 0.0 if self.beta is None else self.beta
+        rows[2] = self.mean
+        rows[3] = self.variance
+        if not math.isfinite(rows.sum()):
+            self._refuse_not_finite(rows)
+        least = rows[3].min(initial=math.inf)
+        if least < 0:
+            msg = f"variance must not be negative, got {least}"
             raise ValueError(msg)
-        if (variance + self.epsilon == 0).any():
+        if least + self.epsilon == 0:
             msg = "variance + epsilon must be above 0, got 0"
             raise ValueError(msg)
-        gamma = 1.0 if self.gamma is None else self.gamma.astype(np.float64)
-        beta = np.zeros_like(variance) if self.beta is None else self.beta.astype(np.float64)
-        return gamma / np.sqrt(variance + self.epsilon), beta
+        return rows
+
+    def _refuse_not_finite(self, rows: Float64) -> None:
+        """The sum alone does not tell: of large numbers it may be infinite too."""
+        names = ("gamma", "beta", "mean", "variance")
+        for name, row in zip(names, rows, strict=True):
+            if not np.isfinite(row).all():
+                msg = f"{name} must be finite, got {describe(getattr(self, name))} with NaN or Inf"
+                raise ValueError(msg)
 
     @np.errstate(all="ignore")
     def fold(self, kernel: Float32, bias: Float32 | None) -> tuple[Float32, Float32]:
@@ -143,10 +152,11 @@ class BatchNorm(Immutable):
 
         The output channels of `kernel`, one or two axes, come last.
         """
-        scale, beta = self._scale_and_beta()
+        gamma, beta, mean, variance = self._checked()
+        scale = gamma / np.sqrt(variance + self.epsilon)
+        shift = ((0.0 if bias is None else bias) - mean) * scale + beta
         folded = (kernel.reshape(-1, len(scale)) * scale).reshape(kernel.shape)
-        shift = (0.0 if bias is None else bias) - self.mean.astype(np.float64)
-        return folded.astype(np.float32), (shift * scale + beta).astype(np.float32)
+        return folded.astype(np.float32), shift.astype(np.float32)
 
     def __repr__(self) -> str:
         return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"

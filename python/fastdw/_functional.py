@@ -1,20 +1,20 @@
-"""The operators as functions: a layer built for one call."""
+"""The operators as functions: weights packed for one call."""
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fastdw import _arguments as check
-from fastdw._batch_norm import BatchNorm
-from fastdw._geometry import plan, window
-from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw._config import get_num_threads
+from fastdw.layers._call import checked_call
+from fastdw.layers.conv import conv_spec
+from fastdw.layers.depthwise import depthwise_spec
+from fastdw.layers.pointwise import pointwise_spec
+from fastdw.layers.separable import separable_spec
 
 if TYPE_CHECKING:
+    from fastdw._batch_norm import BatchNorm
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+    from fastdw.layers._spec import Spec
 
 
 def depthwise_conv2d(
@@ -99,25 +99,10 @@ def depthwise_conv2d(
     >>> depthwise_conv2d(x, kernel).shape
     (1, 2, 2, 2)
     """
-    _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
-    layer = DepthwiseConv2D(
-        depthwise_kernel,
-        strides,
-        padding,
-        data_format,
-        dilation_rate,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
-    )
-    _check_apart(
-        out,
-        depthwise_kernel=depthwise_kernel,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
-    )
-    return layer(x, out, num_threads)
+    place = strides, dilation_rate, padding
+    epilogue = bias, batch_norm, activation
+    spec = depthwise_spec(depthwise_kernel, place, data_format, epilogue)
+    return _compute(spec, x, None, out, num_threads)
 
 
 def conv2d(
@@ -184,25 +169,10 @@ def conv2d(
     >>> conv2d(x, np.ones((3, 3, 3, 8), np.float32), 2, "same").shape
     (1, 2, 2, 8)
     """
-    weights = check.dense_kernel(kernel)
-    layout = check.data_format(data_format)
-    view = window(weights.shape[:2], strides, dilation_rate, padding, layout, "kernel")
-    channels = weights.shape[2] * check.groups(groups, weights.shape[3])
-    shape = check.as_array("x", x).shape
-    plan("x.shape", shape, layout, "kernel", channels, 1, view)
-    layer = Conv2D(
-        kernel,
-        strides,
-        padding,
-        data_format,
-        dilation_rate,
-        groups=groups,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
-    )
-    _check_apart(out, kernel=kernel, bias=bias, batch_norm=batch_norm, activation=activation)
-    return layer(x, residual=residual, out=out, num_threads=num_threads)
+    place = strides, dilation_rate, padding
+    epilogue = bias, batch_norm, activation
+    spec = conv_spec(kernel, place, data_format, groups, epilogue)
+    return _compute(spec, x, residual, out, num_threads)
 
 
 def pointwise_conv2d(
@@ -265,21 +235,8 @@ def pointwise_conv2d(
     ----------
     ``keras.ops.conv`` and ONNX ``Conv`` with a kernel of 1 x 1.
     """
-    layout = check.data_format(data_format)
-    channels, filters = check.pointwise_kernel(pointwise_kernel).shape
-    shape = check.as_array("x", x).shape
-    plan("x.shape", shape, layout, "pointwise_kernel", channels, filters, None)
-    layer = PointwiseConv2D(
-        pointwise_kernel, data_format, bias=bias, batch_norm=batch_norm, activation=activation
-    )
-    _check_apart(
-        out,
-        pointwise_kernel=pointwise_kernel,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
-    )
-    return layer(x, residual, out, num_threads)
+    spec = pointwise_spec(pointwise_kernel, data_format, (bias, batch_norm, activation))
+    return _compute(spec, x, residual, out, num_threads)
 
 
 def separable_conv2d(
@@ -371,62 +328,21 @@ def separable_conv2d(
     >>> separable_conv2d(x, depthwise_kernel, pointwise_kernel, padding="same").shape
     (1, 4, 4, 5)
     """
-    _check_window(x, depthwise_kernel, strides, padding, data_format, dilation_rate)
-    layer = SeparableConv2D(
-        depthwise_kernel,
-        pointwise_kernel,
-        strides,
-        padding,
+    spec = separable_spec(
+        (depthwise_kernel, pointwise_kernel),
+        (strides, dilation_rate, padding),
         data_format,
-        dilation_rate,
-        pre_activation=pre_activation,
-        depthwise_bias=depthwise_bias,
-        depthwise_batch_norm=depthwise_batch_norm,
-        depthwise_activation=depthwise_activation,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
+        pre_activation,
+        (depthwise_bias, depthwise_batch_norm, depthwise_activation),
+        (bias, batch_norm, activation),
     )
-    _check_apart(
-        out,
-        depthwise_kernel=depthwise_kernel,
-        pointwise_kernel=pointwise_kernel,
-        pre_activation=pre_activation,
-        depthwise_bias=depthwise_bias,
-        depthwise_batch_norm=depthwise_batch_norm,
-        depthwise_activation=depthwise_activation,
-        bias=bias,
-        batch_norm=batch_norm,
-        activation=activation,
-    )
-    return layer(x, residual, out, num_threads)
+    return _compute(spec, x, residual, out, num_threads)
 
 
-def _check_window(
-    x: object,
-    depthwise_kernel: object,
-    strides: object,
-    padding: object,
-    data_format: object,
-    dilation_rate: object,
-) -> None:
-    """Refuse sizes that do not fit before a kernel, perhaps a huge one, is folded and packed."""
-    kernel = check.depthwise_kernel(depthwise_kernel)
-    layout = check.data_format(data_format)
-    view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
-    shape = check.as_array("x", x).shape
-    plan("x.shape", shape, layout, "depthwise_kernel", kernel.shape[2], 1, view)
-
-
-def _check_apart(out: object, **inputs: object) -> None:
-    """Refuse an `out` that overlaps an accepted argument of the layer, which keeps none."""
-    if not isinstance(out, np.ndarray):
-        return
-    for name, value in inputs.items():
-        if isinstance(value, BatchNorm):
-            parts: Sequence[object] = value.vectors
-        else:
-            parts = value if isinstance(value, (tuple, list)) else (value,)
-        for part in parts:
-            if not (part is None or isinstance(part, (str, numbers.Real))):
-                check.apart(out, name, check.as_array(name, part, check.FLOATS))
+def _compute(spec: Spec, x: object, residual: object, out: object, num_threads: object) -> Float32:
+    """Check the call before the weights, perhaps huge ones, are folded and packed."""
+    threads = get_num_threads() if num_threads is None else num_threads
+    call = checked_call(spec.signature, x, residual, out, threads, spec.arrays())
+    if call.out.size:
+        call.run(spec.pack().operator)
+    return call.result

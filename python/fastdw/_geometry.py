@@ -6,7 +6,7 @@ padded images and effective kernels stay below `_MAX_EXTENT`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fastdw._arguments import describe, integer
 
@@ -18,6 +18,10 @@ _MAX_EXTENT = 2**31
 _POINTWISE = (1, 1, 1, 1, 0, 0)
 _NO_PADS = ((0, 0), (0, 0))
 _PADDINGS = ("valid", "same", "same_lower")
+
+
+Place: TypeAlias = tuple[object, object, object]
+"""strides, dilation_rate and padding as the user gives them."""
 
 
 class _Axis(NamedTuple):
@@ -60,14 +64,23 @@ class _Axis(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A window as its arguments, and as its two axes."""
+    """A window as its two axes."""
 
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int]
-    dilation_rate: tuple[int, int]
-    padding: str | Pads
     rows: _Axis
     columns: _Axis
+    padding: str | Pads
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        return self.rows.taps, self.columns.taps
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        return self.rows.stride, self.columns.stride
+
+    @property
+    def dilation_rate(self) -> tuple[int, int]:
+        return self.rows.dilation, self.columns.dilation
 
     @property
     def arguments(self) -> dict[str, object]:
@@ -98,74 +111,83 @@ def window(
     dilation_rate: object,
     padding: object,
     data_format: str,
-    kernel: str = "depthwise_kernel",
+    kernel_name: str,
 ) -> Window:
-    """Check the arguments that place the window; `kernel` names the argument with its size."""
-    stride = _pair("strides", strides)
-    dilation = _pair("dilation_rate", dilation_rate)
+    """Check the arguments that place the window; `kernel_name` is that of the one with its size."""
+    stride_h, stride_w = _pair("strides", strides)
+    dilation_h, dilation_w = _pair("dilation_rate", dilation_rate)
     mode = _padding(padding, data_format)
     explicit = _NO_PADS if mode == "valid" else mode
-    axes = []
-    for axis, name in enumerate(("height", "width")):
-        extent = (kernel_size[axis] - 1) * dilation[axis] + 1
-        if extent > _MAX_EXTENT:
+    pads = (None, None) if isinstance(explicit, str) else explicit
+    odd_first, (taps_h, taps_w) = mode == "same_lower", kernel_size
+    height = _extent(kernel_name, "height", taps_h, dilation_h)
+    width = _extent(kernel_name, "width", taps_w, dilation_w)
+    return Window(
+        _Axis("height", taps_h, stride_h, dilation_h, height, pads[0], odd_first),
+        _Axis("width", taps_w, stride_w, dilation_w, width, pads[1], odd_first),
+        mode,
+    )
+
+
+def _extent(kernel_name: str, axis: str, taps: int, dilation: int) -> int:
+    extent = (taps - 1) * dilation + 1
+    if extent > _MAX_EXTENT:
+        msg = (
+            f"effective kernel {axis}, (size - 1) * dilation_rate + 1, must be at most "
+            f"{_MAX_EXTENT}, got {extent} ({kernel_name} {taps}, dilation_rate {dilation})"
+        )
+        raise ValueError(msg)
+    return extent
+
+
+class Plan(NamedTuple):
+    """Where one shape of x leads."""
+
+    shape: tuple[int, ...]
+    """Of the output, in the layout of the input."""
+    geometry: Geometry
+
+
+class Signature(NamedTuple):
+    """What a layer takes and gives, without its weights."""
+
+    data_format: str
+    kernel_name: str
+    """The argument that asks for `channels`."""
+    channels: int  # of x
+    filters: int  # of the result
+    window: Window | None  # None: 1 x 1
+
+    @property
+    def channels_first(self) -> bool:
+        return self.data_format == "NCHW"
+
+    def plan(self, label: str, shape: tuple[int, ...]) -> Plan:
+        """Place the window on x; `label` is what the user calls `shape`."""
+        first = self.channels_first
+        if len(shape) not in (3, 4):
+            axes = "(C, H, W) or (N, C, H, W)" if first else "(H, W, C) or (N, H, W, C)"
+            msg = f"{label} must be {axes}, got {shape}"
+            raise ValueError(msg)
+        if first:
+            depth, height, width = shape[-3:]
+        else:
+            height, width, depth = shape[-3:]
+        if not (height and width and depth):
+            msg = f"{label} must have height, width and channels of at least 1, got {shape}"
+            raise ValueError(msg)
+        if depth != self.channels:
             msg = (
-                f"effective kernel {name}, (size - 1) * dilation_rate + 1, must be at most "
-                f"{_MAX_EXTENT}, got {extent} ({kernel} {kernel_size[axis]}, "
-                f"dilation_rate {dilation[axis]})"
+                f"{self.kernel_name} has {self.channels} input channels, but "
+                f"{label.removesuffix('.shape')} has {depth} ({label} = {shape})"
             )
             raise ValueError(msg)
-        axes.append(
-            _Axis(
-                name,
-                kernel_size[axis],
-                stride[axis],
-                dilation[axis],
-                extent,
-                None if isinstance(explicit, str) else explicit[axis],
-                mode == "same_lower",
-            )
-        )
-    return Window(kernel_size, stride, dilation, mode, *axes)
-
-
-def plan(
-    label: str,
-    shape: tuple[int, ...],
-    data_format: str,
-    kernel: str,
-    channels: int,
-    filters: int,
-    window: Window | None,
-) -> tuple[tuple[int, ...], Geometry]:
-    """Shape of the output in the layout of the input, and the geometry of the core.
-
-    `kernel` names the argument that asks for `channels`; without a window it is 1 x 1. `label` is
-    what the user calls `shape`.
-    """
-    if len(shape) not in (3, 4):
-        axes = "(H, W, C) or (N, H, W, C)" if data_format == "NHWC" else "(C, H, W) or (N, C, H, W)"
-        msg = f"{label} must be {axes}, got {shape}"
-        raise ValueError(msg)
-    if data_format == "NHWC":
-        height, width, depth = shape[-3:]
-    else:
-        depth, height, width = shape[-3:]
-    if not (height and width and depth):
-        msg = f"{label} must have height, width and channels of at least 1, got {shape}"
-        raise ValueError(msg)
-    if depth != channels:
-        msg = (
-            f"{kernel} has {channels} input channels, but {label.removesuffix('.shape')} has "
-            f"{depth} ({label} = {shape})"
-        )
-        raise ValueError(msg)
-    geometry = _POINTWISE
-    if window is not None:
-        height, width, geometry = window.place(height, width)
-    if data_format == "NHWC":
-        return (*shape[:-3], height, width, filters), geometry
-    return (*shape[:-3], filters, height, width), geometry
+        geometry = _POINTWISE
+        if self.window is not None:
+            height, width, geometry = self.window.place(height, width)
+        if first:
+            return Plan((*shape[:-3], self.filters, height, width), geometry)
+        return Plan((*shape[:-3], height, width, self.filters), geometry)
 
 
 def _pair(name: str, value: object) -> tuple[int, int]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 CLASSES: dict[str, type[Layer]] = {}
-"""What a pickle may name; every class of layers enters itself."""
+"""What a pickle may name: the package `layers` fills it."""
 
 
 def _restore(*state: Any) -> Layer:

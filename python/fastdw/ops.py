@@ -361,7 +361,7 @@ def _pool(
 ) -> _Value:
     order = _layout(data_format)
     size = _tables.pair("pool_size", pool_size)
-    view = window(size, size if strides is None else strides, 1, padding, order)
+    view = window(size, size if strides is None else strides, 1, padding, order, "pool_size")
 
     def build(x: Symbol) -> Symbol:
         y = channels_last(x, order)

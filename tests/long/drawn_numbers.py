@@ -17,11 +17,12 @@ import fastdw
 import numpy as np
 import support  # `_draw` makes it importable
 from fastdw import _core, reference
+from fastdw.layers._spec import packed_for
 from support import assert_same, batch_norm, integers, rng, signed
 
 F32 = np.float32
 ISAS = _core.config()["isas"]["supported"]
-PACKED = {name: getattr(_core, name) for name in ("Depthwise", "Pointwise")}
+DEPTHWISE = _core.Depthwise
 FLT_MAX = float(np.finfo(F32).max)
 CANARY = F32(1.2345e33)
 
@@ -286,15 +287,15 @@ KINDS = {
 
 def run(isa, operator, arguments, shape, generic):
     """The result on one instruction set, from between canaries."""
-    for name, packed in PACKED.items():
-        setattr(_core, name, functools.partial(packed, isa=isa))
+    kernel = None
     if generic:
         kernel = next(name for name in _core.kernels(isa) if name.startswith("dwconv_generic"))
-        _core.Depthwise = functools.partial(PACKED["Depthwise"], isa=isa, kernel_name=kernel)
+    _core.Depthwise = functools.partial(DEPTHWISE, kernel_name=kernel)
     size = int(np.prod(shape))
     canvas = np.full(size + 64, CANARY)
     out = canvas[31 : 31 + size].reshape(shape)
-    getattr(fastdw, operator)(**arguments, out=out)
+    with packed_for(isa):
+        getattr(fastdw, operator)(**arguments, out=out)
     assert np.all(canvas[:31] == CANARY), "written before the result"
     assert np.all(canvas[31 + size :] == CANARY), "written behind the result"
     return out

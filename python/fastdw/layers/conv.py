@@ -2,25 +2,72 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from fastdw import _arguments as check
 from fastdw import _converters, _core
+from fastdw._arguments import dense
 from fastdw._batch_norm import BatchNorm
-from fastdw._config import get_num_threads
-from fastdw._geometry import window
-from fastdw.layers._layer import Layer, checked_half, converted
+from fastdw._geometry import Place, Signature, window
+from fastdw.layers._layer import AddingLayer, converted
+from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._geometry import Window
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
 
 
+class ConvSpec(Spec):
+    """Of one half, whose output channels are divided among groups."""
+
+    __slots__ = ()
+
+    def pack(self) -> Packed:
+        (half,) = self.halves
+        kernel, bias, _ = half.packable()
+        size, filters = kernel.shape[:2], kernel.shape[3]
+        matrix = kernel.reshape(-1, filters)
+        each = filters // self.groups
+        parts = []
+        for first in range(0, filters, each):
+            part = slice(first, first + each)
+            parts.append(
+                _core.Pointwise(
+                    dense(matrix[:, part]),
+                    None if bias is None else bias[part],
+                    half.activation.sliced("activation", part).core,
+                    self.isa,
+                )
+            )
+        groups, first_channels = tuple(parts), self.signature.channels_first
+        return Packed(groups, _core.Operator(None, groups, None, first_channels, size))
+
+    @property
+    def groups(self) -> int:
+        inputs: int = self.halves[0].kernel.shape[2]
+        return self.signature.channels // inputs
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"groups": self.groups}
+
+
+def conv_spec(
+    kernel: object, place: Place, data_format: object, groups: object, epilogue: Epilogue
+) -> ConvSpec:
+    """Check the arguments of a dense convolution."""
+    name, weights = "kernel", check.dense_kernel(kernel)
+    *size, inputs, filters = weights.shape
+    channels = inputs * check.groups(groups, filters)
+    layout = check.data_format(data_format)
+    view = window((size[0], size[1]), *place, layout, name)
+    half = checked_half(name, "", weights, filters, epilogue)
+    signature = Signature(layout, name, channels, filters, view)
+    return ConvSpec(signature, (half,), None, chosen_isa())
+
+
 @final
-class Conv2D(Layer):
+class Conv2D(AddingLayer):
     """A dense convolution with its weights prepared; see `conv2d`.
 
     Immutable, thread-safe, picklable, and independent of the arrays that it was built from.
@@ -49,10 +96,7 @@ class Conv2D(Layer):
     ``keras.layers.Conv2D``, ``torch.nn.Conv2d``.
     """
 
-    __slots__ = ("_groups",)
-
-    _groups: tuple[_core.Pointwise, ...]
-    _window: Window
+    __slots__ = ()
 
     def __init__(
         self,
@@ -67,79 +111,9 @@ class Conv2D(Layer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
     ) -> None:
-        weights = check.dense_kernel(kernel)
-        size, (inputs, filters) = weights.shape[:2], weights.shape[2:]
-        count = check.groups(groups, filters)
-        layout = check.data_format(data_format)
-        view = window(size, strides, dilation_rate, padding, layout, "kernel")
-        whole = checked_half(weights, filters, "", bias, batch_norm, activation)
-        self._set(
-            _channels=inputs * count,
-            _filters=filters,
-            _data_format=layout,
-            _window=view,
-            _kernels={"kernel": weights.shape},
-            _settings=view.arguments
-            | {
-                "data_format": layout,
-                "groups": count,
-                "activation": whole.activation.argument,
-            },
-            _num_parameters=whole.num_parameters,
-        )
-        folded, shift, _ = whole.packable()
-        matrix = folded.reshape(prod(size) * inputs, filters)
-        each = filters // count
-        parts = []
-        for first in range(0, filters, each):
-            part = slice(first, first + each)
-            parts.append(
-                _core.Pointwise(
-                    np.ascontiguousarray(matrix[:, part]),
-                    None if shift is None else np.ascontiguousarray(shift[part]),
-                    whole.activation.sliced("activation", part).core,
-                )
-            )
-        self._set(_groups=tuple(parts))
-        self._prepare(None, self._groups, kernel_size=size)
-
-    def __call__(
-        self,
-        x: ArrayInput,
-        *,
-        residual: ArrayInput | None = None,
-        out: Float32 | None = None,
-        num_threads: int | None = None,
-    ) -> Float32:
-        """Apply the layer.
-
-        Parameters
-        ----------
-        x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
-            In the order of the layer's data_format.
-        residual, out, num_threads
-            As in `conv2d`.
-
-        Returns
-        -------
-        ndarray, (N, OH, OW, F) or (OH, OW, F), float32
-            `out`, where it was given.
-
-        Raises
-        ------
-        TypeError
-            For a wrong Python type or dtype.
-        ValueError
-            For a wrong shape, value, flag or overlap, and for an empty output.
-        """
-        threads = get_num_threads() if num_threads is None else num_threads
-        result = self._replay(x, residual, out, threads)
-        return self._call(x, residual, out, threads) if result is None else result
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return sum(part.nbytes for part in self._groups)
+        place = strides, dilation_rate, padding
+        epilogue = bias, batch_norm, activation
+        self._prepare(conv_spec(kernel, place, data_format, groups, epilogue))
 
     @classmethod
     def from_keras(
@@ -197,7 +171,7 @@ class Conv2D(Layer):
         )
 
     def _weights(self) -> dict[str, Float32]:
-        parts = [part.weights() for part in self._groups]
+        parts = [part.weights() for part in self._parts]
         matrix = np.concatenate([kernel for kernel, _ in parts], axis=1)
         bias = np.concatenate([bias for _, bias in parts])
         return {"kernel": matrix.reshape(self._kernels["kernel"]), "bias": bias}

@@ -8,12 +8,38 @@ from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
-from fastdw._geometry import window
-from fastdw.layers._layer import Layer, checked_half, converted
+from fastdw._geometry import Place, Signature, window
+from fastdw.layers._layer import Layer, converted
+from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._geometry import Window
     from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+
+
+class DepthwiseSpec(Spec):
+    """Of one half."""
+
+    __slots__ = ()
+
+    def pack(self) -> Packed:
+        (half,) = self.halves
+        weights = _core.Depthwise(*half.packable(), self.isa)
+        operator = _core.Operator(weights, None, None, self.signature.channels_first)
+        return Packed((weights,), operator)
+
+
+def depthwise_spec(
+    depthwise_kernel: object, place: Place, data_format: object, epilogue: Epilogue
+) -> DepthwiseSpec:
+    """Check the arguments of a depthwise convolution."""
+    name, kernel = "depthwise_kernel", check.depthwise_kernel(depthwise_kernel)
+    _, _, channels, multiplier = kernel.shape
+    filters = channels * multiplier
+    layout = check.data_format(data_format)
+    view = window(kernel.shape[:2], *place, layout, name)
+    half = checked_half(name, "", kernel, filters, epilogue)
+    signature = Signature(layout, name, channels, filters, view)
+    return DepthwiseSpec(signature, (half,), None, chosen_isa())
 
 
 @final
@@ -45,10 +71,7 @@ class DepthwiseConv2D(Layer):
     ``keras.layers.DepthwiseConv2D``.
     """
 
-    __slots__ = ("_depthwise",)
-
-    _depthwise: _core.Depthwise
-    _window: Window
+    __slots__ = ()
 
     def __init__(
         self,
@@ -62,26 +85,12 @@ class DepthwiseConv2D(Layer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
     ) -> None:
-        kernel = check.depthwise_kernel(depthwise_kernel)
-        _, _, channels, multiplier = kernel.shape
-        layout = check.data_format(data_format)
-        view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
-        half = checked_half(kernel, channels * multiplier, "", bias, batch_norm, activation)
-        self._set(
-            _channels=channels,
-            _filters=channels * multiplier,
-            _data_format=layout,
-            _window=view,
-            _kernels={"depthwise_kernel": kernel.shape},
-            _settings=view.arguments
-            | {"data_format": layout, "activation": half.activation.argument},
-            _num_parameters=half.num_parameters,
-            _depthwise=_core.Depthwise(*half.packable()),
-        )
-        self._prepare(self._depthwise, None)
+        place = strides, dilation_rate, padding
+        epilogue = bias, batch_norm, activation
+        self._prepare(depthwise_spec(depthwise_kernel, place, data_format, epilogue))
 
     def __call__(
-        self, x: ArrayInput, out: Float32 | None = None, num_threads: int | None = None
+        self, x: ArrayInput, *, out: Float32 | None = None, num_threads: int | None = None
     ) -> Float32:
         """Apply the layer.
 
@@ -107,11 +116,6 @@ class DepthwiseConv2D(Layer):
         threads = get_num_threads() if num_threads is None else num_threads
         result = self._replay(x, None, out, threads)
         return self._call(x, None, out, threads) if result is None else result
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return self._depthwise.nbytes
 
     @classmethod
     def from_keras(
@@ -176,6 +180,3 @@ class DepthwiseConv2D(Layer):
             activation=activation,
             data_format=data_format,
         )
-
-    def _weights(self) -> dict[str, Float32]:
-        return dict(zip(("depthwise_kernel", "bias"), self._depthwise.weights(), strict=True))

@@ -7,15 +7,40 @@ from typing import TYPE_CHECKING, final
 from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._batch_norm import BatchNorm
-from fastdw._config import get_num_threads
-from fastdw.layers._layer import Layer, checked_half, converted
+from fastdw._geometry import Signature
+from fastdw.layers._layer import AddingLayer, converted
+from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Float32
+    from fastdw._typing import ActivationInput, ArrayInput
+
+
+class PointwiseSpec(Spec):
+    """Of one half."""
+
+    __slots__ = ()
+
+    def pack(self) -> Packed:
+        (half,) = self.halves
+        weights = _core.Pointwise(*half.packable(), self.isa)
+        operator = _core.Operator(None, weights, None, self.signature.channels_first)
+        return Packed((weights,), operator)
+
+
+def pointwise_spec(
+    pointwise_kernel: object, data_format: object, epilogue: Epilogue
+) -> PointwiseSpec:
+    """Check the arguments of a pointwise convolution."""
+    name, kernel = "pointwise_kernel", check.pointwise_kernel(pointwise_kernel)
+    channels, filters = kernel.shape
+    layout = check.data_format(data_format)
+    half = checked_half(name, "", kernel, filters, epilogue)
+    signature = Signature(layout, name, channels, filters, None)
+    return PointwiseSpec(signature, (half,), None, chosen_isa())
 
 
 @final
-class PointwiseConv2D(Layer):
+class PointwiseConv2D(AddingLayer):
     """A pointwise (1 x 1) convolution with its weights prepared; see `pointwise_conv2d`.
 
     Immutable, thread-safe, picklable, and independent of the arrays that it was built from.
@@ -43,9 +68,7 @@ class PointwiseConv2D(Layer):
     ``keras.layers.Conv2D`` with a kernel of 1 x 1.
     """
 
-    __slots__ = ("_pointwise",)
-
-    _pointwise: _core.Pointwise
+    __slots__ = ()
 
     def __init__(
         self,
@@ -56,58 +79,8 @@ class PointwiseConv2D(Layer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
     ) -> None:
-        kernel = check.pointwise_kernel(pointwise_kernel)
-        channels, filters = kernel.shape
-        layout = check.data_format(data_format)
-        half = checked_half(kernel, filters, "", bias, batch_norm, activation)
-        self._set(
-            _channels=channels,
-            _filters=filters,
-            _data_format=layout,
-            _window=None,
-            _kernels={"pointwise_kernel": kernel.shape},
-            _settings={"data_format": layout, "activation": half.activation.argument},
-            _num_parameters=half.num_parameters,
-            _pointwise=_core.Pointwise(*half.packable()),
-        )
-        self._prepare(None, self._pointwise)
-
-    def __call__(
-        self,
-        x: ArrayInput,
-        residual: ArrayInput | None = None,
-        out: Float32 | None = None,
-        num_threads: int | None = None,
-    ) -> Float32:
-        """Apply the layer.
-
-        Parameters
-        ----------
-        x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
-            In the order of the layer's data_format.
-        residual, out, num_threads
-            As in `pointwise_conv2d`.
-
-        Returns
-        -------
-        ndarray, (N, H, W, F) or (H, W, F), float32
-            `out`, where it was given.
-
-        Raises
-        ------
-        TypeError
-            For a wrong Python type or dtype.
-        ValueError
-            For a wrong shape, value, flag or overlap.
-        """
-        threads = get_num_threads() if num_threads is None else num_threads
-        result = self._replay(x, residual, out, threads)
-        return self._call(x, residual, out, threads) if result is None else result
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return self._pointwise.nbytes
+        epilogue = bias, batch_norm, activation
+        self._prepare(pointwise_spec(pointwise_kernel, data_format, epilogue))
 
     @classmethod
     def from_keras(
@@ -163,6 +136,3 @@ class PointwiseConv2D(Layer):
             activation=activation,
             data_format=data_format,
         )
-
-    def _weights(self) -> dict[str, Float32]:
-        return dict(zip(("pointwise_kernel", "bias"), self._pointwise.weights(), strict=True))

@@ -8,16 +8,71 @@ from fastdw import _arguments as check
 from fastdw import _converters, _core
 from fastdw._activations import parse_activation
 from fastdw._batch_norm import BatchNorm
-from fastdw._config import get_num_threads
-from fastdw._geometry import window
-from fastdw.layers._layer import Layer, checked_half, converted
+from fastdw._geometry import Place, Signature, window
+from fastdw.layers._layer import AddingLayer, converted
+from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+    from fastdw._typing import ActivationInput, ArrayInput, Ints, PaddingInput
+
+
+class SeparableSpec(Spec):
+    """Of two halves."""
+
+    __slots__ = ()
+
+    def pack(self) -> Packed:
+        first, second = self.halves
+        depthwise = _core.Depthwise(*first.packable(), self.isa, None, True)
+        pointwise = _core.Pointwise(*second.packable(), self.isa)
+        before = self.pre_activation
+        operator = _core.Operator(
+            depthwise,
+            pointwise,
+            None if before is None or before.argument is None else before.core,
+            self.signature.channels_first,
+        )
+        return Packed((depthwise, pointwise), operator)
+
+
+def separable_spec(
+    kernels: tuple[object, object],
+    place: Place,
+    data_format: object,
+    pre_activation: object,
+    depthwise_epilogue: Epilogue,
+    epilogue: Epilogue,
+) -> SeparableSpec:
+    """Check the arguments of a separable convolution."""
+    name, kernel = "depthwise_kernel", check.depthwise_kernel(kernels[0])
+    matrix = check.pointwise_kernel(kernels[1])
+    _, _, channels, multiplier = kernel.shape
+    middle, filters = matrix.shape
+    if middle != channels * multiplier:
+        msg = (
+            f"pointwise_kernel has {middle} input channels, but depthwise_kernel gives "
+            f"{channels * multiplier} (depthwise_kernel.shape = {kernel.shape})"
+        )
+        raise ValueError(msg)
+    layout = check.data_format(data_format)
+    view = window(kernel.shape[:2], *place, layout, name)
+    before = parse_activation("pre_activation", pre_activation, channels)
+    if not (before.argument is None or view.pads_nothing or before.zero_at_zero):
+        msg = (
+            f"pre_activation must map 0 to 0 where x is padded with zeros, got "
+            f"{pre_activation!r} with padding {place[2]!r}"
+        )
+        raise ValueError(msg)
+    halves = (
+        checked_half(name, "depthwise_", kernel, middle, depthwise_epilogue),
+        checked_half("pointwise_kernel", "", matrix, filters, epilogue),
+    )
+    signature = Signature(layout, name, channels, filters, view)
+    return SeparableSpec(signature, halves, before, chosen_isa())
 
 
 @final
-class SeparableConv2D(Layer):
+class SeparableConv2D(AddingLayer):
     """A depthwise and a pointwise convolution, fused and prepared; see `separable_conv2d`.
 
     Immutable, thread-safe, picklable, and independent of the arrays that it was built from.
@@ -51,10 +106,7 @@ class SeparableConv2D(Layer):
     ``keras.layers.SeparableConv2D``.
     """
 
-    __slots__ = ("_depthwise", "_pointwise")
-
-    _depthwise: _core.Depthwise
-    _pointwise: _core.Pointwise
+    __slots__ = ()
 
     def __init__(
         self,
@@ -73,91 +125,16 @@ class SeparableConv2D(Layer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
     ) -> None:
-        kernel = check.depthwise_kernel(depthwise_kernel)
-        matrix = check.pointwise_kernel(pointwise_kernel)
-        _, _, channels, multiplier = kernel.shape
-        middle, filters = matrix.shape
-        if middle != channels * multiplier:
-            msg = (
-                f"pointwise_kernel has {middle} input channels, but depthwise_kernel gives "
-                f"{channels * multiplier} (depthwise_kernel.shape = {kernel.shape})"
-            )
-            raise ValueError(msg)
-        layout = check.data_format(data_format)
-        view = window(kernel.shape[:2], strides, dilation_rate, padding, layout)
-        before = parse_activation("pre_activation", pre_activation, channels)
-        if not (before.zero_at_zero or view.pads_nothing):
-            msg = (
-                f"pre_activation must map 0 to 0 where x is padded with zeros, got "
-                f"{pre_activation!r} with padding {padding!r}"
-            )
-            raise ValueError(msg)
-        depthwise_half = checked_half(
-            kernel,
-            middle,
-            "depthwise_",
-            depthwise_bias,
-            depthwise_batch_norm,
-            depthwise_activation,
-        )
-        pointwise_half = checked_half(matrix, filters, "", bias, batch_norm, activation)
-        self._set(
-            _channels=channels,
-            _filters=filters,
-            _data_format=layout,
-            _window=view,
-            _kernels={"depthwise_kernel": kernel.shape, "pointwise_kernel": matrix.shape},
-            _settings=view.arguments
-            | {
-                "data_format": layout,
-                "pre_activation": before.argument,
-                "depthwise_activation": depthwise_half.activation.argument,
-                "activation": pointwise_half.activation.argument,
-            },
-            _num_parameters=depthwise_half.num_parameters + pointwise_half.num_parameters,
-            _depthwise=_core.Depthwise(*depthwise_half.packable(), fused=True),
-            _pointwise=_core.Pointwise(*pointwise_half.packable()),
-        )
         self._prepare(
-            self._depthwise, self._pointwise, None if before.argument is None else before.core
+            separable_spec(
+                (depthwise_kernel, pointwise_kernel),
+                (strides, dilation_rate, padding),
+                data_format,
+                pre_activation,
+                (depthwise_bias, depthwise_batch_norm, depthwise_activation),
+                (bias, batch_norm, activation),
+            )
         )
-
-    def __call__(
-        self,
-        x: ArrayInput,
-        residual: ArrayInput | None = None,
-        out: Float32 | None = None,
-        num_threads: int | None = None,
-    ) -> Float32:
-        """Apply the layer.
-
-        Parameters
-        ----------
-        x : ndarray, (N, H, W, C) or (H, W, C), float32
-            In the order of the layer's data_format.
-        residual, out, num_threads
-            As in `separable_conv2d`.
-
-        Returns
-        -------
-        ndarray, (N, OH, OW, F) or (OH, OW, F), float32
-            `out`, where it was given.
-
-        Raises
-        ------
-        TypeError
-            For a wrong Python type or dtype.
-        ValueError
-            For a wrong shape, value, flag or overlap, and for an empty output.
-        """
-        threads = get_num_threads() if num_threads is None else num_threads
-        result = self._replay(x, residual, out, threads)
-        return self._call(x, residual, out, threads) if result is None else result
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return self._depthwise.nbytes + self._pointwise.nbytes
 
     @classmethod
     def from_keras(
@@ -240,13 +217,3 @@ class SeparableConv2D(Layer):
             activation=activation,
             data_format=data_format,
         )
-
-    def _weights(self) -> dict[str, Float32]:
-        kernel, depthwise_bias = self._depthwise.weights()
-        matrix, bias = self._pointwise.weights()
-        return {
-            "depthwise_kernel": kernel,
-            "pointwise_kernel": matrix,
-            "depthwise_bias": depthwise_bias,
-            "bias": bias,
-        }

@@ -142,8 +142,9 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
         wanted = "a Symbol or None" if out is None else "None"
         msg = f"{name} must be {wanted} where x is a Symbol, got {describe(value)}"
         raise TypeError(msg)
-    layer._plan("x.shape", (1, *x.image_shape))  # its checks
-    order, weights, settings = layer._data_format, layer._weights(), layer._settings
+    signature, weights, settings = layer._signature, layer._weights(), layer._settings
+    signature.plan("x.shape", (1, *x.image_shape))  # its checks
+    order = signature.data_format
     y = channels_last(x, order)
     fused = "pointwise_kernel" in weights
     if "depthwise_kernel" in weights:
@@ -156,13 +157,13 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
             kernel=weights["depthwise_kernel"],
             bias=weights[f"{prefix}bias"],
             activation=settings[f"{prefix}activation"],
-            **placed(layer._window, y),
+            **placed(signature.window, y),
         )
     dense = "kernel" in weights
     if dense or fused:
         kernel = weights["kernel" if dense else "pointwise_kernel"]
         term = None if residual is None else channels_last(residual, order)
-        windows = placed(layer._window, y) | {"groups": settings["groups"]} if dense else {}
+        windows = placed(signature.window, y) | {"groups": settings["groups"]} if dense else {}
         y = record(
             "conv2d",
             [y, term],
