@@ -7,6 +7,8 @@ python=/usr/bin/python3.11
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_ROOT_USER_ACTION=ignore
 export CI_REPORT=$work/report PYTHONPATH=$PWD/.ci PYTEST_ADDOPTS="-q -p ci_report -p no:cacheprovider"
+# Trained networks of others: data beside the checkout, no part of it. Tests that want them are skipped without.
+[[ -d ../shared/models ]] && export FASTDW_MODELS=$PWD/../shared/models
 unset FASTDW_ISA FASTDW_NUM_THREADS OMP_NUM_THREADS
 unset OPENBLAS_CORETYPE # chosen for the real CPU, it would crash NumPy on an emulated one
 
