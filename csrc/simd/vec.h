@@ -40,8 +40,11 @@ FASTDW_INLINE void for_vectors(std::ptrdiff_t channels, const Step& step) {
   if (c < channels) step(c, static_cast<int>(channels - c));
 }
 
-// The order of every four vectors in for_vectors_shuffled.
-constexpr std::ptrdiff_t kShuffledOrder[4] = {1, 3, 0, 2};
+// The order of every four vectors in for_vectors_shuffled, also as digits of one number, four bits each from
+// the last one on: read from memory, the order costs 112×112×32 → 16 a tenth of its time.
+constexpr unsigned kShuffledOrder[4] = {1, 3, 0, 2};
+constexpr unsigned kShuffledDigits =
+    kShuffledOrder[0] | kShuffledOrder[1] << 4 | kShuffledOrder[2] << 8 | kShuffledOrder[3] << 12;
 
 // As for_vectors, but by fours in another order, the last three at most in line: step(channel, n, next
 // channel). After the last comes the first one, `beyond` floats further on.
@@ -49,7 +52,7 @@ template <class V, class Step>
 FASTDW_INLINE void for_vectors_shuffled(std::ptrdiff_t channels, std::ptrdiff_t beyond, const Step& step) {
   const std::ptrdiff_t whole = channels / V::lanes, fours = whole & ~3;
   const auto nth = [&](std::ptrdiff_t i) FASTDW_INLINE_LAMBDA {
-    return (i < fours ? (i & ~3) + kShuffledOrder[i & 3] : i) * V::lanes;
+    return (i < fours ? (i & ~3) + ((kShuffledDigits >> (4 * (i & 3))) & 3) : i) * V::lanes;
   };
   const std::ptrdiff_t end = beyond + nth(0);
   std::ptrdiff_t c = nth(0);
