@@ -67,15 +67,21 @@ def subnormals(images, rows, columns):
 def operators():
     """Every public operator, with weights of its own."""
     g = rng(2)
-    weights = {"depthwise": [signed(g, (3, 3, 32))], "pointwise": [signed(g, (32, 40))]}
-    weights["separable"] = weights["depthwise"] + weights["pointwise"]
+    taps, matrix = signed(g, (3, 3, 32)), signed(g, (32, 40))
+    weights = {
+        "depthwise_conv2d": [taps],
+        "pointwise_conv2d": [matrix],
+        "separable_conv2d": [taps, matrix],
+        "conv2d": [signed(g, (3, 3, 32, 8))],
+    }
+    layers = {name.lower(): getattr(fastdw, name) for name in fastdw.__all__ if "Conv2D" in name}
 
     def call(function, arguments, x, **options):
         return function(x, *arguments, **options)
 
     for name, arguments in weights.items():
-        yield functools.partial(call, getattr(fastdw, f"{name}_conv2d"), arguments)
-        yield getattr(fastdw, f"{name.title()}Conv2D")(*arguments)
+        yield functools.partial(call, getattr(fastdw, name), arguments)
+        yield layers[name.replace("_", "")](*arguments)
 
 
 def test_every_operator_is_here():

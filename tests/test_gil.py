@@ -33,9 +33,8 @@ def layer(kind, data_format):
 
 
 def nanoseconds(made, shape):
-    out = made.output_shape(shape)
-    geometry = made._plan("x", shape)[1]
-    return made._operator.plan(shape, out, geometry, 1)["nanoseconds"]
+    shape, plan = made._planned(shape)
+    return made._operator.plan(shape, *plan, 1)["nanoseconds"]
 
 
 def largest_that_keeps(made, data_format):
