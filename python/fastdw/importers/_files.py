@@ -8,6 +8,8 @@ from pathlib import Path
 from fastdw.network._network import Network
 
 _MODELS: dict[str, Callable[..., Network]] = {
+    ".h5": Network.from_keras,
+    ".keras": Network.from_keras,
     ".onnx": Network.from_onnx,
     ".tflite": Network.from_tflite,
 }

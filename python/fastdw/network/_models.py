@@ -122,6 +122,51 @@ class FromModels(Immutable):
         return cls._from_graph(arranged(graph, data_format))
 
     @classmethod
+    def from_keras(
+        cls,
+        model: Any,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+        data_format: str | None = None,
+    ) -> Network:
+        """Read a Keras model, in memory or from its file.
+
+        Files need the package h5py: ``pip install 'fastdw[keras]'``; Keras itself is not imported.
+        The network computes in float32, whatever the model's policy. Models within the model become
+        a part of it, a layer that is called twice two steps.
+
+        Parameters
+        ----------
+        model : keras.Model, path-like or bytes
+            A built model of Keras 2 or 3, or its .keras or .h5 file.
+        outputs : sequence of str, optional
+            Names of layers: the network ends there, and gives their results in place of the
+            model's outputs.
+        input_shape, data_format
+            As in `from_onnx`; the names are those of input layers.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            As `from_onnx` does.
+        RuntimeError
+            Where a package is missing.
+
+        References
+        ----------
+        https://keras.io/api/layers/
+        """
+        from fastdw.importers.keras import from_keras
+
+        graph = from_keras(model, outputs=outputs, input_shape=input_shape)
+        return cls._from_graph(arranged(graph, data_format))
+
+    @classmethod
     def from_torch(
         cls,
         module: Any,
