@@ -165,10 +165,14 @@ def test_a_model_in_memory(monkeypatch):
     variables = [fake("Variable", name=n, numpy=lambda a=a: a) for n, a in CONV.items()]
     layers = [fake("Conv2D", name="c", weights=variables)]
     agrees(fake("Sequential", layers=layers, get_config=lambda: config), conv())
-    mine = type("Mine", (), {})()
+    mine = type("Mine", (type(layers[0]),), {"call": lambda self, x: x})()
     mine.name, mine.weights = "c", variables
-    with pytest.raises(ValueError, match="Conv2D of a class that Keras has not"):
+    with pytest.raises(ValueError, match=r"Conv2D with a call of test_keras\.Mine"):
         from_keras(fake("Sequential", layers=[mine], get_config=lambda: config))
+    whole = type("Whole", (type(fake("Model")),), {"call": lambda self, x: x})()
+    whole.layers, whole.get_config = layers, lambda: config
+    with pytest.raises(ValueError, match="without a call of its own"):
+        from_keras(whole)
 
 
 def test_what_is_no_model_is_a_type_error():
@@ -218,6 +222,13 @@ REFUSED = {
 def test_what_is_not_supported_is_refused_by_name(reason):
     with pytest.raises(ValueError, match=f"fastdw does not run: .*{reason}"):
         from_keras(net(REFUSED[reason]))
+
+
+def test_a_class_of_others_is_refused_by_its_whole_name():
+    config = model(entry(), layer("ReLU"))
+    config["config"]["layers"][1] |= {"module": "my.layers", "registered_name": "ReLU"}
+    with pytest.raises(ValueError, match=r"my\.layers\.ReLU \(node 'relu'\)"):
+        from_keras(h5(config, []))
 
 
 def test_neutral_settings_of_other_versions_are_accepted():

@@ -34,6 +34,9 @@ _ROOTS = ("keras", "tf_keras", "tensorflow")
 class Weights(Protocol):
     """The variables of the layers of one model."""
 
+    def check(self, layer: str) -> None:
+        """Refuse a layer in memory that computes otherwise than Keras's of its class."""
+
     def variables(self, layer: str, names: Sequence[str]) -> dict[str, AnyArray]:
         """Those of a layer; `names` are all that it has, in their order."""
 
@@ -88,7 +91,12 @@ def _in_memory(model: Any) -> KerasModel:
     version = str(getattr(sys.modules.get(root), "__version__", "2"))
     if root == "tensorflow":
         version = "2"
-    config = {"class_name": kind, "config": model.get_config()}
+    try:
+        _check_class(model)
+        config = {"class_name": kind, "config": model.get_config()}
+    except (NotImplementedError, Unsupported) as error:
+        msg = "model must be Sequential or functional, without a call of its own"
+        raise ValueError(msg) from error
     return KerasModel("the model", config, int(version.partition(".")[0]), _Live(model))
 
 
@@ -101,16 +109,25 @@ def _class(layer: Any) -> str:
     raise TypeError(msg)
 
 
+def _check_class(thing: Any) -> None:
+    for owner in type(thing).__mro__:
+        foreign = owner.__module__.partition(".")[0] not in (*_ROOTS, "builtins")
+        if foreign and {"call", "__call__"} & vars(owner).keys():
+            msg = f"with a call of {owner.__module__}.{owner.__qualname__}"
+            raise Unsupported(msg)
+
+
 class _Live:
     def __init__(self, model: Any) -> None:
         self._layers = {layer.name: layer for layer in model.layers}
 
+    def check(self, layer: str) -> None:
+        if layer in self._layers:
+            _check_class(self._layers[layer])
+
     def variables(self, layer: str, names: Sequence[str]) -> dict[str, AnyArray]:
         if layer not in self._layers:
             msg = "that the model has not"
-            raise Unsupported(msg)
-        if type(self._layers[layer]).__module__.partition(".")[0] not in _ROOTS:
-            msg = "of a class that Keras has not"
             raise Unsupported(msg)
         found = {_last(v.name): v for v in self._layers[layer].weights}
         return {name: plain(_array(_pick(found, name))) for name in names}
@@ -181,7 +198,12 @@ def _legacy(name: str, data: bytes) -> KerasModel:
     return KerasModel(name, model, _major(version), weights)
 
 
-class _Legacy:
+class _File:
+    def check(self, layer: str) -> None:
+        """A file holds no code."""
+
+
+class _Legacy(_File):
     """Weights by the names that Keras gave their variables: layer/layer/kernel:0."""
 
     def __init__(self, root: Any, limit: int, group: str = "") -> None:
@@ -228,7 +250,7 @@ def _zipped(name: str, data: bytes) -> KerasModel:
     return KerasModel(name, model, _major(version), stored)
 
 
-class _Stored:
+class _Stored(_File):
     """Weights by the order of variables; layers by their name, or by a count of their kind."""
 
     def __init__(self, group: Any, model: dict[str, Any], limit: int) -> None:

@@ -70,8 +70,10 @@ def _part(layer: dict[str, Any], calls: tuple[Call, ...]) -> Part:
     custom = layer.get("registered_name")
     if custom and ">" in custom and not custom.startswith("keras"):
         kind = custom
-    name = layer.get("name") or config.get("name")
-    return Part(str(name), kind, str(layer.get("module") or ""), config, calls)
+    name, module = layer.get("name") or config.get("name"), str(layer.get("module") or "")
+    if module and module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow"):
+        kind = f"{module}.{kind}"
+    return Part(str(name), kind, module, config, calls)
 
 
 def _sequential(config: Any) -> Wiring:

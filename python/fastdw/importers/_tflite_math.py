@@ -44,8 +44,7 @@ def _with_constant(c: Conversion, kind: str, x: Live, constant: AnyArray, activa
     numbers = constant.astype(np.float64)
     if kind in ("Add", "Sub"):
         return _by_entry(c, x, 1.0, numbers if kind == "Add" else -numbers, activation)
-    with np.errstate(all="ignore"):
-        return _by_entry(c, x, numbers if kind == "Mul" else 1 / numbers, 0.0, activation)
+    return _by_entry(c, x, numbers if kind == "Mul" else 1 / numbers, 0.0, activation)
 
 
 def _by_entry(c: Conversion, x: Live, scale: Any, offset: Any, activation: Any) -> Live:

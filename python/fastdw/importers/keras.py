@@ -213,6 +213,7 @@ class _Name(str):
 def _layer(c: Conversion, part: Part, args: Any, kwargs: Any, weights: Weights) -> str:
     if _is_operation(part, args):
         return _operation(c, part, args, kwargs)
+    weights.check(part.name)
     settings = Settings(part.config, weights)
     for name, value in kwargs.items():
         if value not in (None, False) and name != "training":
