@@ -29,8 +29,8 @@ class DepthwiseWeights {
 
   const KernelSet& set;
   const ptrdiff_t kernel_h, kernel_w, channels, multiplier;
-  // Pixels that a lane-packed tile takes side by side: the weights are packed as often, one after the other, so that
-  // other tiles find theirs at the start.
+  // Pixels that a lane-packed tile takes side by side: the weights are packed as often, one after the other,
+  // so that other tiles find theirs at the start.
   const ptrdiff_t repeats;
   const Activation activation;
   const DwKernel* const forced;
