@@ -85,6 +85,9 @@ HOSTILE = {
         (1, 4, 4, 1),
         s=np.int32([BIG, BIG]),
     ),
+    "an endless image with one more axis": model(
+        [node("EXPAND_DIMS", "x a", "e"), node("RELU", "e")], (1, BIG, BIG), a=np.int32([9])
+    ),
     "an endless fill": model(
         [node("FILL", "n v", "f"), node("ADD", "x f", "y", "AddOptions")],
         (1, 4),

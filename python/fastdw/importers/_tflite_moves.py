@@ -41,8 +41,13 @@ def _squeeze(c: Conversion, node: TfliteNode) -> Value:
 
 
 def _expand_dims(c: Conversion, node: TfliteNode) -> Value:
-    x, axis = c.live(node), ints(c.constant(node, 1, "axes"))
-    return c.reshaped(x, tuple(np.expand_dims(np.empty(x.shape), tuple(axis)).shape))
+    x, axes = c.live(node), ints(c.constant(node, 1, "axes"))
+    rank = len(x.shape) + 1
+    if len(axes) != 1 or not -rank <= axes[0] < rank:
+        msg = f"at {axes} of {x.shape}"
+        raise Unsupported(msg)
+    axis = axes[0] % rank
+    return c.reshaped(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def _transpose(c: Conversion, node: TfliteNode) -> Value:
