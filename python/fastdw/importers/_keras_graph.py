@@ -62,7 +62,22 @@ def wiring(model: dict[str, Any]) -> Wiring:
             msg = f"two layers are named {part.name!r}"
             raise ValueError(msg)
         parts[part.name] = part
-    return Wiring(parts, _ends(config["input_layers"]), _ends(config["output_layers"]))
+    wires = Wiring(parts, _ends(config["input_layers"]), _ends(config["output_layers"]))
+    return wires._replace(parts=_counted(wires))
+
+
+def _counted(wires: Wiring) -> dict[str, Part]:
+    """With the calls of models counted as Keras does: the first is the model's own making."""
+    refs = [ref for part in wires.parts.values() for call in part.calls for ref in call.refs()]
+    first: dict[str, int] = {}
+    for ref in [*refs, *wires.outputs]:
+        first[ref.layer] = min(ref.call, first.get(ref.layer, 1))
+    return {
+        name: part._replace(calls=part.calls[:1] + part.calls)
+        if part.kind in MODELS and first.get(name) == 1
+        else part
+        for name, part in wires.parts.items()
+    }
 
 
 def _part(layer: dict[str, Any], calls: tuple[Call, ...]) -> Part:

@@ -245,7 +245,6 @@ OPERATIONS: dict[str, Callable[..., str]] = {
     "subtract": _difference,
     "multiply": _product,
     "divide": _quotient,
-    "true_divide": _quotient,
     **{
         name: _function(name)
         for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "swish", "hard_swish")

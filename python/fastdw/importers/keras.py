@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 LAYERS = _keras_layers.LAYERS | _keras_activations.LAYERS | _keras_moves.LAYERS
 
+_OTHER_NAMES = {
+    "truedivide": "divide",
+    "truediv": "divide",
+    "sub": "subtract",
+    "mul": "multiply",
+}
 _MOST_DEPTH = 32  # of models within models
 
 Values = dict[Ref, str | None]
@@ -240,17 +246,24 @@ def _layer(c: Conversion, part: Part, args: Any, kwargs: Any, weights: Weights) 
 def _is_operation(part: Part, args: Any) -> bool:
     """Whether a part is arithmetic.
 
-    An .h5 file of Keras 3 calls a + b by the name of a layer, but a layer takes a list.
+    An .h5 file of Keras 3 does not tell: it calls a + b by the name of a layer, but a layer takes a
+    list.
     """
     if part.kind in ("TFOpLambda", "SlicingOpLambda") or part.module.startswith("keras.src.ops"):
         return True
-    return part.kind in MERGES and not isinstance(args[0], list)
+    if part.kind in MERGES:
+        return not isinstance(args[0], list)
+    return part.kind not in LAYERS and _function(part) in OPERATIONS
+
+
+def _function(part: Part) -> str:
+    """The name of an operation among `OPERATIONS`."""
+    name = str(part.config.get("function", "")).rpartition(".")[2] or part.kind.lower()
+    return _OTHER_NAMES.get(name, name)
 
 
 def _operation(c: Conversion, part: Part, args: Any, kwargs: Any) -> str:
-    name = str(part.config.get("function") or part.kind).rpartition(".")[2]
-    name = name.lower() if name != "truediv" else "divide"
-    name = {"truedivide": "divide", "sub": "subtract", "mul": "multiply"}.get(name, name)
+    name = _function(part)
     if name not in OPERATIONS:
         c.missing.add(f"{part.kind} {name}" if "function" in part.config else part.kind, part.name)
         raise Unknown

@@ -167,7 +167,7 @@ def test_a_model_in_memory(monkeypatch):
     agrees(fake("Sequential", layers=layers, get_config=lambda: config), conv())
     mine = type("Mine", (type(layers[0]),), {"call": lambda self, x: x})()
     mine.name, mine.weights = "c", variables
-    with pytest.raises(ValueError, match=r"Conv2D with a call of test_keras\.Mine"):
+    with pytest.raises(ValueError, match=r"Conv2D with a call of test_keras_files\.Mine"):
         from_keras(fake("Sequential", layers=[mine], get_config=lambda: config))
     whole = type("Whole", (type(fake("Model")),), {"call": lambda self, x: x})()
     whole.layers, whole.get_config = layers, lambda: config
