@@ -1,7 +1,8 @@
-"""A call like the last one goes past the checks in Python; every other call meets them."""
+"""A call like one of the last goes past the checks in Python; every other call meets them."""
 
 import concurrent.futures
 import itertools
+import threading
 
 import fastdw
 import numpy as np
@@ -55,6 +56,51 @@ def test_the_second_call_needs_no_checks(kind, rank, data_format, no_checks):
         np.testing.assert_array_equal(layer(x), y)
         assert layer(x, out=out, num_threads=2) is out
         np.testing.assert_array_equal(out, y)
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("kind", ["depthwise", "pointwise", "separable"])
+def test_four_shapes_need_no_checks(kind, data_format, no_checks):
+    layer = make(kind, data_format)
+    shapes = [(2, 4, 5, 4), (1, 4, 5, 4), (4, 5, 4), (2, 4, 6, 4)]
+    images = [image(shape, seed) for seed, shape in enumerate(shapes)]
+    wanted = [make(kind, data_format)(x) for x in images]
+    for x in images:
+        layer(x)
+        for _ in range(4):  # checked again, and remembered already
+            layer(x[..., ::-1])
+    no_checks()
+    for i in (0, 3, 1, 1, 2, 0, 2, 3):
+        np.testing.assert_array_equal(layer(images[i]), wanted[i])
+
+
+def test_a_fifth_shape_takes_the_place_of_the_oldest(no_checks):
+    layer = make()
+    images = [image((1, 4 + i, 5, 4)) for i in range(5)]
+    for x in images:
+        layer(x)
+    no_checks()
+    for x in images[1:]:
+        layer(x)
+    with pytest.raises(AssertionError, match="the checks were asked"):
+        layer(images[0])
+
+
+def test_threads_of_four_shapes_do_not_drop_each_others(no_checks):
+    layer = make()
+    images = [image((1, 5 + i, 9, 4), seed=i) for i in range(4)]
+    start = threading.Barrier(8)
+
+    def work(i):
+        start.wait()
+        for _ in range(50):
+            layer(images[i % 4])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    no_checks()
+    for x in images:
+        layer(x)
 
 
 @pytest.mark.parametrize("given", ["x", "x and out"])

@@ -175,14 +175,14 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def_property_readonly("isa", [](const PointwiseWeights& w) { return w.set.isa; })
       .def("weights", &pointwise_weights);
 
-  py::class_<Prepared>(m, "Operator", py::is_final())
+  py::class_<Operator>(m, "Operator", py::is_final())
       .def(py::init<py::object, py::object, py::object, bool, std::array<ptrdiff_t, 2>>(),
            py::arg("depthwise"), py::arg("pointwise"), py::arg("pre_activation") = py::none(),
            py::arg("channels_first") = false, py::arg("kernel_size") = std::array<ptrdiff_t, 2>{1, 1})
-      .def("run", &Prepared::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
+      .def("run", &Operator::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
            py::arg("num_threads"))
-      .def("remember", &Prepared::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
-      .def("plan", &Prepared::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"),
+      .def("remember", &Operator::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
+      .def("plan", &Operator::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"),
            py::arg("num_threads"))
       .def_property_readonly("replay", &replay_function);
 

@@ -1,6 +1,7 @@
 // Python's checks take 2 µs a call, more where a network has thrown them out of the caches: as much as a
-// small block computes. They follow from the shapes, so those of the last call are remembered. Arrays of just
-// these shapes, plain, contiguous and apart, need no second look. Anything else, a mistake too, is Python's.
+// small block computes. They follow from the shapes, so those of the last calls are remembered. Arrays of
+// just these shapes, plain, contiguous and apart, need no second look. Anything else, a mistake too, is
+// Python's.
 #include "python/operator.h"
 
 #include <algorithm>
@@ -74,6 +75,11 @@ Shape image_shape(const std::vector<ptrdiff_t>& sizes) {
   return shape;
 }
 
+bool has_shape(const py::detail::PyArray_Proxy& array, const Shape& shape) {
+  return array.nd == shape.rank &&
+         std::equal(array.dimensions, array.dimensions + shape.rank, shape.sizes.begin());
+}
+
 bool apart(const float* a, ptrdiff_t a_floats, const float* b, ptrdiff_t b_floats) {
   return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);
 }
@@ -97,11 +103,10 @@ ptrdiff_t Shape::floats() const {
   return product;
 }
 
-Prepared::Prepared(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first,
+Operator::Operator(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first,
                    std::array<ptrdiff_t, 2> kernel_size)
     : parts_(py::make_tuple(depthwise, pointwise, pre_activation)),
       channels_first_(channels_first),
-      ndarray_(py::module_::import("numpy").attr("ndarray")),
       float32_(py::dtype::of<float>()) {
   const py::tuple groups =
       py::isinstance<py::tuple>(pointwise) ? py::tuple(pointwise) : py::make_tuple(pointwise);
@@ -116,13 +121,13 @@ Prepared::Prepared(py::object depthwise, py::object pointwise, py::object pre_ac
   if (groups_.empty() || *std::min_element(kernel_size.begin(), kernel_size.end()) < 1) refuse("parts");
 }
 
-void Prepared::check_groups(const Problem& problem) const {
+void Operator::check_groups(const Problem& problem) const {
   const auto count = static_cast<ptrdiff_t>(groups_.size());
   if (problem.x.channels % count != 0 || problem.out.channels % count != 0) refuse("groups");
   for (ptrdiff_t i = 0; i < count; ++i) check(group_of(problem, groups_[static_cast<size_t>(i)], i, count));
 }
 
-void Prepared::run(py::handle x_array, py::handle residual_array, py::handle out_array,
+void Operator::run(py::handle x_array, py::handle residual_array, py::handle out_array,
                    const std::array<ptrdiff_t, 6>& geometry, int threads) const {
   const Input x = strided<const float>(x_array, false, "x");
   const Output out = strided<float>(out_array, true, "out");
@@ -134,16 +139,21 @@ void Prepared::run(py::handle x_array, py::handle residual_array, py::handle out
   call(groups_, problem, threads);
 }
 
-void Prepared::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+void Operator::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
                         const std::array<ptrdiff_t, 6>& geometry) {
   const Call call{image_shape(x), image_shape(out), checked_geometry(geometry)};
   check_groups({groups_.front(), call.geometry, contiguous<const float>(nullptr, call.x, channels_first_),
                 Input{}, contiguous<float>(nullptr, call.out, channels_first_)});
   const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-  if (lock) last_ = call;
+  if (!lock) return;
+  // Threads that met a new shape at once must not drop others for it.
+  const auto same = [&](const Call& c) { return c.x.rank == call.x.rank && c.x.sizes == call.x.sizes; };
+  if (std::any_of(calls_.begin(), calls_.end(), same)) return;
+  calls_[oldest_] = call;
+  oldest_ = (oldest_ + 1) % calls_.size();
 }
 
-py::dict Prepared::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector<ptrdiff_t>& out_shape,
+py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector<ptrdiff_t>& out_shape,
                         const std::array<ptrdiff_t, 6>& geometry, int threads) const {
   using namespace py::literals;
   const Problem whole{groups_.front(), checked_geometry(geometry),
@@ -169,41 +179,46 @@ py::dict Prepared::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
                   "tasks"_a = tasks);
 }
 
-// Null unless it is an array of this shape, float32, with these flags.
-void* Prepared::plain_data(PyObject* object, const Shape& shape, int flags) const {
-  if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != ndarray_.ptr()) return nullptr;
-  const auto* array = py::detail::array_proxy(object);
-  if (array->nd != shape.rank || (array->flags & flags) != flags || array->descr != float32_.ptr()) {
-    return nullptr;
-  }
-  const bool same = std::equal(array->dimensions, array->dimensions + shape.rank, shape.sizes.begin());
-  return same ? array->data : nullptr;
+// Null unless it is a plain float32 array with these flags.
+const Operator::Array* Operator::plain(PyObject* object, int flags) const {
+  if (Py_TYPE(object) != npy_api::get().PyArray_Type_) return nullptr;
+  const Array* array = py::detail::array_proxy(object);
+  return (array->flags & flags) == flags && array->descr == float32_.ptr() ? array : nullptr;
 }
 
-PyObject* Prepared::replay(PyObject* x_array, PyObject* residual_array, PyObject* out_array,
+// The call before whose x had this shape, if there is one.
+bool Operator::recall(const Array& x, Call& call) {
+  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (!lock) return false;
+  const auto like = [&](const Call& c) { return has_shape(x, c.x); };
+  const auto found = std::find_if(calls_.begin(), calls_.end(), like);
+  if (found == calls_.end()) return false;
+  call = *found;
+  return true;
+}
+
+PyObject* Operator::replay(PyObject* x_object, PyObject* residual_object, PyObject* out_object,
                            PyObject* threads_object) {
-  Call last;
-  {
-    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    if (!lock) Py_RETURN_NONE;
-    last = last_;
-  }
-  const auto* x = static_cast<const float*>(plain_data(x_array, last.x, kReadable));
-  if (!x || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
+  const Array* x_array = plain(x_object, kReadable);
+  Call known;
+  if (!x_array || !recall(*x_array, known) || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
+  const auto* x = reinterpret_cast<const float*>(x_array->data);
   int overflow = 0;
   const long threads = PyLong_AsLongAndOverflow(threads_object, &overflow);
   if (threads < 1 || threads > kThreads) Py_RETURN_NONE;
-  const ptrdiff_t floats = last.out.floats();
+  const ptrdiff_t floats = known.out.floats();
   const float* residual = nullptr;
-  if (residual_array != Py_None) {
-    residual = static_cast<const float*>(plain_data(residual_array, last.out, kReadable));
-    if (!residual) Py_RETURN_NONE;
+  if (residual_object != Py_None) {
+    const Array* array = plain(residual_object, kReadable);
+    if (!array || !has_shape(*array, known.out)) Py_RETURN_NONE;
+    residual = reinterpret_cast<const float*>(array->data);
   }
   float* out = nullptr;
-  if (out_array != Py_None) {
-    out = static_cast<float*>(plain_data(out_array, last.out, kFillable));
-    if (!out || !apart(out, floats, x, last.x.floats()) ||
-        (residual && !apart(out, floats, residual, floats))) {
+  if (out_object != Py_None) {
+    const Array* array = plain(out_object, kFillable);
+    if (!array || !has_shape(*array, known.out)) Py_RETURN_NONE;
+    out = reinterpret_cast<float*>(array->data);
+    if (!apart(out, floats, x, known.x.floats()) || (residual && !apart(out, floats, residual, floats))) {
       Py_RETURN_NONE;
     }
   }
@@ -211,15 +226,15 @@ PyObject* Prepared::replay(PyObject* x_array, PyObject* residual_array, PyObject
   PyObject* result = nullptr;  // no py::object: see python/call.cpp
   try {
     if (out) {
-      result = Py_NewRef(out_array);
+      result = Py_NewRef(out_object);
     } else {
-      result = empty(last.out, float32_).release().ptr();
-      out = static_cast<float*>(plain_data(result, last.out, kFillable));
+      result = empty(known.out, float32_).release().ptr();
+      out = reinterpret_cast<float*>(py::detail::array_proxy(result)->data);
     }
     call(groups_,
-         {groups_.front(), last.geometry, contiguous(x, last.x, channels_first_),
-          residual ? contiguous(residual, last.out, channels_first_) : Input{},
-          contiguous(out, last.out, channels_first_)},
+         {groups_.front(), known.geometry, contiguous(x, known.x, channels_first_),
+          residual ? contiguous(residual, known.out, channels_first_) : Input{},
+          contiguous(out, known.out, channels_first_)},
          static_cast<int>(threads));
     return result;
   } catch (const std::bad_alloc&) {
@@ -231,25 +246,25 @@ PyObject* Prepared::replay(PyObject* x_array, PyObject* residual_array, PyObject
   return nullptr;
 }
 
-py::object replay_function(const py::object& prepared) {
+py::object replay_function(const py::object& operation) {
   using Fast = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
   constexpr Fast fast = [](PyObject* self, PyObject* const* arguments, Py_ssize_t count) -> PyObject* {
     if (count != 4) {
       PyErr_SetString(PyExc_TypeError, "replay(x, residual, out, num_threads)");
       return nullptr;
     }
-    auto* operation = static_cast<Prepared*>(PyCapsule_GetPointer(self, nullptr));
-    return operation->replay(arguments[0], arguments[1], arguments[2], arguments[3]);
+    auto* that = static_cast<Operator*>(PyCapsule_GetPointer(self, nullptr));
+    return that->replay(arguments[0], arguments[1], arguments[2], arguments[3]);
   };
   static PyMethodDef definition{"replay", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast)),
                                 METH_FASTCALL, nullptr};
-  auto* pointer = prepared.cast<Prepared*>();
+  auto* pointer = operation.cast<Operator*>();
   const py::object capsule =
       py::reinterpret_steal<py::object>(PyCapsule_New(pointer, nullptr, [](PyObject* self) {
         Py_DECREF(static_cast<PyObject*>(PyCapsule_GetContext(self)));
       }));
   if (!capsule) throw py::error_already_set();
-  PyCapsule_SetContext(capsule.ptr(), py::object(prepared).release().ptr());
+  PyCapsule_SetContext(capsule.ptr(), py::object(operation).release().ptr());
   py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&definition, capsule.ptr()));
   if (!function) throw py::error_already_set();
   return function;

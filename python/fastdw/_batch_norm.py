@@ -150,13 +150,14 @@ class BatchNorm(Immutable):
     def fold(self, kernel: Float32, bias: Float32 | None) -> tuple[Float32, Float32]:
         """Kernel and bias that give the same as kernel, bias, then this.
 
-        The output channels of `kernel`, one or two axes, come last.
+        The output channels of `kernel` are its last axis or, together, its last two.
         """
         gamma, beta, mean, variance = self._checked()
         scale = gamma / np.sqrt(variance + self.epsilon)
         shift = ((0.0 if bias is None else bias) - mean) * scale + beta
-        folded = (kernel.reshape(-1, len(scale)) * scale).reshape(kernel.shape)
-        return folded.astype(np.float32), shift.astype(np.float32)
+        if kernel.shape[-1] != len(scale):
+            scale = scale.reshape(kernel.shape[-2:])
+        return (kernel * scale).astype(np.float32), shift.astype(np.float32)
 
     def __repr__(self) -> str:
         return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"

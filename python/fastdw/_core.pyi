@@ -98,7 +98,10 @@ class Operator:
     def remember(
         self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], geometry: Geometry
     ) -> None:
-        """Keep the shapes of a call that has passed every check, in the layer's own layout."""
+        """Keep the shapes of a call that has passed every check, in the layer's own layout.
+
+        Those of four calls are kept; a fifth takes the place of the oldest.
+        """
     def plan(
         self,
         x_shape: tuple[int, ...],
@@ -117,7 +120,7 @@ class Operator:
     def replay(self) -> Callable[[object, object, object, object], _F32 | None]:
         """`replay(x, residual, out, num_threads)` with the layer's own arguments.
 
-        The result, if the call is like the one remembered: arrays of just these shapes, plain,
+        The result, if the call is like one of those remembered: arrays of just these shapes, plain,
         C-contiguous, and apart. None, and nothing touched, for any other.
         """
 

@@ -343,6 +343,7 @@ def _compute(spec: Spec, x: object, residual: object, out: object, num_threads: 
     """Check the call before the weights, perhaps huge ones, are folded and packed."""
     threads = get_num_threads() if num_threads is None else num_threads
     call = checked_call(spec.signature, x, residual, out, threads, spec.arrays())
+    operator = spec.pack().operator
     if call.out.size:
-        call.run(spec.pack().operator)
+        call.run(operator)
     return call.result

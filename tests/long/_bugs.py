@@ -22,7 +22,7 @@ DEPTHWISE, POINTWISE = "csrc/ops/depthwise_source.cpp", "csrc/ops/pointwise.cpp"
 PLAN_DEPTHWISE, PROBLEM = "csrc/plan/depthwise.cpp", "csrc/plan/problem.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
 THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
-PREPARED, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
+OPERATOR, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
 MUTANTS = [
@@ -298,25 +298,22 @@ MUTANTS = [
         "p.geometry.pad_top -= 0 *",
     ),
     Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
-    Mutant(
-        "folding forgets the mean",
-        "python/fastdw/_batch_norm.py",
-        " - self.mean.astype(np.float64)",
-        "",
-    ),
+    Mutant("folding forgets the mean", "python/fastdw/_batch_norm.py", "bias) - mean)", "bias))"),
     Mutant(
         "a first call is like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
     ),
+    Mutant("two shapes are remembered", "csrc/python/operator.h", "<Call, 4>", "<Call, 2>"),
+    Mutant("a shape is remembered twice", OPERATOR, "calls_.end(), same)", "calls_.begin(), same)"),
     Mutant(
         "a call like the last one may overlap",
-        PREPARED,
+        OPERATOR,
         "return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);",
         "return a != b || a_floats != b_floats;",
     ),
     Mutant(
         "a call like the last one may be strided",
-        PREPARED,
-        " || (array->flags & flags) != flags",
+        OPERATOR,
+        "(array->flags & flags) == flags && ",
         "",
     ),
     Mutant(

@@ -287,10 +287,14 @@ KINDS = {
 
 def run(isa, operator, arguments, shape, generic):
     """The result on one instruction set, from between canaries."""
-    kernel = None
+    forced = None
     if generic:
-        kernel = next(name for name in _core.kernels(isa) if name.startswith("dwconv_generic"))
-    _core.Depthwise = functools.partial(DEPTHWISE, kernel_name=kernel)
+        forced = next(name for name in _core.kernels(isa) if name.startswith("dwconv_generic"))
+
+    def packed(kernel, bias, activation, isa=None, name=forced, fused=False):
+        return DEPTHWISE(kernel, bias, activation, isa, name or forced, fused)
+
+    _core.Depthwise = packed
     size = int(np.prod(shape))
     canvas = np.full(size + 64, CANARY)
     out = canvas[31 : 31 + size].reshape(shape)
