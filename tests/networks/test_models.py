@@ -6,7 +6,7 @@ import sys
 import fastdw
 import numpy as np
 import pytest
-from fastdw.importers import onnx, tflite, torch
+from fastdw.importers import keras, onnx, tflite, torch
 from fastdw.importers._files import SUFFIXES, open_network
 from fastdw.network._network import Network
 from support import rng, signed
@@ -22,13 +22,13 @@ def calls(monkeypatch):
         seen.append((arguments, options))
         return image_graph(True)
 
-    for module in (onnx, tflite, torch):
+    for module in (keras, onnx, tflite, torch):
         name = f"from_{module.__name__.rpartition('.')[2]}"
         monkeypatch.setattr(module, name, importer)
     return seen
 
 
-@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+@pytest.mark.parametrize("kind", ["keras", "onnx", "tflite"])
 def test_files(kind, calls):
     read = getattr(Network, f"from_{kind}")
     own = read(b"model")
