@@ -254,6 +254,10 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         )
         for axis in (0, 1)
     )
+    # An activation goes over the whole output at once: in a phase its pixels lie apart, and one of a
+    # single channel would take a vector a pixel.
+    activation = _activation(attrs["activation"], out.shape[-1])
+    attrs = attrs | {"activation": None}
     covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
     if covered < prod(out.shape[:2]):
         yield from _convolution(attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out, None)
@@ -269,6 +273,8 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         size = (row.outputs, column.outputs, out.shape[2])
         target = out.part((row.first, column.first, 0), size, (*strides, 1))
         yield from _convolution(attrs | _BESIDE | phase_attrs, x, target, None)
+    if site.attrs["activation"] is not None:
+        yield _step("activation", out, (out,), activation=activation)
 
 
 _BESIDE = {"strides": (1, 1), "dilation_rate": (1, 1)}
