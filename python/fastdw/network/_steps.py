@@ -254,8 +254,8 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         )
         for axis in (0, 1)
     )
-    # An activation goes over the whole output at once: in a phase its pixels lie apart, and one of a
-    # single channel would take a vector a pixel.
+    # The activation goes over the whole output at once: in a phase pixels lie apart, and those of
+    # a single channel would take a vector each.
     activation = _activation(attrs["activation"], out.shape[-1])
     attrs = attrs | {"activation": None}
     covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
