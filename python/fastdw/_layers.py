@@ -84,6 +84,7 @@ def array(value: Any) -> AnyArray:
     if (
         not isinstance(value, dict)
         or value.keys() != {"dtype", "shape", "data"}
+        or not isinstance(value["dtype"], str)
         or value["dtype"] not in ("<f4", "<f8")
     ):
         msg = f"an array must be dtype, shape and data of <f4 or <f8, got {describe(value)}"
