@@ -54,9 +54,7 @@ View<T> shape_of(const Operand& o) {
 class LayerStep final : public Step {
  public:
   LayerStep(const Problem& problem, const Operands& o)
-      : problem_(part_of(problem, {0, 1, 0, problem.out.height})),
-        operands_(o),
-        nanoseconds_(cost_ns(problem_)) {}
+      : problem_(all_of(problem)), operands_(o), nanoseconds_(cost_ns(problem_)) {}
 
   double nanoseconds() const override { return nanoseconds_; }
   ptrdiff_t scratch_floats(int threads) const override {

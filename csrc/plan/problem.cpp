@@ -70,4 +70,8 @@ Problem part_of(const Problem& whole, const Part& part) {
   return p;
 }
 
+Problem all_of(const Problem& problem) {
+  return part_of(problem, {0, problem.out.images, 0, problem.out.height});
+}
+
 }  // namespace fastdw

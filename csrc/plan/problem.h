@@ -53,6 +53,7 @@ struct Part {
 // The same as a problem of its own. A 1×1 convolution with strides that reads no padding becomes a pixelwise
 // one on fewer pixels.
 Problem part_of(const Problem& problem, const Part& part);
+Problem all_of(const Problem& problem);
 
 // Of a grouped convolution: group `i` of `groups`, each with a chain and a slice of the channels of its own.
 Problem group_of(const Problem& whole, const Chain& chain, ptrdiff_t i, ptrdiff_t groups);

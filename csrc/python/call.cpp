@@ -9,6 +9,7 @@
 #include <new>
 
 #include "ops/chain.h"
+#include "ops/run.h"
 #include "plan/cost.h"
 
 namespace fastdw {
@@ -28,7 +29,28 @@ void compute_groups(const std::vector<Chain>& groups, const Problem& p, int thre
   }
 }
 
+// Throws std::bad_alloc where `work` does.
+template <class Work>
+void without_gil(double nanoseconds, const Work& work) {
+  if (nanoseconds < kKeepGilNs) return work();
+  bool out_of_memory = false;
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    out_of_memory = true;
+  }
+  PyEval_RestoreThread(state);
+  if (out_of_memory) throw std::bad_alloc();
+}
+
 }  // namespace
+
+bool is_brief(double nanoseconds) { return nanoseconds <= kSignalNs; }
+
+void call_planned(const Problem& problem, const Plan& plan) {
+  without_gil(plan.nanoseconds, [&] { run(problem, plan); });
+}
 
 void call(const std::vector<Chain>& groups, const Problem& problem, int threads) {
   const Output& out = problem.out;
@@ -48,22 +70,8 @@ void call(const std::vector<Chain>& groups, const Problem& problem, int threads)
       part.rows = std::min(rows, out.height - part.row);
       const bool first = part.image == 0 && part.row == 0;
       if (!first && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
-      bool out_of_memory = false;
-      const auto guarded = [&] {
-        try {
-          compute_groups(groups, problem, threads, part);
-        } catch (const std::bad_alloc&) {
-          out_of_memory = true;
-        }
-      };
-      if (image_ns * static_cast<double>(part.images) < kKeepGilNs) {
-        guarded();
-      } else {
-        PyThreadState* state = PyEval_SaveThread();
-        guarded();
-        PyEval_RestoreThread(state);
-      }
-      if (out_of_memory) throw std::bad_alloc();
+      without_gil(image_ns * static_cast<double>(part.images),
+                  [&] { compute_groups(groups, problem, threads, part); });
     }
   }
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "plan/problem.h"
+#include "plan/plan.h"
 
 namespace fastdw {
 
@@ -10,5 +10,11 @@ namespace fastdw {
 // convolution. Throws std::bad_alloc, before it writes, and pybind11::error_already_set at an
 // interrupt between parts of the work.
 void call(const std::vector<Chain>& groups, const Problem& problem, int threads);
+
+// Whether so much work is one part.
+bool is_brief(double nanoseconds);
+
+// A brief call of one chain whose plan was made before. Throws std::bad_alloc, before it writes.
+void call_planned(const Problem& problem, const Plan& plan);
 
 }  // namespace fastdw

@@ -8,7 +8,6 @@
 #include <functional>
 
 #include "base/refuse.h"
-#include "plan/plan.h"
 #include "python/call.h"
 
 namespace py = pybind11;
@@ -121,6 +120,12 @@ Operator::Operator(py::object depthwise, py::object pointwise, py::object pre_ac
   if (groups_.empty() || *std::min_element(kernel_size.begin(), kernel_size.end()) < 1) refuse("parts");
 }
 
+Problem Operator::problem(const Call& call, const float* x, const float* residual, float* out) const {
+  return {groups_.front(), call.geometry, contiguous(x, call.x, channels_first_),
+          residual ? contiguous(residual, call.out, channels_first_) : Input{},
+          contiguous(out, call.out, channels_first_)};
+}
+
 void Operator::check_groups(const Problem& problem) const {
   const auto count = static_cast<ptrdiff_t>(groups_.size());
   if (problem.x.channels % count != 0 || problem.out.channels % count != 0) refuse("groups");
@@ -142,8 +147,7 @@ void Operator::run(py::handle x_array, py::handle residual_array, py::handle out
 void Operator::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
                         const std::array<ptrdiff_t, 6>& geometry) {
   const Call call{image_shape(x), image_shape(out), checked_geometry(geometry)};
-  check_groups({groups_.front(), call.geometry, contiguous<const float>(nullptr, call.x, channels_first_),
-                Input{}, contiguous<float>(nullptr, call.out, channels_first_)});
+  check_groups(problem(call, nullptr, nullptr, nullptr));
   const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
   if (!lock) return;
   // Threads that met a new shape at once must not drop others for it.
@@ -156,15 +160,13 @@ void Operator::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdi
 py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector<ptrdiff_t>& out_shape,
                         const std::array<ptrdiff_t, 6>& geometry, int threads) const {
   using namespace py::literals;
-  const Problem whole{groups_.front(), checked_geometry(geometry),
-                      contiguous<const float>(nullptr, image_shape(x_shape), channels_first_), Input{},
-                      contiguous<float>(nullptr, image_shape(out_shape), channels_first_)};
+  const Problem whole = problem({image_shape(x_shape), image_shape(out_shape), checked_geometry(geometry)},
+                                nullptr, nullptr, nullptr);
   check_groups(whole);
   if (threads < 1) refuse("num_threads");
   const auto count = static_cast<ptrdiff_t>(groups_.size());
-  const Part all{0, whole.out.images, 0, whole.out.height};
-  const Problem problem = part_of(group_of(whole, groups_.front(), 0, count), all);
-  const Plan plan = make_plan(problem, threads);
+  const Problem first = all_of(group_of(whole, groups_.front(), 0, count));
+  const Plan plan = make_plan(first, threads);
   py::list tasks;
   for (ptrdiff_t i = 0; i < plan.tasks(); ++i) {
     const Plan::Task t = plan.task(i);
@@ -172,7 +174,7 @@ py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
     tasks.append(
         py::make_tuple(t.image, r.row, r.rows, r.column, r.columns, r.channel, r.channels, t.panel_share));
   }
-  return py::dict("text"_a = show(problem, plan), "groups"_a = count, "threads"_a = plan.threads,
+  return py::dict("text"_a = show(first, plan), "groups"_a = count, "threads"_a = plan.threads,
                   "nanoseconds"_a = plan.nanoseconds, "scratch_floats"_a = plan.scratch.total(),
                   "panel_shares"_a = plan.panel_shares,
                   "plane"_a = py::make_tuple(plan.images, plan.blocks.down.size, plan.blocks.across.size),
@@ -186,13 +188,18 @@ const Operator::Array* Operator::plain(PyObject* object, int flags) const {
   return (array->flags & flags) == flags && array->descr == float32_.ptr() ? array : nullptr;
 }
 
-// The call before whose x had this shape, if there is one.
-bool Operator::recall(const Array& x, Call& call) {
+// The call before whose x had this shape, if there is one, with a plan for so many threads.
+bool Operator::recall(const Array& x, int threads, Call& call) {
   const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
   if (!lock) return false;
   const auto like = [&](const Call& c) { return has_shape(x, c.x); };
   const auto found = std::find_if(calls_.begin(), calls_.end(), like);
   if (found == calls_.end()) return false;
+  if (found->threads != threads) {
+    // It is the same with a residual.
+    found->plan = make_plan(all_of(problem(*found, nullptr, nullptr, nullptr)), threads);
+    found->threads = threads;
+  }
   call = *found;
   return true;
 }
@@ -200,12 +207,13 @@ bool Operator::recall(const Array& x, Call& call) {
 PyObject* Operator::replay(PyObject* x_object, PyObject* residual_object, PyObject* out_object,
                            PyObject* threads_object) {
   const Array* x_array = plain(x_object, kReadable);
-  Call known;
-  if (!x_array || !recall(*x_array, known) || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
+  if (!x_array || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
   const auto* x = reinterpret_cast<const float*>(x_array->data);
   int overflow = 0;
   const long threads = PyLong_AsLongAndOverflow(threads_object, &overflow);
-  if (threads < 1 || threads > kThreads) Py_RETURN_NONE;
+  Call known;
+  if (threads < 1 || threads > kThreads || !recall(*x_array, static_cast<int>(threads), known))
+    Py_RETURN_NONE;
   const ptrdiff_t floats = known.out.floats();
   const float* residual = nullptr;
   if (residual_object != Py_None) {
@@ -231,11 +239,12 @@ PyObject* Operator::replay(PyObject* x_object, PyObject* residual_object, PyObje
       result = empty(known.out, float32_).release().ptr();
       out = reinterpret_cast<float*>(py::detail::array_proxy(result)->data);
     }
-    call(groups_,
-         {groups_.front(), known.geometry, contiguous(x, known.x, channels_first_),
-          residual ? contiguous(residual, known.out, channels_first_) : Input{},
-          contiguous(out, known.out, channels_first_)},
-         static_cast<int>(threads));
+    const Problem p = problem(known, x, residual, out);
+    if (groups_.size() == 1 && is_brief(known.plan.nanoseconds)) {
+      call_planned(all_of(p), known.plan);
+    } else {
+      call(groups_, p, known.threads);
+    }
     return result;
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/chain.h"
+#include "plan/plan.h"
 
 namespace fastdw {
 
@@ -29,7 +30,7 @@ class Operator {
            const std::array<ptrdiff_t, 6>& geometry, int threads) const;
 
   // Arrays as the user has them. The shapes of a call that has passed Python's checks are remembered, those
-  // of the last four; a call that is like one of them goes straight through.
+  // of the last four, with their plans; a call that is like one of them goes straight through.
   void remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
                 const std::array<ptrdiff_t, 6>& geometry);
   // The plan of a call with contiguous arrays of these shapes: text, and its numbers.
@@ -42,13 +43,17 @@ class Operator {
   struct Call {
     Shape x, out;
     Geometry geometry{};
+    int threads = 0;  // of the plan
+    Plan plan{};
   };
 
   using Array = pybind11::detail::PyArray_Proxy;
 
+  // Contiguous arrays; their places may be null.
+  Problem problem(const Call& call, const float* x, const float* residual, float* out) const;
   void check_groups(const Problem& problem) const;
   const Array* plain(PyObject* object, int flags) const;
-  bool recall(const Array& x, Call& call);
+  bool recall(const Array& x, int threads, Call& call);
 
   const pybind11::tuple parts_;
   std::vector<Chain> groups_;
