@@ -6,7 +6,7 @@ cache=${XDG_CACHE_HOME:-~/.cache}/fastdw-ci
 python=/usr/bin/python3.11
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1 PIP_ROOT_USER_ACTION=ignore
-export CI_REPORT=$work/report PYTHONPATH=$PWD/.ci PYTEST_ADDOPTS="-q -p ci_report -p no:cacheprovider"
+export PYTHONPATH=$PWD/.ci PYTEST_ADDOPTS="-q -p ci_report -p no:cacheprovider"
 # Trained networks of others: data beside the checkout, no part of it. Tests that want them are skipped without.
 [[ -d ../shared/models ]] && export FASTDW_MODELS=$PWD/../shared/models
 unset FASTDW_ISA FASTDW_NUM_THREADS OMP_NUM_THREADS
@@ -21,6 +21,7 @@ check() {
   local name=$1 isa=- passed=1 failed=0 status start=$SECONDS
   shift
   printf '\n=== %s\n' "$name"
+  local -x CI_REPORT=$work/report-$BASHPID
   rm -f "$CI_REPORT"
   (
     set -e
@@ -38,6 +39,23 @@ check() {
   row "$name" "$isa" "$passed" "$failed" "$((SECONDS - start)) s" >>"$work/table"
 }
 
+# beside NAME COMMAND...: a check, two at a time: most tests keep one core busy, not two. What they print comes
+# when finish_besides says so.
+besides=0
+beside() {
+  if ((besides++ >= 2)); then
+    wait -n
+  fi
+  check "$@" >"$work/beside-$besides" 2>&1 &
+}
+
+finish_besides() {
+  wait
+  cat "$work"/beside-*
+  rm "$work"/beside-*
+  besides=0
+}
+
 apt_get() {
   for _ in 1 2 3; do
     if DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null; then
@@ -49,12 +67,18 @@ apt_get() {
 }
 
 install_packages() {
-  local packages=(clang cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf git
+  local packages=(ccache clang cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf git
     python3.11-dev python3.11-venv qemu-user)
   if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
     apt_get update || true
     apt_get install -y --no-install-recommends "${packages[@]}"
   fi
+}
+
+# Of the wheels some are built twice, in folders of different names.
+cache_compilations() {
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  export CCACHE_DIR=$cache/ccache CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
 }
 
 # environment NAME REQUIREMENT...: a fresh virtual environment.

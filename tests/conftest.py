@@ -11,6 +11,8 @@ from fastdw.layers._spec import packed_for
 ISAS = _core.config()["isas"]
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
 tested: set[str] = set()
+# Fixtures of which each instruction set has its own.
+EVERY_ISA = {"isa", "dwconv", "pwconv"}
 
 
 def pytest_addoption(parser):
@@ -18,6 +20,11 @@ def pytest_addoption(parser):
         "--emulated",
         action="store_true",
         help="only the tests marked `emulated`, on a tenth of their cases: for a slow CPU",
+    )
+    parser.addoption(
+        "--active",
+        action="store_true",
+        help="without tests that go through all instruction sets by themselves: for a second one",
     )
 
 
@@ -42,10 +49,12 @@ def pytest_sessionstart():
 
 
 def pytest_collection_modifyitems(config, items):
-    if not support.emulated:
-        return
-    chosen = [item for item in items if item.get_closest_marker("emulated")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    chosen = items
+    if support.emulated:
+        chosen = [item for item in chosen if item.get_closest_marker("emulated")]
+    if config.getoption("--active"):
+        chosen = [item for item in chosen if not EVERY_ISA.intersection(item.fixturenames)]
+    config.hook.pytest_deselected(items=list(set(items) - set(chosen)))
     items[:] = chosen
 
 
