@@ -56,6 +56,95 @@ def test_activations_without_an_equal_are_refused(activation):
         fastdw.SeparableConv2D.from_keras(separable(activation=activation))
 
 
+def prelu(shape, **options):
+    """A PReLU for inputs of this shape, its slopes of several values."""
+    layer = keras.layers.PReLU(alpha_initializer="random_normal", **options)
+    layer.build(shape)
+    return layer
+
+
+def test_activations_after_a_layer():
+    layer = separable(padding="same")
+    for activation in (
+        keras.layers.ReLU(6.0), keras.layers.ReLU(negative_slope=0.1), keras.layers.LeakyReLU(0.3),
+        keras.layers.Activation("silu"), keras.layers.ELU(0.5), keras.activations.hard_silu,
+        prelu((1, 9, 9, 5), shared_axes=[1, 2]),
+    ):  # fmt: skip
+        made = fastdw.SeparableConv2D.from_keras(layer, activation=activation)
+        compare(keras.Sequential([layer, keras.layers.Lambda(activation)]), made)
+        within = fastdw.SeparableConv2D.from_keras(separable_with(activation, layer))
+        assert repr(within) == repr(made)
+    with pytest.raises(ValueError, match=r"one slope a channel, but has \(9, 9, 5\)"):
+        fastdw.SeparableConv2D.from_keras(layer, activation=prelu((1, 9, 9, 5)))
+    with pytest.raises(ValueError, match="Softmax is none"):
+        fastdw.SeparableConv2D.from_keras(layer, activation=keras.layers.Softmax())
+
+
+def separable_with(activation, layer):
+    """A twin of the layer that has the activation of its own."""
+    twin = separable(padding="same", activation=activation)
+    twin.set_weights(layer.get_weights()[: len(twin.weights)] + twin.get_weights()[3:])
+    return twin
+
+
+def test_prelu_of_channels_first():
+    layer = keras.layers.DepthwiseConv2D(3, data_format="channels_first")
+    layer.build((1, 8, 9, 9))
+    slopes = prelu((1, 8, 7, 7), shared_axes=[2, 3])
+    made = fastdw.DepthwiseConv2D.from_keras(layer, activation=slopes)
+    x = signed(rng(1), (1, 8, 9, 9))
+    wanted = keras.ops.convert_to_numpy(slopes(layer(x)))
+    np.testing.assert_allclose(made(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+@pytest.mark.parametrize("kind", ["Conv1D", "SeparableConv1D", "DepthwiseConv1D", "pointwise"])
+def test_layers_of_one_axis(kind, padding):
+    if padding == "causal" and kind != "Conv1D":
+        return
+    options = {"padding": padding, "strides": 2, "activation": "relu"}
+    if kind == "DepthwiseConv1D":
+        layer, cls = keras.layers.DepthwiseConv1D(3, **options), fastdw.DepthwiseConv2D
+    elif kind == "SeparableConv1D":
+        layer, cls = keras.layers.SeparableConv1D(6, 3, **options), fastdw.SeparableConv2D
+    elif kind == "Conv1D":
+        layer, cls = keras.layers.Conv1D(6, 3, **options), fastdw.Conv2D
+    else:
+        layer, cls = keras.layers.Conv1D(6, 1, **options), fastdw.PointwiseConv2D
+    x = signed(rng(1), (2, 11, 8))
+    wanted = keras.ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(cls.from_keras(layer)(x[:, None])[:, 0], wanted, 1e-5, 1e-5)
+    norm = keras.layers.BatchNormalization()
+    norm.build(wanted.shape)
+    made = cls.from_keras(layer, norm, own_activation=False)
+    assert made.activation is None
+
+
+def test_a_padding_layer_before_and_groups_as_channels():
+    pad = keras.layers.ZeroPadding2D(((0, 1), (0, 1)))
+    layer = built(keras.layers.DepthwiseConv2D, 3, strides=2)
+    made = fastdw.DepthwiseConv2D.from_keras(layer, padding=pad.padding)
+    compare(keras.Sequential([pad, layer]), made)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="no groups on its CPU")
+def test_groups_as_many_as_channels():
+    layer = built(keras.layers.Conv2D, 16, 3, groups=8)
+    compare(layer, fastdw.DepthwiseConv2D.from_keras(layer))
+
+
+def test_two_layers():
+    first = built(keras.layers.DepthwiseConv2D, 3, use_bias=False)
+    between, second = keras.layers.BatchNormalization(), keras.layers.Conv2D(5, 1)
+    model = keras.Sequential([first, between, keras.layers.ReLU(6.0), second])
+    model.build((None, 9, 9, 8))
+    made = fastdw.SeparableConv2D.from_keras(
+        first, pointwise_layer=second, depthwise_batch_norm=between,
+        depthwise_activation=keras.layers.ReLU(6.0),
+    )  # fmt: skip
+    compare(model, made)
+
+
 class Padding(keras.layers.SeparableConv2D):
     def call(self, x):
         return super().call(keras.ops.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0))))

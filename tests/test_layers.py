@@ -1,13 +1,25 @@
 """Prepared layers: sizes, immutability, pickles, and other frameworks' layers by attributes."""
 
 import copy
+import gc
 import pickle
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import support
-from fastdw import BatchNorm, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw import (
+    BatchNorm,
+    Conv2D,
+    DepthwiseConv2D,
+    Input,
+    Network,
+    PointwiseConv2D,
+    SeparableConv2D,
+    pointwise_conv2d,
+    reference,
+)
 from fastdw.layers._spec import packed_for
 from support import assert_same, assert_within, batch_norm, rng, signed
 
@@ -76,6 +88,90 @@ def test_sizes():
         assert layer.nbytes >= 4 * layer.num_parameters
         assert type(layer).__name__ in repr(layer)
     assert "same_lower" in repr(separable())
+
+
+def test_arguments_are_properties():
+    layer = separable(data_format="channels_first")
+    assert layer.strides == (1, 2)
+    assert layer.padding == "same_lower"
+    assert layer.dilation_rate == (2, 1)
+    assert layer.data_format == "NCHW"
+    assert layer.pre_activation[0] == "prelu"
+    assert layer.depthwise_activation == ("elu", 0.5)
+    assert layer.activation == ("clip", -1, 2.5)
+    assert layer.kernel_shapes == {"depthwise_kernel": (3, 5, 12, 2), "pointwise_kernel": (24, 17)}
+    layer.kernel_shapes.clear()
+    assert layer.kernel_shapes
+    depthwise = layers()["depthwise"]
+    assert (depthwise.strides, depthwise.padding) == ((2, 2), ((0, 1), (0, 1)))
+    assert depthwise.activation is None
+    pointwise = layers()["pointwise"]
+    place = pointwise.strides, pointwise.padding, pointwise.dilation_rate, pointwise.data_format
+    assert place == ((1, 1), "valid", (1, 1), "NHWC")
+    assert Conv2D(np.ones((1, 3, 4, 6), F32), groups=2).groups == 2
+    for layer in layers().values():
+        for name in ("strides", "padding", "dilation_rate", "data_format", "activation"):
+            with pytest.raises(AttributeError, match=name):
+                setattr(layer, name, getattr(layer, name))
+
+
+@pytest.mark.parametrize("name", layers())
+def test_a_layer_can_be_referred_to_weakly(name):
+    layer = layers()[name]
+    cache = weakref.WeakKeyDictionary({layer: 1})
+    assert len(cache) == 1
+    del layer
+    gc.collect()
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("strides", [2, (1, 3), (2, 1), 7, 2**62])
+def test_strides_of_a_pointwise_layer(forced_isa, data_format, strides):
+    g = rng(13)
+    x, mixer, bias = signed(g, (2, 9, 10, 12)), signed(g, (12, 17)), signed(g, 17)
+    if data_format == "NCHW":
+        x = np.moveaxis(x, -1, 1)
+    layer = PointwiseConv2D(mixer, data_format, strides=strides, bias=bias, activation="relu")
+    down, across = layer.strides
+    taken = x[:, ::down, ::across] if data_format == "NHWC" else x[..., ::down, ::across]
+    wanted = PointwiseConv2D(mixer, data_format, bias=bias, activation="relu")(taken)
+    assert layer.output_shape(x.shape) == wanted.shape
+    assert layer.macs(x.shape) == wanted.size * 12
+    twin = pickle.loads(pickle.dumps(layer))
+    for _ in range(2):  # the second call is one that the layer remembers
+        assert_same(layer(x), wanted)
+        assert_same(twin(x), wanted)
+        assert_same(
+            pointwise_conv2d(x, mixer, data_format, strides=strides, bias=bias, activation="relu"),
+            wanted,
+        )
+    residual = signed(g, wanted.shape)
+    assert_within(
+        layer(x, residual=residual),
+        support.pointwise(
+            taken, mixer, data_format, bias=bias, activation="relu", residual=residual
+        ),
+    )
+    np.testing.assert_array_equal(
+        reference.pointwise_conv2d(x, mixer, data_format, strides=strides),
+        reference.pointwise_conv2d(taken, mixer, data_format),
+    )
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_a_strided_pointwise_layer_in_a_network(data_format):
+    x = signed(rng(13), (2, 12, 10, 12))
+    layer = PointwiseConv2D(signed(rng(14), (12, 17)), data_format, strides=(2, 3))
+    symbol = Input(x.shape[1:])
+    assert_same(Network(symbol, layer(symbol))(x), layer(x))
+
+
+def test_a_pointwise_layer_without_strides_pickles_as_ever():
+    layer = PointwiseConv2D(np.ones((4, 5), F32), strides=(1, 1))
+    assert repr(layer) == repr(PointwiseConv2D(np.ones((4, 5), F32)))
+    assert "strides" not in layer.__reduce__()[1][2]
+    assert "strides=(2, 1)" in repr(PointwiseConv2D(np.ones((4, 5), F32), strides=(2, 1)))
 
 
 @pytest.mark.parametrize(

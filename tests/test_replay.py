@@ -160,6 +160,15 @@ def test_other_right_calls(name, no_checks):
     layer(image())
 
 
+def test_a_residual_that_is_the_output(no_checks):
+    layer, x, out = make(), image(), image(seed=5)
+    wanted = make()(x, residual=out)
+    layer(x)
+    no_checks()
+    assert layer(x, residual=out, out=out) is out
+    np.testing.assert_array_equal(out, wanted)
+
+
 @pytest.mark.parametrize("start", [-1, 1, 17, 239, -239])
 def test_overlap_is_still_seen(start):
     memory = np.ones(3 * 240, F32)

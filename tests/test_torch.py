@@ -102,6 +102,53 @@ def test_dense_convolution():
     np.testing.assert_allclose(layer(x), doubled(module, x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        torch.nn.ReLU6(), torch.nn.LeakyReLU(), torch.nn.Hardswish(), torch.nn.SiLU(),
+        torch.nn.GELU(approximate="tanh"), torch.nn.ELU(0.5), torch.nn.Hardtanh(), torch.relu,
+        torch.nn.Identity(), torch.nn.PReLU(), torch.nn.PReLU(8, init=0.1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_modules_as_activations(module):
+    layer, x = depthwise(), signed(rng(1), (1, 8, 9, 9))
+    if isinstance(module, torch.nn.PReLU):
+        torch.nn.init.normal_(module.weight)
+    made = fastdw.DepthwiseConv2D.from_torch(layer, activation=module)
+    with torch.no_grad():
+        wanted = module(layer(torch.from_numpy(x))).numpy()
+    np.testing.assert_allclose(made(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+class Squared(torch.nn.PReLU):
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+@pytest.mark.parametrize(
+    "module", [torch.nn.Softplus(), torch.nn.Softmax(1), torch.nn.GLU(), Squared()], ids=str
+)
+def test_modules_that_are_no_activation_here(module):
+    with pytest.raises(ValueError, match="activation"):
+        fastdw.DepthwiseConv2D.from_torch(depthwise(), activation=module)
+
+
+def test_modules_of_one_axis():
+    first = torch.nn.Conv1d(8, 16, 3, stride=2, padding=1, groups=8)
+    second, norm = torch.nn.Conv1d(16, 5, 1), torch.nn.BatchNorm1d(5).eval()
+    x = torch.from_numpy(signed(rng(1), (2, 8, 21)))
+    layer = fastdw.SeparableConv2D.from_torch(first, second, batch_norm=norm)
+    with torch.no_grad():
+        wanted = norm(second(first(x))).numpy()
+    np.testing.assert_allclose(layer(x[:, :, None])[:, :, 0], wanted, rtol=1e-5, atol=1e-5)
+    dense = torch.nn.Conv1d(8, 4, 3, padding="same", dilation=2)
+    with torch.no_grad():
+        wanted = dense(x).numpy()
+    got = fastdw.Conv2D.from_torch(dense)(x[:, :, None])[:, :, 0]
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
 class Padding(torch.nn.Conv2d):
     def forward(self, x):
         return super().forward(torch.nn.functional.pad(x, (0, 1, 0, 1)))

@@ -226,7 +226,8 @@ PyObject* Operator::replay(PyObject* x_object, PyObject* residual_object, PyObje
     const Array* array = plain(out_object, kFillable);
     if (!array || !has_shape(*array, known.out)) Py_RETURN_NONE;
     out = reinterpret_cast<float*>(array->data);
-    if (!apart(out, floats, x, known.x.floats()) || (residual && !apart(out, floats, residual, floats))) {
+    if (!apart(out, floats, x, known.x.floats()) ||
+        (residual && residual != out && !apart(out, floats, residual, floats))) {
       Py_RETURN_NONE;
     }
   }

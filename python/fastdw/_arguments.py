@@ -230,7 +230,7 @@ def residual(value: object, shape: tuple[int, ...]) -> Float32:
 
 
 def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
-    """`value` as a plain ndarray that the core may fill."""
+    """`value` as a plain ndarray, of any strides, that the core may fill."""
     if not isinstance(value, np.ndarray) or _masked(value):
         msg = f"out must be a NumPy array, got {describe(value)}"
         raise TypeError(msg)
@@ -241,17 +241,46 @@ def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Flo
         msg = f"out must have the output's shape {shape}, got {value.shape}"
         raise ValueError(msg)
     flags = value.flags
-    if not (flags.writeable and flags.aligned and flags.c_contiguous):
+    if not (flags.writeable and flags.aligned):
         msg = (
-            "out must be writeable, aligned and C-contiguous, got "
-            f"writeable={flags.writeable}, aligned={flags.aligned}, "
-            f"c_contiguous={flags.c_contiguous}"
+            "out must be writeable and aligned, got "
+            f"writeable={flags.writeable}, aligned={flags.aligned}"
         )
+        raise ValueError(msg)
+    if not (flags.c_contiguous or _each_apart(value)):
+        msg = f"out must have no two elements at one place, got strides {value.strides}"
         raise ValueError(msg)
     for name, array in inputs.items():
         if array is not None:
             apart(value, name, array)
     return np.asarray(value)
+
+
+def contiguous(name: str, array: AnyArray) -> AnyArray:
+    if not array.flags.c_contiguous:
+        msg = f"{name} must be C-contiguous, got shape {array.shape} with strides {array.strides}"
+        raise ValueError(msg)
+    return array
+
+
+def _each_apart(array: AnyArray) -> bool:
+    """Whether a step along an axis leaves behind all that the shorter steps reach.
+
+    So it is for every view by slices and transposes.
+    """
+    reach = array.itemsize
+    steps = (abs(step) for step in array.strides)
+    for step, size in sorted(zip(steps, array.shape, strict=True)):
+        if size > 1:
+            if step < reach:
+                return False
+            reach += step * (size - 1)
+    return True
+
+
+def same_place(a: AnyArray, b: AnyArray) -> bool:
+    """Whether two arrays of one shape and dtype are the same memory, element by element."""
+    return a.strides == b.strides and a.ctypes.data == b.ctypes.data
 
 
 def apart(out: AnyArray, name: str, array: AnyArray) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from fastdw import _converters, _layers
+from fastdw import _layers
 from fastdw._arguments import FLOATS, as_array, describe, number, vector
 from fastdw._immutable import Immutable
+from fastdw.converters import keras, torch
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, ArrayInput, Float32, Float64, Number
@@ -92,7 +93,7 @@ class BatchNorm(Immutable):
         ValueError
             For a layer without weights, or over several axes.
         """
-        return cls(*_converters.keras_batch_norm(layer))
+        return cls(*keras.batch_norm(layer))
 
     @classmethod
     def from_torch(cls, module: object) -> BatchNorm:
@@ -110,7 +111,7 @@ class BatchNorm(Immutable):
         ValueError
             For a module without running statistics.
         """
-        return cls(*_converters.torch_batch_norm(module))
+        return cls(*torch.batch_norm(module))
 
     @property
     def vectors(self) -> tuple[AnyArray | None, AnyArray | None, AnyArray, AnyArray]:

@@ -42,8 +42,7 @@ def depthwise_conv2d(
         Images, or one. Any strides and alignment will do; so do CPU tensors with ``__dlpack__``
         and objects with the buffer protocol. Nothing is ever cast.
     depthwise_kernel : ndarray, (kh, kw, C, m) or (kh, kw, C), float32
-        Three axes mean m = 1. From PyTorch or ONNX:
-        ``w.reshape(C, m, kh, kw).transpose(2, 3, 0, 1)``.
+        Three axes mean m = 1.
     strides : int or (int, int), default 1
         Pixels between windows: rows and columns.
     padding : str, int or pairs, default "valid"
@@ -64,8 +63,9 @@ def depthwise_conv2d(
         ("silu"), "hard_swish" ("hard_silu"), "gelu", "gelu_tanh", ("clip", lo, hi),
         ("leaky_relu", slope), ("elu", alpha), or ("prelu", slopes) with float32 slopes (C*m,).
     out : ndarray, float32, optional
-        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
-        from every input.
+        Written and returned: of the result's shape, aligned, writeable, and apart from every
+        input. Its strides may be any, such as those of a slice of a concatenation; the result is
+        written in place where the channels of a pixel lie side by side.
     num_threads : int, optional
         1 ... 1024; the default is `get_num_threads`.
 
@@ -81,6 +81,19 @@ def depthwise_conv2d(
     ValueError
         For a wrong shape, value, flag or overlap, and where the output would be empty; `out` is
         untouched then.
+
+    Notes
+    -----
+    Coming from elsewhere:
+
+    - ONNX ``pads = [top, left, bottom, right]``: ``padding=((top, bottom), (left, right))``.
+    - tf.nn ``strides = [1, sh, sw, 1]``: ``strides=(sh, sw)``; its four pairs of pads: as they are.
+    - TFLite kernels (1, kh, kw, C*m): ``w[0].reshape(kh, kw, C, m)``.
+    - PyTorch and ONNX kernels (C*m, 1, kh, kw): ``w.reshape(C, m, kh, kw).transpose(2, 3, 0, 1)``.
+    - One axis: `x` of (N, W, C) as ``x[:, None]``, a kernel of (k, C, m) as ``kernel[None]``, and
+      ``[:, 0]`` of the result.
+    - Padding by reflection or around the edge is not done here: ``np.pad(x, ..., mode="reflect")``
+      or ``"wrap"``, and padding="valid".
 
     See Also
     --------
@@ -130,7 +143,7 @@ def conv2d(
     x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
         As in `depthwise_conv2d`.
     kernel : ndarray, (kh, kw, Cin / groups, F), float32
-        From PyTorch or ONNX: ``w.transpose(2, 3, 1, 0)``; from TFLite: ``w.transpose(1, 2, 3, 0)``.
+        The filters.
     strides, padding, data_format, dilation_rate
         As in `depthwise_conv2d`.
     groups : int, default 1
@@ -139,7 +152,7 @@ def conv2d(
     bias, batch_norm, activation, residual
         As in `pointwise_conv2d`.
     out, num_threads
-        As in `depthwise_conv2d`.
+        As in `pointwise_conv2d`.
 
     Returns
     -------
@@ -153,6 +166,12 @@ def conv2d(
     ValueError
         For a wrong shape, value, flag or overlap, and where the output would be empty; `out` is
         untouched then.
+
+    Notes
+    -----
+    Pads, strides and one axis are as in `depthwise_conv2d`. Kernels of PyTorch and ONNX (F, Cin /
+    groups, kh, kw): ``w.transpose(2, 3, 1, 0)``; of TFLite (F, kh, kw, Cin):
+    ``w.transpose(1, 2, 3, 0)``.
 
     See Also
     --------
@@ -180,6 +199,7 @@ def pointwise_conv2d(
     pointwise_kernel: ArrayInput,
     data_format: str = "NHWC",
     *,
+    strides: Ints = 1,
     bias: ArrayInput | None = None,
     batch_norm: BatchNorm | None = None,
     activation: ActivationInput = None,
@@ -197,9 +217,11 @@ def pointwise_conv2d(
     x : ndarray, (N, H, W, Cin) or (H, W, Cin), float32
         As in `depthwise_conv2d`.
     pointwise_kernel : ndarray, (1, 1, Cin, F) or (Cin, F), float32
-        From PyTorch or ONNX: ``w[:, :, 0, 0].T``.
+        From PyTorch or ONNX: ``w[:, :, 0, 0].T``; from TFLite: ``w[:, 0, 0].T``.
     data_format : {"NHWC", "channels_last", "NCHW", "channels_first"}, default "NHWC"
         Order of the axes of `x`, `residual` and the result.
+    strides : int or (int, int), default 1
+        Rows and columns from one pixel that is taken to the next; those between are not read.
     bias : ndarray, (F,), float32, optional
         Added to the sums.
     batch_norm : BatchNorm, optional
@@ -209,14 +231,13 @@ def pointwise_conv2d(
     residual : ndarray, the result's shape, float32, optional
         Added before the activation.
     out : ndarray, float32, optional
-        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
-        from every input.
+        As in `depthwise_conv2d`; it may be the residual itself.
     num_threads : int, optional
-        1 ... 1024; the default is `get_num_threads`.
+        As in `depthwise_conv2d`.
 
     Returns
     -------
-    ndarray, (N, H, W, F) or (H, W, F), float32
+    ndarray, (N, OH, OW, F) or (OH, OW, F), float32
         In the order of `data_format`; empty for N = 0.
 
     Raises
@@ -235,7 +256,7 @@ def pointwise_conv2d(
     ----------
     ``keras.ops.conv`` and ONNX ``Conv`` with a kernel of 1 x 1.
     """
-    spec = pointwise_spec(pointwise_kernel, data_format, (bias, batch_norm, activation))
+    spec = pointwise_spec(pointwise_kernel, data_format, strides, (bias, batch_norm, activation))
     return _compute(spec, x, residual, out, num_threads)
 
 
@@ -292,10 +313,9 @@ def separable_conv2d(
     residual : ndarray, the result's shape, float32, optional
         Added before `activation`.
     out : ndarray, float32, optional
-        Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
-        from every input.
+        As in `depthwise_conv2d`; it may be the residual itself.
     num_threads : int, optional
-        1 ... 1024; the default is `get_num_threads`.
+        As in `depthwise_conv2d`.
 
     Returns
     -------

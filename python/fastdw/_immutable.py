@@ -8,7 +8,7 @@ from typing import NoReturn
 class Immutable:
     """Base of the classes whose attributes only their constructor sets, by `_set`."""
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     def _set(self, **attributes: object) -> None:
         for name, value in attributes.items():

@@ -1,6 +1,6 @@
 """Types of the public signatures, for type checkers: nothing imports this file at run time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -24,3 +24,5 @@ PaddingInput: TypeAlias = (
     str | SupportsIndex | Sequence[SupportsIndex] | Sequence[Sequence[SupportsIndex]]
 )
 ActivationInput: TypeAlias = str | tuple[Any, ...] | None
+ForeignActivation: TypeAlias = ActivationInput | Callable[..., Any]
+"""Also a layer, module or function of another library."""

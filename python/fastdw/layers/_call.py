@@ -57,7 +57,10 @@ def checked_call(
     if out is None:
         out = filled = _core.empty(plan.shape)
     else:
-        filled = check.out(out, plan.shape, x=image, residual=addend)
+        filled = check.out(out, plan.shape, x=image)
+        # The residual is read element by element, each just before the result takes its place.
+        if addend is not None and not check.same_place(filled, addend):
+            check.apart(filled, "residual", addend)
         for name, array in weights:
             if array is not None:
                 check.apart(filled, name, array)

@@ -19,7 +19,7 @@ from fastdw.layers._spec import Part, Spec
 from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
-    from fastdw._typing import ArrayInput, Float32
+    from fastdw._typing import ActivationInput, ArrayInput, Float32, PaddingInput
 
 
 class Layer(Immutable):
@@ -170,6 +170,40 @@ class Layer(Immutable):
         return shape, self._signature.plan("input_shape", shape)
 
     @property
+    def kernel_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each kernel, by the name of its argument, as the constructor keeps it."""
+        return dict(self._kernels)
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Pixels between windows: rows and columns."""
+        window = self._signature.window
+        return (1, 1) if window is None else window.strides
+
+    @property
+    def padding(self) -> PaddingInput:
+        """ "valid", "same", "same_lower" or ((top, bottom), (left, right))."""
+        window = self._signature.window
+        return "valid" if window is None else window.padding
+
+    @property
+    def dilation_rate(self) -> tuple[int, int]:
+        """Pixels between taps: rows and columns."""
+        window = self._signature.window
+        return (1, 1) if window is None else window.dilation_rate
+
+    @property
+    def data_format(self) -> str:
+        """ "NHWC" or "NCHW"."""
+        return self._signature.data_format
+
+    @property
+    def activation(self) -> ActivationInput:
+        """What is applied last, as a constructor takes it."""
+        activation: ActivationInput = self._settings["activation"]
+        return activation
+
+    @property
     def num_parameters(self) -> int:
         """Entries of the kernels and biases given; BatchNorm does not count."""
         return self._num_parameters
@@ -218,8 +252,7 @@ class AddingLayer(Layer):
         residual : ndarray, the result's shape, float32, optional
             Added before the activation.
         out : ndarray, float32, optional
-            Written and returned: of the result's shape, C-contiguous, aligned, writeable, and apart
-            from `x` and `residual`.
+            As in `pointwise_conv2d`.
         num_threads : int, optional
             1 ... 1024; the default is `get_num_threads`.
 
@@ -238,6 +271,10 @@ class AddingLayer(Layer):
         threads = get_num_threads() if num_threads is None else num_threads
         result = self._replay(x, residual, out, threads)
         return self._call(x, residual, out, threads) if result is None else result
+
+
+# What Python calls it where an argument is missing or too much; users have no AddingLayer.
+AddingLayer.__call__.__qualname__ = "layer"
 
 
 def converted(batch_norm: object, convert: Callable[[object], BatchNorm]) -> BatchNorm | None:

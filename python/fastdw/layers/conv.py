@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from fastdw import _arguments as check
-from fastdw import _converters, _core
+from fastdw import _core
 from fastdw._arguments import dense
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Place, Signature, window
+from fastdw.converters import keras, torch
 from fastdw.layers._layer import AddingLayer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+    from fastdw._typing import (
+        ActivationInput,
+        ArrayInput,
+        Float32,
+        ForeignActivation,
+        Ints,
+        PaddingInput,
+    )
 
 
 class ConvSpec(Spec):
@@ -115,27 +123,32 @@ class Conv2D(AddingLayer):
         epilogue = bias, batch_norm, activation
         self._prepare(conv_spec(kernel, place, data_format, groups, epilogue))
 
+    @property
+    def groups(self) -> int:
+        """Into how many groups the channels are divided."""
+        groups: int = self._settings["groups"]
+        return groups
+
     @classmethod
     def from_keras(
-        cls, layer: object, batch_norm: object = None, activation: ActivationInput = None
+        cls,
+        layer: object,
+        batch_norm: object = None,
+        activation: ForeignActivation = None,
+        *,
+        padding: PaddingInput | None = None,
+        own_activation: bool = True,
     ) -> Conv2D:
         """Take weights and settings of a Keras ``Conv2D``, by its attributes.
 
         Parameters
         ----------
-        layer : keras.layers.Conv2D
+        layer : keras.layers.Conv2D or Conv1D
             A built layer of Keras 2 or 3.
-        batch_norm, activation
-            As in `DepthwiseConv2D.from_keras`.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a layer that cannot be expressed, with the reason.
+        batch_norm, activation, padding, own_activation
+            As in `DepthwiseConv2D.from_keras`; so are the errors.
         """
-        arguments = _converters.keras_dense(layer, batch_norm, activation)
+        arguments = keras.dense(layer, keras.Taken(batch_norm, activation, padding, own_activation))
         return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
 
     @classmethod
@@ -144,29 +157,23 @@ class Conv2D(AddingLayer):
         module: object,
         *,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
+        padding: PaddingInput | None = None,
         data_format: str = "NCHW",
     ) -> Conv2D:
         """Take weights and settings of a ``torch.nn.Conv2d``, by its attributes.
 
         Parameters
         ----------
-        module : torch.nn.Conv2d
+        module : torch.nn.Conv2d or Conv1d
             Of any kernel and groups.
-        batch_norm, activation, data_format
-            As in `DepthwiseConv2D.from_torch`.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a module that cannot be expressed, with the reason.
+        batch_norm, activation, padding, data_format
+            As in `DepthwiseConv2D.from_torch`; so are the errors.
         """
         return cls(
-            **_converters.torch_dense(module),
+            **torch.dense(module, padding),
             batch_norm=converted(batch_norm, BatchNorm.from_torch),
-            activation=activation,
+            activation=torch.activation("activation", activation),
             data_format=data_format,
         )
 

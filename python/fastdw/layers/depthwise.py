@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from fastdw import _arguments as check
-from fastdw import _converters, _core
+from fastdw import _core
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads
 from fastdw._geometry import Place, Signature, window
+from fastdw.converters import keras, torch
 from fastdw.layers._layer import Layer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Float32, Ints, PaddingInput
+    from fastdw._typing import (
+        ActivationInput,
+        ArrayInput,
+        Float32,
+        ForeignActivation,
+        Ints,
+        PaddingInput,
+    )
 
 
 class DepthwiseSpec(Spec):
@@ -122,18 +130,27 @@ class DepthwiseConv2D(Layer):
         cls,
         layer: object,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
+        *,
+        padding: PaddingInput | None = None,
+        own_activation: bool = True,
     ) -> DepthwiseConv2D:
-        """Take weights and settings of a Keras ``DepthwiseConv2D``, by its attributes.
+        """Take weights and settings of a Keras layer, by its attributes.
 
         Parameters
         ----------
-        layer : keras.layers.DepthwiseConv2D
-            A built layer of Keras 2 or 3.
+        layer : keras.layers.DepthwiseConv2D, or Conv2D with groups = channels
+            A built layer of Keras 2 or 3. Of a DepthwiseConv1D or Conv1D the rows become columns:
+            pass ``x[:, None]``, of height 1.
         batch_norm : BatchNorm or keras.layers.BatchNormalization, optional
             What follows the layer.
-        activation : str, tuple or None
-            What follows that.
+        activation : str, tuple, keras.layers.Layer, function or None
+            What follows that: an activation of fastdw, or a ReLU, LeakyReLU, PReLU, ... of Keras.
+            Functions are known by their values, and a PReLU must have one slope a channel.
+        padding : str, int or pairs, optional
+            In place of the layer's own, such as that of a ZeroPadding2D before it.
+        own_activation : bool, default True
+            Whether the layer's own activation is taken; if so, nothing can follow it.
 
         Raises
         ------
@@ -142,7 +159,8 @@ class DepthwiseConv2D(Layer):
         ValueError
             For a layer that cannot be expressed, with the reason.
         """
-        arguments = _converters.keras_depthwise(layer, batch_norm, activation)
+        taken = keras.Taken(batch_norm, activation, padding, own_activation)
+        arguments = keras.depthwise(layer, taken)
         return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
 
     @classmethod
@@ -151,7 +169,8 @@ class DepthwiseConv2D(Layer):
         module: object,
         *,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
+        padding: PaddingInput | None = None,
         data_format: str = "NCHW",
     ) -> DepthwiseConv2D:
         """Take weights and settings of a ``torch.nn.Conv2d`` with groups = in_channels.
@@ -159,11 +178,16 @@ class DepthwiseConv2D(Layer):
         Parameters
         ----------
         module : torch.nn.Conv2d
-            Its attributes are read.
+            Its attributes are read. Of a Conv1d the rows become columns: pass ``x[:, :, None]``, of
+            height 1.
         batch_norm : BatchNorm or torch.nn.BatchNorm2d, optional
             What follows the module, in evaluation mode.
-        activation : str, tuple or None
-            What follows that.
+        activation : str, tuple, torch.nn.Module, function or None
+            What follows that: an activation of fastdw, or a ReLU6, Hardswish, PReLU, ... of
+            PyTorch. Functions are known by their values.
+        padding : str, int or pairs, optional
+            In place of the module's own. Where this is a reflection or the like, pass 0, and `x`
+            through ``np.pad``.
         data_format : {"NCHW", "channels_first", "NHWC", "channels_last"}
             Of the layer's `x`; the weights are the same for both.
 
@@ -175,8 +199,8 @@ class DepthwiseConv2D(Layer):
             For a module that cannot be expressed, with the reason.
         """
         return cls(
-            **_converters.torch_depthwise(module),
+            **torch.depthwise(module, padding),
             batch_norm=converted(batch_norm, BatchNorm.from_torch),
-            activation=activation,
+            activation=torch.activation("activation", activation),
             data_format=data_format,
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from fastdw import _arguments as check
-from fastdw import _converters, _core
+from fastdw import _core
 from fastdw._batch_norm import BatchNorm
-from fastdw._geometry import Signature
+from fastdw._geometry import Signature, window
+from fastdw.converters import keras, torch
 from fastdw.layers._layer import AddingLayer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput
+    from fastdw._typing import ActivationInput, ArrayInput, ForeignActivation, Ints
 
 
 class PointwiseSpec(Spec):
@@ -26,16 +27,22 @@ class PointwiseSpec(Spec):
         operator = _core.Operator(None, weights, None, self.signature.channels_first)
         return Packed((weights,), operator)
 
+    def settings(self) -> dict[str, Any]:
+        """The window of one tap is its strides, and where these are 1 there is none."""
+        settings = super().settings()
+        return {k: v for k, v in settings.items() if k not in ("padding", "dilation_rate")}
+
 
 def pointwise_spec(
-    pointwise_kernel: object, data_format: object, epilogue: Epilogue
+    pointwise_kernel: object, data_format: object, strides: object, epilogue: Epilogue
 ) -> PointwiseSpec:
     """Check the arguments of a pointwise convolution."""
     name, kernel = "pointwise_kernel", check.pointwise_kernel(pointwise_kernel)
     channels, filters = kernel.shape
     layout = check.data_format(data_format)
     half = checked_half(name, "", kernel, filters, epilogue)
-    signature = Signature(layout, name, channels, filters, None)
+    view = window((1, 1), strides, 1, "valid", layout, name)
+    signature = Signature(layout, name, channels, filters, None if view.strides == (1, 1) else view)
     return PointwiseSpec(signature, (half,), None, chosen_isa())
 
 
@@ -49,7 +56,7 @@ class PointwiseConv2D(AddingLayer):
     ----------
     pointwise_kernel : ndarray, (1, 1, Cin, F) or (Cin, F), float32
         The matrix that mixes the channels of a pixel.
-    data_format, bias, batch_norm, activation
+    data_format, strides, bias, batch_norm, activation
         As in `pointwise_conv2d`.
 
     Raises
@@ -75,34 +82,34 @@ class PointwiseConv2D(AddingLayer):
         pointwise_kernel: ArrayInput,
         data_format: str = "NHWC",
         *,
+        strides: Ints = 1,
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
     ) -> None:
         epilogue = bias, batch_norm, activation
-        self._prepare(pointwise_spec(pointwise_kernel, data_format, epilogue))
+        self._prepare(pointwise_spec(pointwise_kernel, data_format, strides, epilogue))
 
     @classmethod
     def from_keras(
-        cls, layer: object, batch_norm: object = None, activation: ActivationInput = None
+        cls,
+        layer: object,
+        batch_norm: object = None,
+        activation: ForeignActivation = None,
+        *,
+        own_activation: bool = True,
     ) -> PointwiseConv2D:
         """Take weights and settings of a Keras ``Conv2D`` of 1 x 1, by its attributes.
 
         Parameters
         ----------
-        layer : keras.layers.Conv2D
-            A built layer of Keras 2 or 3 with strides and groups of 1.
-        batch_norm, activation
-            As in `DepthwiseConv2D.from_keras`.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a layer that cannot be expressed, with the reason.
+        layer : keras.layers.Conv2D or Conv1D
+            A built layer of Keras 2 or 3 with groups of 1.
+        batch_norm, activation, own_activation
+            As in `DepthwiseConv2D.from_keras`; so are the errors.
         """
-        arguments = _converters.keras_pointwise(layer, batch_norm, activation)
+        taken = keras.Taken(batch_norm, activation, own_activation=own_activation)
+        arguments = keras.pointwise(layer, taken)
         return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
 
     @classmethod
@@ -111,28 +118,21 @@ class PointwiseConv2D(AddingLayer):
         module: object,
         *,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
         data_format: str = "NCHW",
     ) -> PointwiseConv2D:
         """Take weights of a ``torch.nn.Conv2d`` of 1 x 1, by its attributes.
 
         Parameters
         ----------
-        module : torch.nn.Conv2d
-            With stride and groups of 1, unpadded.
+        module : torch.nn.Conv2d or Conv1d
+            With groups of 1, unpadded.
         batch_norm, activation, data_format
-            As in `DepthwiseConv2D.from_torch`.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a module that cannot be expressed, with the reason.
+            As in `DepthwiseConv2D.from_torch`; so are the errors.
         """
         return cls(
-            **_converters.torch_pointwise(module),
+            **torch.pointwise(module),
             batch_norm=converted(batch_norm, BatchNorm.from_torch),
-            activation=activation,
+            activation=torch.activation("activation", activation),
             data_format=data_format,
         )

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from fastdw import _arguments as check
-from fastdw import _converters, _core
+from fastdw import _core
 from fastdw._activations import parse_activation
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Place, Signature, window
+from fastdw.converters import keras, torch
 from fastdw.layers._layer import AddingLayer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Ints, PaddingInput
+    from fastdw._typing import (
+        ActivationInput,
+        ArrayInput,
+        ForeignActivation,
+        Ints,
+        PaddingInput,
+    )
 
 
 class SeparableSpec(Spec):
@@ -136,38 +143,63 @@ class SeparableConv2D(AddingLayer):
             )
         )
 
+    @property
+    def pre_activation(self) -> ActivationInput:
+        """What is applied to `x`, as a constructor takes it."""
+        activation: ActivationInput = self._settings["pre_activation"]
+        return activation
+
+    @property
+    def depthwise_activation(self) -> ActivationInput:
+        """What is applied between the halves, as a constructor takes it."""
+        activation: ActivationInput = self._settings["depthwise_activation"]
+        return activation
+
     @classmethod
     def from_keras(
         cls,
         layer: object,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
         *,
-        pre_activation: ActivationInput = None,
+        pointwise_layer: object = None,
+        pre_activation: ForeignActivation = None,
+        depthwise_batch_norm: object = None,
+        depthwise_activation: ForeignActivation = None,
+        padding: PaddingInput | None = None,
+        own_activation: bool = True,
     ) -> SeparableConv2D:
-        """Take weights and settings of a Keras ``SeparableConv2D``, by its attributes.
+        """Take weights and settings of one Keras layer or two, by their attributes.
 
         Parameters
         ----------
-        layer : keras.layers.SeparableConv2D
-            A built layer of Keras 2 or 3.
-        batch_norm, activation
-            As in `DepthwiseConv2D.from_keras`.
-        pre_activation : str, tuple or None
+        layer : keras.layers.SeparableConv2D or SeparableConv1D
+            A built layer of Keras 2 or 3; with a `pointwise_layer` one that
+            `DepthwiseConv2D.from_keras` takes.
+        batch_norm, activation, padding, own_activation
+            As in `DepthwiseConv2D.from_keras`; so are the errors.
+        pointwise_layer : keras.layers.Conv2D or Conv1D, optional
+            Of 1 x 1, with strides and groups of 1: the second half, where these are two layers.
+        pre_activation : str, tuple, keras.layers.Layer, function or None
             What goes before the layer, as the ReLU in Xception.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a layer that cannot be expressed, with the reason.
+        depthwise_batch_norm, depthwise_activation
+            What is between the two layers.
         """
-        arguments = _converters.keras_separable(layer, batch_norm, activation)
+        taken = keras.Taken(batch_norm, activation, padding, own_activation)
+        between = keras.Taken(depthwise_batch_norm, depthwise_activation, padding, own_activation)
+        if pointwise_layer is not None:
+            arguments = keras.separable_of_two(layer, pointwise_layer, between, taken)
+        elif depthwise_batch_norm is None and depthwise_activation is None:
+            arguments = keras.separable(layer, taken)
+        else:
+            msg = "depthwise_batch_norm and depthwise_activation need a pointwise_layer after them"
+            raise ValueError(msg)
+        data_format = arguments["data_format"]
         return cls(
             **arguments,
+            depthwise_batch_norm=converted(depthwise_batch_norm, BatchNorm.from_keras),
             batch_norm=converted(batch_norm, BatchNorm.from_keras),
-            pre_activation=pre_activation,
+            pre_activation=keras.activation("pre_activation", pre_activation, data_format),
         )
 
     @classmethod
@@ -176,44 +208,36 @@ class SeparableConv2D(AddingLayer):
         depthwise_module: object,
         pointwise_module: object,
         *,
-        pre_activation: ActivationInput = None,
+        pre_activation: ForeignActivation = None,
         depthwise_batch_norm: object = None,
-        depthwise_activation: ActivationInput = None,
+        depthwise_activation: ForeignActivation = None,
         batch_norm: object = None,
-        activation: ActivationInput = None,
+        activation: ForeignActivation = None,
+        padding: PaddingInput | None = None,
         data_format: str = "NCHW",
     ) -> SeparableConv2D:
         """Take weights and settings of two ``torch.nn.Conv2d``, by their attributes.
 
         Parameters
         ----------
-        depthwise_module : torch.nn.Conv2d
+        depthwise_module : torch.nn.Conv2d or Conv1d
             With groups = in_channels.
-        pointwise_module : torch.nn.Conv2d
+        pointwise_module : torch.nn.Conv2d or Conv1d
             Of 1 x 1, with stride and groups of 1, unpadded.
         depthwise_batch_norm, batch_norm : BatchNorm or torch.nn.BatchNorm2d, optional
             What follows each module, in evaluation mode.
-        pre_activation, depthwise_activation, activation : str, tuple or None
-            What goes before the first, and what follows each BatchNorm.
-        data_format : {"NCHW", "channels_first", "NHWC", "channels_last"}
-            Of the layer's `x`; the weights are the same for both.
-
-        Raises
-        ------
-        TypeError
-            For another kind of object.
-        ValueError
-            For a module that cannot be expressed, with the reason.
+        pre_activation, depthwise_activation, activation
+            What goes before the first, and what follows each BatchNorm; as in
+            `DepthwiseConv2D.from_torch`.
+        padding, data_format
+            As in `DepthwiseConv2D.from_torch`; so are the errors.
         """
-        arguments = _converters.torch_depthwise(depthwise_module)
         return cls(
-            depthwise_bias=arguments.pop("bias"),
-            **arguments,
-            **_converters.torch_pointwise(pointwise_module),
-            pre_activation=pre_activation,
+            **torch.separable(depthwise_module, pointwise_module, padding),
+            pre_activation=torch.activation("pre_activation", pre_activation),
             depthwise_batch_norm=converted(depthwise_batch_norm, BatchNorm.from_torch),
-            depthwise_activation=depthwise_activation,
+            depthwise_activation=torch.activation("depthwise_activation", depthwise_activation),
             batch_norm=converted(batch_norm, BatchNorm.from_torch),
-            activation=activation,
+            activation=torch.activation("activation", activation),
             data_format=data_format,
         )

@@ -165,7 +165,7 @@ class Network(FromModels):
         others = {spec.name: a for spec, a in zip(self._graph.inputs, arrays, strict=True)}
         filled: list[AnyArray] = []
         for i, (array, shape) in enumerate(zip(given, wanted, strict=True)):
-            filled.append(check.out(array, shape, **others))
+            filled.append(check.contiguous(f"out[{i}]", check.out(array, shape, **others)))
             others[f"out[{i}]"] = filled[-1]
         return given, filled
 

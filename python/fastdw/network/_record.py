@@ -163,7 +163,10 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
     if dense or fused:
         kernel = weights["kernel" if dense else "pointwise_kernel"]
         term = None if residual is None else channels_last(residual, order)
-        windows = placed(signature.window, y) | {"groups": settings["groups"]} if dense else {}
+        # That of a separable layer was its depthwise half's.
+        own_window = signature.window is not None and "depthwise_kernel" not in weights
+        windows = placed(signature.window, y) if own_window else {}
+        windows |= {"groups": settings["groups"]} if dense else {}
         y = record(
             "conv2d",
             [y, term],

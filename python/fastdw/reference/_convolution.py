@@ -93,6 +93,7 @@ def pointwise_conv2d(
     pointwise_kernel: npt.ArrayLike,
     data_format: str = "NHWC",
     *,
+    strides: int | Sequence[int] = 1,
     bias: npt.ArrayLike | None = None,
     batch_norm: Any = None,
     activation: Any = None,
@@ -110,6 +111,8 @@ def pointwise_conv2d(
         The image or images.
     pointwise_kernel : array_like, (1, 1, Cin, F) or (Cin, F)
         The matrix.
+    strides : int or (int, int)
+        Rows and columns from pixel to pixel.
     bias : array_like, (F,), optional
         Added to the sums.
     residual : array_like, shape and layout of the result, optional
@@ -122,7 +125,8 @@ def pointwise_conv2d(
     ndarray, (N, H, W, F) or as `x`
         float64, unless `out` is given.
     """
-    y = _pointwise(as_images(x, data_format), pointwise_kernel)
+    down, across = as_pair(strides, "strides", 1)
+    y = _pointwise(as_images(x, data_format)[:, ::down, ::across], pointwise_kernel)
     y = added(normalised(y, bias, batch_norm), residual, data_format)
     return as_result(activate(y, activation), x, data_format, out)
 

@@ -39,7 +39,11 @@ class Kind(NamedTuple):
 
 
 _TORCH_CALL = ("__call__", "_call_impl", "forward")
-TORCH_CONV = Kind("Conv2d", ("torch.nn.modules.conv",), (*_TORCH_CALL, "_conv_forward"))
+_TORCH_CONVS = tuple(
+    Kind(name, ("torch.nn.modules.conv",), (*_TORCH_CALL, "_conv_forward"))
+    for name in ("Conv2d", "Conv1d")
+)
+_TORCH_PRELU = Kind("PReLU", ("torch.nn.modules.activation",), _TORCH_CALL)
 _TORCH_BATCH_NORMS = (
     # The same in evaluation mode, by a `forward` of its own.
     Kind("SyncBatchNorm", ("torch.nn.modules.batchnorm",), _TORCH_CALL),
@@ -55,7 +59,7 @@ def _keras(name: str, *methods: str) -> Kind:
 
 
 def check_torch_conv(name: str, module: object) -> None:
-    _check(f"{name} must be a torch Conv2d", module, "forward", (TORCH_CONV,))
+    _check(f"{name} must be a torch Conv2d", module, "forward", _TORCH_CONVS)
     _check_hooks(name, module)
 
 
@@ -66,13 +70,35 @@ def check_torch_batch_norm(module: object) -> None:
 
 def check_keras_conv(name: str, layer: object) -> None:
     # The documentation of Keras invites subclasses to override convolution_op.
-    kind = _keras(name, "convolution_op", "_jit_compiled_convolution_op")
-    _check(f"the layer must be a Keras {name}", layer, "call", (kind,))
+    methods = ("convolution_op", "_jit_compiled_convolution_op", "_compute_causal_padding")
+    kinds = tuple(_keras(kind, *methods) for kind in (name, name.replace("2D", "1D")))
+    _check(f"the layer must be a Keras {name}", layer, "call", kinds)
 
 
 def check_keras_batch_norm(layer: object) -> None:
     kind = _keras("BatchNormalization")
     _check("the layer must be a Keras BatchNormalization", layer, "call", (kind,))
+
+
+def is_keras_prelu(name: str, function: object) -> bool:
+    """Whether it is a PReLU; one that computes something else is refused."""
+    kind = _keras("PReLU")
+    if kind.base(type(function)) is None:
+        return False
+    if not getattr(function, "built", True):
+        msg = f"{name} PReLU has no weights yet; build it first"
+        raise ValueError(msg)
+    _check(f"{name} must be a Keras PReLU", function, "call", (kind,))
+    return True
+
+
+def is_torch_prelu(name: str, function: object) -> bool:
+    """Whether it is a PReLU; one that computes something else is refused."""
+    if _TORCH_PRELU.base(type(function)) is None:
+        return False
+    _check(f"{name} must be a torch PReLU", function, "forward", (_TORCH_PRELU,))
+    _check_hooks(name, function)
+    return True
 
 
 def _check(rule: str, thing: object, entry: str, kinds: tuple[Kind, ...]) -> None:
@@ -121,25 +147,35 @@ _NAMES = (
 )
 
 
-def activation(function: Any, numpy: Callable[[Any], AnyArray]) -> ActivationInput:
+OWN = "the layer's activation"
+_ADVICE = {
+    OWN: "leave it out with own_activation=False, and give what follows as activation",
+}
+
+
+def activation(
+    name: str, function: Any, values_of: Callable[[AnyArray], AnyArray]
+) -> ActivationInput:
     """The activation that a function computes, by its values; its name proves nothing.
+
+    `name` is what the user calls it.
 
     Raises
     ------
     ValueError
         For a function that is none of those known, or does not take an array.
     """
-    title = getattr(function, "__name__", None) or type(function).__name__
-    advice = "set the layer's activation to None and give what follows it as activation"
+    title = f"{name} {getattr(function, '__name__', None) or type(function).__name__}"
+    advice = _ADVICE.get(name, "apply it to the result")
     if not getattr(function, "built", True):  # a layer that this call would build, for these points
-        msg = f"the layer's activation {title} has no weights yet; build it first"
+        msg = f"{title} has no weights yet; build it first"
         raise ValueError(msg)
     # As channels, so that a function over these, such as softmax, is not taken for one of a value.
     x = _POINTS.astype(np.float32).reshape(1, 1, 1, -1)
     try:
-        values = numpy(function(x)).astype(np.float64)
+        values = values_of(x).astype(np.float64)
     except Exception as error:  # whatever a framework raises
-        msg = f"the layer's activation {title} cannot be evaluated: {error}; {advice}"
+        msg = f"{title} cannot be evaluated: {error}; {advice}"
         raise ValueError(msg) from error
     if values.shape == x.shape:
         y = values.ravel()
@@ -147,7 +183,7 @@ def activation(function: Any, numpy: Callable[[Any], AnyArray]) -> ActivationInp
             wanted = reference.activate(_POINTS, candidate)
             if np.all(np.abs(y - wanted) <= 1e-5 * (1 + np.abs(_POINTS))):
                 return None if candidate == "linear" else candidate
-    msg = f"the layer's activation {title} is none that is known here, by its values; {advice}"
+    msg = f"{title} is none that is known here, by its values; {advice}"
     raise ValueError(msg)
 
 
