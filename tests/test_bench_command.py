@@ -33,14 +33,12 @@ def never_measured(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr("fastdw_bench.__main__.run", measured)
-    monkeypatch.setattr("fastdw_bench.goals.run", measured)
 
 
-@pytest.mark.parametrize("command", [["run", *TINY, *QUICK], ["goals", "--peers", "none"]])
 @pytest.mark.parametrize("place", ["missing/a.json", "."])
 @pytest.mark.usefixtures("never_measured")
-def test_an_output_is_opened_before_the_measurement(command, place, tmp_path, capsys):
-    sentence = refused(capsys, *command, "--output", tmp_path / place)
+def test_an_output_is_opened_before_the_measurement(place, tmp_path, capsys):
+    sentence = refused(capsys, "run", *TINY, *QUICK, "--output", tmp_path / place)
     assert str(tmp_path) in sentence
 
 

@@ -5,10 +5,13 @@ import os
 
 import fastdw
 import pytest
-from fastdw_bench import document, goals, own, probes
-from fastdw_bench.__main__ import main
+from fastdw_bench import document, own
+from fastdw_bench.__main__ import main as bench_main
 from fastdw_bench.layers import parse_layer
 from fastdw_bench.peers.base import Prepared
+
+from bench.score import goals, probes
+from bench.score.__main__ import main
 
 QUICK = ["--peers", "none", "--min-time", "1e-6", "--repetitions", "3"]
 BLOCKS = ("c_1=4x4x3,k3,f8", "v1_5=5x5x8,k3,f8,relu/relu", "e_k5_2=5x5x8,k5,f8,swish/linear")
@@ -60,7 +63,7 @@ def value(goal):
 
 def test_all_goals_are_printed_and_saved(tiny, tmp_path, capsys):
     path = tmp_path / "a.json"
-    assert main(["goals", *QUICK, "--output", str(path)]) == 0
+    assert main([*QUICK, "--output", str(path)]) == 0
     out = capsys.readouterr().out
     assert out.count("c_1 ") > 1
     assert "count_neon/count.py" in out
@@ -85,11 +88,19 @@ def test_all_goals_are_printed_and_saved(tiny, tmp_path, capsys):
     assert [row["name"] for row in saved["probes"]["corners"]] == [
         *("plain", "dilation_2", "stride_1x2")
     ]
-    assert main(["report", str(tmp_path)]) == 0
+    assert bench_main(["report", str(tmp_path)]) == 0
+
+
+def test_the_output_is_opened_before_the_measurement(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(goals, "run", lambda *_: pytest.fail("measured"))
+    with pytest.raises(SystemExit) as ended:
+        main([*QUICK, "--output", str(tmp_path)])
+    assert ended.value.code == 2
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 def test_goals_as_markdown(tiny, capsys):
-    assert main(["goals", *QUICK, "--format", "markdown"]) == 0
+    assert main([*QUICK, "--format", "markdown"]) == 0
     assert "| goal | measured | wanted | met |\n" in capsys.readouterr().out
 
 
@@ -103,7 +114,7 @@ def test_a_wrong_result_on_a_corner_fails(tiny, monkeypatch, capsys):
         return Prepared(good.run, lambda: good.output() + 1.0, good.variant)
 
     monkeypatch.setattr(own, "prepare", damaged)
-    assert main(["goals", *QUICK]) == 1
+    assert main([*QUICK]) == 1
     assert "dilation_2" in capsys.readouterr().err
 
 
@@ -112,7 +123,7 @@ def test_an_interrupt_leaves_what_is_done(tiny, tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(probes, "_batches", interrupted)
-    assert main(["goals", *QUICK, "--output", str(tmp_path / "a.json")]) == 130
+    assert main([*QUICK, "--output", str(tmp_path / "a.json")]) == 130
     saved = document.load(tmp_path / "a.json")
     assert "layouts" in saved["probes"]
     assert "batches" not in saved["probes"]

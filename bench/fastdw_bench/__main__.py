@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import fastdw
 
-from . import arguments, compare, goals, machine, net, peers, presets, report, text
+from . import arguments, compare, machine, net, output, peers, presets, report, text
 from . import document as doc
 from .blocks import working_bytes
 from .document import Document
 from .layers import OPS, Layer, parse_layer
-from .run import Settings, pin, problems, run, start
+from .run import Settings, pin, run, start
 
 _DESCRIPTION = "Measure depthwise-separable convolution. Without a command: a tour of one minute."
 _TOUR = ("mobilenet_v1", "mobilenet_v2")
 
 _STYLES = {".json": "json", ".md": "markdown", ".csv": "csv"}
-
-_FAILED, _WRONG, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,22 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         0; 1 when fastdw failed a check or `compare` found a regression; 2 for wrong arguments,
         files and sizes; 130 after an interrupt, 141 when nobody reads the output any more.
     """
-    parser = _parser()
-    options = parser.parse_args(argv)
-    try:
-        status = int(options.command(options))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _PIPE_CLOSED
-    except MemoryError as error:
-        parser.exit(_WRONG, f"fastdw-bench: not enough memory: {error}\n")
-    except (OSError, ValueError) as error:
-        parser.exit(_WRONG, f"fastdw-bench: {error}\n")
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    return status
+    return output.run_command(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,10 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastdw {fastdw.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="")
     _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
-
-    _add_goals(
-        commands.add_parser("goals", help="judge the goals of the project", description=_GOALS)
-    )
 
     _add_net(commands.add_parser("net", help="measure whole networks", description=_NET))
 
@@ -141,19 +119,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--output", type=Path, help="also write a file: .json, .md or .csv")
 
 
-_GOALS = (
-    "Measure every goal of the project's speed on the layers of blocks32 and some more, on one "
-    "thread and on two, and say which are met. A goal that is missed is no failure."
-)
-
-
-def _add_goals(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_goals)
-    arguments.add_timing(parser)
-    parser.add_argument("--format", choices=("table", "markdown"), default="table")
-    parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
-
-
 _NET = (
     "Measure trained networks, and in turn with fastdw every engine that reads the same file: "
     "litert .tflite; onnxruntime and, by pnnx, ncnn .onnx; openvino and mnn both."
@@ -176,17 +141,6 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
 
-def _goals(options: argparse.Namespace) -> int:
-    engines = peers.select(options.peers)
-    settings = goals.settings(engines, options.repetitions, options.min_time)
-    _try_to_write(options.output)
-    document = goals.measure(settings, _progress)
-    _progress("")
-    table = _laid_out(goals.table(document), options.format)
-    shown = f"{_rendered(document, options.format)}\n\n{table}\n\n{goals.NOTE}"
-    return _deliver(document, shown, options.output, "json")
-
-
 def _net(options: argparse.Namespace) -> int:
     if options.cpus:
         pin(machine.parse_cpus(options.cpus))
@@ -199,13 +153,13 @@ def _net(options: argparse.Namespace) -> int:
         limits=options.limits,
     )
     cases = net.open_cases(options.file, options.input_shape)
-    _try_to_write(options.output)
-    document = net.measure(cases, settings, options.profile, _progress)
-    _progress("")
-    body = _laid_out(net.table(document), options.format)
+    output.try_to_write(options.output)
+    document = net.measure(cases, settings, options.profile, output.progress)
+    output.progress("")
+    body = output.laid_out(net.table(document), options.format)
     paragraphs = ["\n".join(text.header(document)), *net.profiles(document), body]
     paragraphs.append("\n".join(net.summary(document)))
-    return _deliver(document, "\n\n".join(paragraphs), options.output, "json")
+    return output.deliver(document, "\n\n".join(paragraphs), options.output, "json")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -224,26 +178,12 @@ def _run(options: argparse.Namespace) -> int:
         limits=options.limits,
     )
     layers = _layers(options)
-    _try_to_write(options.output)
+    output.try_to_write(options.output)
     document = _measured(layers, settings)
     style = _STYLES.get(options.output.suffix, options.format) if options.output else ""
-    return _deliver(document, _rendered(document, options.format), options.output, style)
-
-
-def _try_to_write(output: Path | None) -> None:
-    """Fail before the measurement; what the file holds stays until there is something new."""
-    if output:
-        output.open("a").close()
-
-
-def _deliver(document: Document, shown: str, output: Path | None, style: str) -> int:
-    """Print a result, then write it: what took minutes is lost by neither's failure."""
-    try:
-        print(shown, flush=True)
-        return _status(document)
-    finally:
-        if output:
-            output.write_text(_rendered(document, style) + "\n")
+    return output.deliver(
+        document, output.rendered(document, options.format), options.output, style
+    )
 
 
 def _layers(options: argparse.Namespace) -> list[Layer]:
@@ -274,27 +214,16 @@ def _tour(options: argparse.Namespace) -> int:
     settings = Settings(threads=tuple({1: None, fastdw.get_num_threads(): None}))
     layers = [layer for name in _TOUR for layer in presets.preset(name) if layer.has("separable")]
     document = _measured(layers, settings)
-    print(_rendered(document, "table"))
+    print(output.rendered(document, "table"))
     print("\nNext: fastdw-bench run --help; engines to compare with:", ", ".join(peers.NAMES))
-    return _status(document)
+    return output.status(document)
 
 
 def _measured(layers: list[Layer], settings: Settings) -> Document:
     document = start(settings)
-    run(document, layers, settings, _progress)
-    _progress("")
+    run(document, layers, settings, output.progress)
+    output.progress("")
     return document
-
-
-def _status(document: Document) -> int:
-    for warning in document["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
-    failures = problems(document)
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    if not document["complete"]:
-        return _INTERRUPTED
-    return _FAILED if failures else 0
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -352,32 +281,13 @@ def _compare(options: argparse.Namespace) -> int:
     )
     print(f"geometric mean {mean:.3f}; {counts}, {len(left_out)} not compared")
     worse = any(v.verdict == "slower" for v in verdicts) or any(row.regressed for row in left_out)
-    return _FAILED if worse else 0
+    return output.FAILED if worse else 0
 
 
 def _report(options: argparse.Namespace) -> int:
     for path in report.write(options.folder):
         print(path)
     return 0
-
-
-def _rendered(document: Document, style: str) -> str:
-    if style == "json":
-        return doc.dumps(document)
-    if style == "csv":
-        return text.as_csv(document).rstrip("\n")
-    body = _laid_out(text.results(document), style)
-    paragraphs = ["\n".join(text.header(document)), body, "\n".join(text.summary(document))]
-    return "\n\n".join(paragraphs)
-
-
-def _laid_out(table: text.Table, style: str) -> str:
-    return text.markdown(table) if style == "markdown" else text.aligned(table)
-
-
-def _progress(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def _plain(value: Any) -> str:

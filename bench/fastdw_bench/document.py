@@ -14,9 +14,9 @@
                         error} or {problem}
     disturbance         {others, stolen}, in cores
     warnings            sentences
-    probes              of `goals` only: what is measured besides the rows (probes.measure)
-    goals               of `goals` only: [{goal, measured, wanted, met}] in words; `met` is null
-                        where nothing was measured or no figure is wanted
+    probes              of bench/score only: what is measured besides the rows (probes.measure)
+    goals               of bench/score only: [{goal, measured, wanted, met}] in words; `met` is
+                        null where nothing was measured or no figure is wanted
 
 `layer` is in the notation of `layers`, `macs` and `bytes` are for the batch, `limit` is FLOP/s of
 nothing but multiply-adds, the median in turn with the engines (null or absent where it was not

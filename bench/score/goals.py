@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import fastdw
+from fastdw_bench import document as doc
+from fastdw_bench import presets
+from fastdw_bench.document import Document, Row
+from fastdw_bench.run import Progress, Settings, run, start
+from fastdw_bench.text import Table
 
-from . import document as doc
-from . import presets, probes
-from .document import Document, Row
-from .run import Progress, Settings, run, start
-from .text import Table
+from . import probes
 
 BLOCKS = tuple(presets.preset("blocks32"))
 CORNERS = tuple(presets.preset("corners28"))

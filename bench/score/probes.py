@@ -19,12 +19,11 @@ from typing import Any
 import fastdw
 import numpy as np
 from fastdw import _core
-
-from . import own
-from .blocks import Block, make_block
-from .layers import Layer, parse_layer
-from .measure import Call, interleaved
-from .run import Progress, Settings, run, start
+from fastdw_bench import own
+from fastdw_bench.blocks import Block, make_block
+from fastdw_bench.layers import Layer, parse_layer
+from fastdw_bench.measure import Call, interleaved
+from fastdw_bench.run import Progress, Settings, run, start
 
 BATCH = 8
 BATCHED = ("v1_5", "v2_8", "e_k5_2", "c_4")
