@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 from fastdw import _core
@@ -125,6 +126,14 @@ def test_import_brings_nothing_but_numpy_and_starts_no_thread():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL for ever"
+)
+def test_import_leaves_the_gil_off():
+    code = "import fastdw, sys; from fastdw import Network; print(sys._is_gil_enabled())"
+    assert output(code) == ["False"]
+
+
 def test_one_thread_starts_none():
     code = (
         "import os, numpy as np; before = len(os.listdir('/proc/self/task')); import fastdw\n"

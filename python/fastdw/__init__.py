@@ -2,7 +2,10 @@
 
 >>> import numpy as np
 >>> from fastdw import separable_conv2d
->>> y = separable_conv2d(x, depthwise_kernel, pointwise_kernel, padding="same")
+>>> x, depthwise_kernel = np.ones((1, 8, 8, 4), np.float32), np.ones((3, 3, 4), np.float32)
+>>> pointwise_kernel = np.ones((4, 6), np.float32)
+>>> separable_conv2d(x, depthwise_kernel, pointwise_kernel, padding="same").shape
+(1, 8, 8, 6)
 """
 
 try:

@@ -75,7 +75,8 @@ def threads(n: int) -> AbstractContextManager[None]:
     Examples
     --------
     >>> with fastdw.threads(1):
-    ...     y = layer(x)
+    ...     fastdw.get_num_threads()
+    1
     """
     return _Threads(num_threads(n))
 

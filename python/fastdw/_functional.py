@@ -255,6 +255,12 @@ def pointwise_conv2d(
     References
     ----------
     ``keras.ops.conv`` and ONNX ``Conv`` with a kernel of 1 x 1.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 4, 2), np.float32)
+    >>> pointwise_conv2d(x, np.ones((2, 5), np.float32), strides=2).shape
+    (1, 2, 2, 5)
     """
     spec = pointwise_spec(pointwise_kernel, data_format, strides, (bias, batch_norm, activation))
     return _compute(spec, x, residual, out, num_threads)

@@ -102,6 +102,12 @@ class Conv2D(AddingLayer):
     References
     ----------
     ``keras.layers.Conv2D``, ``torch.nn.Conv2d``.
+
+    Examples
+    --------
+    >>> layer = Conv2D(np.ones((3, 3, 3, 8), np.float32), 2, "same")
+    >>> layer.output_shape((1, 224, 224, 3))
+    (1, 112, 112, 8)
     """
 
     __slots__ = ()

@@ -77,6 +77,12 @@ class DepthwiseConv2D(Layer):
     References
     ----------
     ``keras.layers.DepthwiseConv2D``.
+
+    Examples
+    --------
+    >>> layer = DepthwiseConv2D(np.ones((3, 3, 2), np.float32), padding="same", activation="relu")
+    >>> layer(np.ones((1, 4, 4, 2), np.float32)).shape
+    (1, 4, 4, 2)
     """
 
     __slots__ = ()

@@ -73,6 +73,13 @@ class PointwiseConv2D(AddingLayer):
     References
     ----------
     ``keras.layers.Conv2D`` with a kernel of 1 x 1.
+
+    Examples
+    --------
+    >>> layer = PointwiseConv2D(np.ones((2, 5), np.float32), activation="relu6")
+    >>> x = np.ones((1, 4, 4, 2), np.float32)
+    >>> float(layer(x, residual=layer(x)).max())
+    4.0
     """
 
     __slots__ = ()

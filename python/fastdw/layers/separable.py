@@ -111,6 +111,13 @@ class SeparableConv2D(AddingLayer):
     References
     ----------
     ``keras.layers.SeparableConv2D``.
+
+    Examples
+    --------
+    >>> taps, mixer = np.ones((3, 3, 2), np.float32), np.ones((2, 5), np.float32)
+    >>> layer = SeparableConv2D(taps, mixer, padding="same", activation="relu")
+    >>> layer(np.ones((1, 4, 4, 2), np.float32)).shape
+    (1, 4, 4, 5)
     """
 
     __slots__ = ()
