@@ -138,28 +138,6 @@ def test_depthwise_and_pointwise(forced_isa, layout, data_format):
     assert_same_bits(got, wanted)
 
 
-@pytest.mark.parametrize("multiplier", [1, 3])
-@pytest.mark.parametrize("channels", [1, 7, 16, 33, 72])
-def test_nchw_gives_the_bits_of_nhwc(forced_isa, channels, multiplier):
-    g = rng(2)
-    x, taps = signed(g, (2, 11, 10, channels)), signed(g, (3, 3, channels, multiplier))
-    mixer, residual = signed(g, (channels * multiplier, 13)), signed(g, (2, 6, 5, 13))
-    normal = fastdw.BatchNorm(*batch_norm(g, 13))
-    options = {"strides": 2, "padding": "same", "batch_norm": normal, "activation": "gelu"}
-    wanted = fastdw.separable_conv2d(x, taps, mixer, residual=residual, **options)
-    first, first_residual = (np.moveaxis(a, -1, 1).copy() for a in (x, residual))
-    got = fastdw.separable_conv2d(
-        first, taps, mixer, data_format="channels_first", residual=first_residual, **options
-    )
-    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
-    wanted = fastdw.depthwise_conv2d(x, taps)
-    got = fastdw.depthwise_conv2d(first, taps, data_format="NCHW")
-    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
-    wanted = fastdw.pointwise_conv2d(x, mixer[:channels])
-    got = fastdw.pointwise_conv2d(first, mixer[:channels], "NCHW")
-    assert_same_bits(got, np.moveaxis(wanted, -1, 1).copy())
-
-
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("width", [14, 15, 16, 31, 32, 48, 63])

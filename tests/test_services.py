@@ -72,6 +72,12 @@ def share_layers(threads, calls):
     shapes = [(1, 1, 24), (5, 4, 24), (3, 7, 7, 24), (23, 40, 24), (2, 31, 30, 24), (64, 65, 24)]
     images = [(last, signed(g, shape)) for shape in shapes]
     images += [(first, np.moveaxis(x, -1, -3).copy()) for _, x in images]
+    images += [
+        (fastdw.SeparableConv2D(signed(g, (3, 3, 256)), signed(g, (256, 200))), (1, 7, 7, 256)),
+        (fastdw.DepthwiseConv2D(signed(g, (5, 5, 48)), 2, "same"), (1, 40, 41, 48)),
+        (fastdw.PointwiseConv2D(signed(g, (48, 72))), (1, 40, 41, 48)),
+    ]
+    images = [(layer, signed(g, x) if isinstance(x, tuple) else x) for layer, x in images]
     wanted = [layer(x, num_threads=1) for layer, x in images]
     together = threading.Barrier(threads)
 
@@ -118,12 +124,14 @@ def child(generations):
     if pid == 0:
         signal.alarm(20)  # ends a child that hangs
         check()
+        # The parent's workers are not here: the child has started its own.
+        assert sys.platform != "linux" or len(os.listdir("/proc/self/task")) >= 4
         good = generations == 0 or os.waitpid(child(generations - 1), 0)[1] == 0
         os._exit(0 if good else 1)
     return pid
 
 check()
-keep_busy(3)
+keep_busy(int(sys.argv[2]))
 children = [child(i % 2) for i in range(8)]
 for i in range(8, int(sys.argv[1])):
     assert os.waitpid(children.pop(0), 0)[1] == 0
@@ -135,8 +143,10 @@ for pid in children:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_forks_under_load():
-    run(FORKS, 200, warnings="ignore::DeprecationWarning")
+@pytest.mark.parametrize("busy", [0, 3], ids=["idle", "while other threads compute"])
+def test_forks(busy):
+    """Children and grandchildren of a process whose pool has started."""
+    run(FORKS, 200 if busy else 20, busy, warnings="ignore::DeprecationWarning")
 
 
 IMPORTS = """

@@ -1,14 +1,12 @@
-"""Threads: the caller's choice, callers side by side, forks; never other bits."""
+"""Threads: the caller's choice; never other bits."""
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import bits
 import fastdw
 import numpy as np
 import pytest
@@ -40,6 +38,16 @@ def test_same_bits_for_every_number_of_threads(forced_isa):
 
 
 @pytest.mark.emulated
+@pytest.mark.parametrize("case", [case for case in bits.CASES if not case.startswith("curve")])
+def test_same_bits_of_the_stored_cases(forced_isa, case):
+    digests = set()
+    for count in range(1, 9):
+        with fastdw.threads(count):
+            digests.add(bits.digest(case))
+    assert len(digests) == 1
+
+
+@pytest.mark.emulated
 @pytest.mark.parametrize("size", [(7, 7), (14, 14), (5, 9), (2, 30), (16, 4)])
 def test_same_bits_where_threads_share_a_small_plane(forced_isa, size):
     g = rng(2)
@@ -49,81 +57,6 @@ def test_same_bits_where_threads_share_a_small_plane(forced_isa, size):
     x, residual = signed(g, (2, 1, *size, 200))
     results = [layer(x, residual=residual, num_threads=n).tobytes() for n in range(1, 9)]
     assert len(set(results)) == 1
-
-
-def test_concurrent_callers():
-    work = [(layer, x, layer(x, num_threads=1)) for layer, x in layers()]
-
-    def call(i):
-        layer, x, wanted = work[i % len(work)]
-        got = layer(x, num_threads=1 + i % 4)
-        return np.array_equal(got, wanted)
-
-    with ThreadPoolExecutor(24) as callers:
-        assert all(callers.map(call, range(600)))
-
-
-def wait_for(children, seconds=60):
-    """The exit codes, or a failure where a child hangs."""
-    deadline, codes = time.monotonic() + seconds, []
-    for child in children:
-        while True:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                codes.append(os.waitstatus_to_exitcode(status))
-                break
-            if time.monotonic() > deadline:
-                for hanging in children[len(codes) :]:
-                    os.kill(hanging, signal.SIGKILL)
-                    os.waitpid(hanging, 0)
-                pytest.fail("a forked child hangs")
-            time.sleep(0.005)
-    return codes
-
-
-def forked(compute):
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = 0 if compute() else 2
-        finally:
-            os._exit(code)
-    return child
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while another thread computes"])
-def test_fork_after_the_pool_has_started(busy):
-    layer, x = layers()[0]
-    wanted = layer(x, num_threads=4)
-    stop = threading.Event()
-
-    def keep_computing():
-        while not stop.is_set():
-            layer(x, num_threads=3)
-
-    def compute():
-        same = all(np.array_equal(layer(x, num_threads=n), wanted) for n in (1, 4, 2))
-        # The parent's workers are not here: the child has started its own.
-        return same and (sys.platform != "linux" or len(os.listdir("/proc/self/task")) >= 4)
-
-    def compute_and_fork_again():
-        return compute() and wait_for([forked(compute)]) == [0]
-
-    callers = [threading.Thread(target=keep_computing) for _ in range(2 if busy else 0)]
-    for caller in callers:
-        caller.start()
-    try:
-        for _ in range(5):
-            children = [forked(compute), forked(compute_and_fork_again), forked(compute)]
-            assert np.array_equal(layer(x, num_threads=4), wanted)
-            assert wait_for(children) == [0, 0, 0]
-    finally:
-        stop.set()
-        for caller in callers:
-            caller.join()
 
 
 def test_as_many_threads_as_asked_for_are_started():

@@ -47,7 +47,9 @@ def share():
 
 def forks():
     """2000 children, every second with a grandchild, while three threads compute."""
-    test_services.run(test_services.FORKS, 2000, seconds=600, warnings="ignore::DeprecationWarning")
+    test_services.run(
+        test_services.FORKS, 2000, 3, seconds=600, warnings="ignore::DeprecationWarning"
+    )
 
 
 def exits():
