@@ -39,7 +39,7 @@ case ${1:-} in
     # own malloc, of Clang 14 at least, before it comes to us.
     LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so) $(clang -print-file-name=libstdc++.so)" \
       PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider --ignore "$root/tests/test_machine_code.py" \
-      --deselect tests/test_services.py::test_forks_under_load "$root/tests" "${@:2}"
+      --deselect tests/test_services.py::test_forks "$root/tests" "${@:2}"
     ;;
   fuzz)
     build address fuzz_core "${address//$'\n'/ }"
