@@ -1,206 +1,151 @@
-"""Layers of one axis, of two parts, with pads and activations before and after them, by attributes
-alone; test_keras.py and test_torch.py have the frameworks' own."""
+"""Layers of Keras and PyTorch by their attributes; test_keras.py and test_torch.py have the
+frameworks' own."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import support
-from fastdw import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
-from support import assert_within, rng, signed
+from fastdw import BatchNorm, DepthwiseConv2D, SeparableConv2D
+from support import assert_within, batch_norm, rng, signed
 
 F32 = np.float32
-PLAIN = {"activation": None, "use_bias": False, "bias": None, "data_format": "channels_last"}
 
 
-def keras_layer(strides=(1, 1), **attributes):
-    place = {"strides": strides, "padding": "valid", "dilation_rate": (1,) * len(strides)}
-    return SimpleNamespace(**PLAIN | place | attributes)
+def weights():
+    g = rng(1)
+    return {
+        "depthwise_kernel": signed(g, (3, 5, 12, 2)),
+        "pointwise_kernel": signed(g, (24, 17)),
+        "bias": signed(g, 17),
+    }
 
 
-def torch_module(weight, **attributes):
-    axes = weight.ndim - 2
-    place = {"stride": (1,) * axes, "padding": (0,) * axes, "dilation": (1,) * axes}
-    settings = {"weight": weight, "bias": None, "groups": 1, "padding_mode": "zeros"}
-    return SimpleNamespace(**settings | place | attributes)
+class Variable:
+    """As Keras holds its weights."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def numpy(self):
+        return self._value
 
 
-def relu6(x):
-    return x.clip(0, 6)  # of arrays and tensors
+def relu(x):
+    return np.maximum(x, 0)
 
 
-X = signed(rng(1), (2, 9, 10, 12)) * F32(8)
-TAPS = signed(rng(2), (3, 3, 12, 2))
-MIXER = signed(rng(3), (24, 17))
-ONE = ((0, 1), (0, 1))
+def keras_layer(**changes):
+    arrays = {name: Variable(value) for name, value in weights().items()}
+    settings = {
+        "strides": (2, 2), "padding": "same", "data_format": "channels_last",
+        "dilation_rate": (1, 1), "activation": None, "use_bias": True, "depth_multiplier": 2,
+        "filters": 17,
+    }  # fmt: skip
+    return SimpleNamespace(**arrays | settings | changes)
 
 
-def test_padding_in_place_of_the_layers_own():
-    layer = keras_layer(strides=(2, 2), depth_multiplier=2, kernel=TAPS)
-    got = DepthwiseConv2D.from_keras(layer, padding=ONE)(X)
-    assert_within(got, support.depthwise(X, TAPS, 2, ONE))
-    kernels = {"depthwise_kernel": TAPS, "pointwise_kernel": MIXER}
-    layer = keras_layer((2, 2), depth_multiplier=2, filters=17, **kernels)
-    got = SeparableConv2D.from_keras(layer, padding=ONE)(X)
-    assert_within(got, support.separable(X, TAPS, MIXER, 2, ONE))
-    dense = signed(rng(4), (3, 3, 12, 5))
-    layer = keras_layer(strides=(2, 2), filters=5, groups=1, kernel=dense, padding="same")
-    assert_within(Conv2D.from_keras(layer, padding=ONE)(X), support.dense(X, dense, 2, ONE))
-    assert_within(Conv2D.from_keras(layer)(X), support.dense(X, dense, 2, "same"))
-
-
-def test_padding_in_place_of_the_modules_own():
-    weight = TAPS.transpose(2, 3, 0, 1).reshape(24, 1, 3, 3)
-    module = torch_module(weight, groups=12, padding=(1, 1), padding_mode="reflect")
-    with pytest.raises(ValueError, match=r"'reflect'; pass padding=0, and x through np\.pad"):
-        DepthwiseConv2D.from_torch(module)
-    layer = DepthwiseConv2D.from_torch(module, padding=0, data_format="NHWC")
-    around = np.pad(X, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
-    assert_within(layer(around), support.depthwise(around, TAPS))
-    mixing = torch_module(MIXER.T[..., None, None])
-    layer = SeparableConv2D.from_torch(module, mixing, padding=ONE, data_format="NHWC")
-    assert_within(layer(X), support.separable(X, TAPS, MIXER, 1, ONE))
-    dense = signed(rng(4), (5, 12, 3, 3))
-    layer = Conv2D.from_torch(torch_module(dense), padding=ONE, data_format="NHWC")
-    assert_within(layer(X), support.dense(X, dense.transpose(2, 3, 1, 0), 1, ONE))
-
-
-@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
-def test_keras_layers_of_one_axis(padding):
-    line, taps = X[:, 0], TAPS[0]
-    around = ((0, 0), (4, 0)) if padding == "causal" else padding
-    place = {"padding": padding, "dilation_rate": (2,)}
-    layer = keras_layer((1,), depth_multiplier=2, kernel=taps, **place)
-    got = DepthwiseConv2D.from_keras(layer)(line[:, None])
-    assert_within(got, support.depthwise(X[:, :1], TAPS[:1], 1, around, "NHWC", (1, 2)))
-    kernels = {"depthwise_kernel": taps, "pointwise_kernel": MIXER[None]}
-    layer = keras_layer((1,), depth_multiplier=2, filters=17, **kernels, **place)
-    got = SeparableConv2D.from_keras(layer)(line[:, None])
-    assert_within(got, support.separable(X[:, :1], TAPS[:1], MIXER, 1, around, "NHWC", (1, 2)))
-    dense = signed(rng(4), (3, 12, 5))
-    layer = keras_layer((1,), filters=5, groups=1, kernel=dense, **place)
-    got = Conv2D.from_keras(layer)(line[:, None])
-    assert_within(got, support.dense(X[:, :1], dense[None], 1, around, "NHWC", (1, 2)))
-    layer = keras_layer((3,), filters=17, groups=1, kernel=dense[:1])
-    got = PointwiseConv2D.from_keras(layer)(line[:, None])
-    assert_within(got, support.pointwise(X[:, :1, ::3], dense[0]))
-
-
-@pytest.mark.parametrize("padding", [(2,), "same"])
-def test_torch_modules_of_one_axis(padding):
-    line = np.ascontiguousarray(np.moveaxis(X[:, :1], -1, 1))  # (N, C, 1, W)
-    weight = TAPS[0].transpose(1, 2, 0).reshape(24, 1, 3)
-    module = torch_module(weight, groups=12, padding=padding, dilation=(2,))
-    around = padding if isinstance(padding, str) else (0, 2)
-    wanted = support.depthwise(line, TAPS[:1], 1, around, "NCHW", (1, 2))
-    assert_within(DepthwiseConv2D.from_torch(module)(line), wanted)
-    mixing = torch_module(MIXER.T[..., None], padding=(0,))
-    wanted = support.separable(line, TAPS[:1], MIXER, 1, around, "NCHW", (1, 2))
-    assert_within(SeparableConv2D.from_torch(module, mixing)(line), wanted)
-    mixing.stride = (2,)
-    got = PointwiseConv2D.from_torch(mixing)
-    assert got.strides == (1, 2)
-    with pytest.raises(ValueError, match=r"pointwise_module must have stride \(1, 1\)"):
-        SeparableConv2D.from_torch(module, mixing)
-
-
-def test_keras_conv2d_with_as_many_groups_as_channels():
-    kernel = TAPS.reshape(3, 3, 1, 24)
-    layer = keras_layer((2, 1), filters=24, groups=12, kernel=kernel)
-    wanted = support.depthwise(X, TAPS, (2, 1))
-    assert_within(DepthwiseConv2D.from_keras(layer)(X), wanted)
-    assert_within(Conv2D.from_keras(layer)(X), wanted)
-    layer = keras_layer(filters=24, groups=6, kernel=np.ones((3, 3, 2, 24), F32))
-    with pytest.raises(ValueError, match="as many groups as channels, but has 6 and 12"):
-        DepthwiseConv2D.from_keras(layer)
-
-
-def test_two_keras_layers():
-    bias = signed(rng(5), 24)
-    first = keras_layer((2, 2), depth_multiplier=2, kernel=TAPS, use_bias=True, bias=bias)
-    second = keras_layer(filters=17, groups=1, kernel=MIXER[None, None], activation=relu6)
-    *vectors, epsilon = support.batch_norm(rng(6), 24)
+def keras_batch_norm(channels):
     names = ("gamma", "beta", "moving_mean", "moving_variance")
-    norm = SimpleNamespace(**dict(zip(names, vectors, strict=True)), epsilon=epsilon, axis=3)
-    layer = SeparableConv2D.from_keras(
-        first, pointwise_layer=second, depthwise_batch_norm=norm, depthwise_activation=relu6,
-        padding=ONE,
-    )  # fmt: skip
-    wanted = support.separable(
-        X, TAPS, MIXER, 2, ONE, depthwise_bias=bias, depthwise_batch_norm=(*vectors, epsilon),
-        depthwise_activation="relu6", activation="relu6",
-    )  # fmt: skip
-    assert_within(layer(X), wanted)
+    *vectors, epsilon = batch_norm(rng(8), channels)
+    variables = {name: Variable(v) for name, v in zip(names, vectors, strict=True)}
+    return SimpleNamespace(**variables, epsilon=epsilon, axis=-1), (*vectors, epsilon)
+
+
+def test_from_keras_separable():
+    x, arrays = signed(rng(9), (1, 9, 10, 12)), weights()
+    common = {"strides": 2, "padding": "same"}
+    normal_layer, normal = keras_batch_norm(17)
+    got = SeparableConv2D.from_keras(keras_layer(), normal_layer, "relu6")(x)
+    wanted = support.separable(x, **arrays, **common, batch_norm=normal, activation="relu6")
+    assert_within(got, wanted)
+    got = SeparableConv2D.from_keras(keras_layer(activation=relu, use_bias=False))(x)
+    arrays.pop("bias")
+    assert_within(got, support.separable(x, **arrays, **common, activation="relu"))
+    first = SeparableConv2D.from_keras(keras_layer(data_format="channels_first", use_bias=False))
+    assert_within(
+        np.moveaxis(first(np.moveaxis(x, -1, 1)), 1, -1), support.separable(x, **arrays, **common)
+    )
+
+
+@pytest.mark.parametrize("kernel_name", ["kernel", "depthwise_kernel"], ids=["Keras 3", "Keras 2"])
+def test_from_keras_depthwise(kernel_name):
+    x, taps = signed(rng(9), (1, 9, 10, 12)), weights()["depthwise_kernel"]
+    layer = keras_layer(bias=None, use_bias=False, **{kernel_name: Variable(taps)})
+    for name in {"depthwise_kernel", "pointwise_kernel"} - {kernel_name}:
+        delattr(layer, name)
+    normal_layer, normal = keras_batch_norm(24)
+    got = DepthwiseConv2D.from_keras(layer, BatchNorm.from_keras(normal_layer), "swish")(x)
+    wanted = support.depthwise(x, taps, 2, "same", batch_norm=normal, activation="swish")
+    assert_within(got, wanted)
+
+
+def hard_sigmoid(x):
+    return np.clip(0.2 * x + 0.5, 0, 1)  # of Keras 2
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"strides": (2, 2)}, "pointwise_layer must have strides"),
-        ({"data_format": "channels_first"}, "one data_format"),
-        ({"groups": 2}, "groups 1"),
-        ({"kernel": np.ones((3, 3, 24, 17), F32)}, "pointwise_kernel"),
-    ],
+    "change",
+    [{"activation": hard_sigmoid}, {"activation": lambda x: x * x}, {"built": False}],
+    ids=["hard_sigmoid of Keras 2", "unknown", "not built"],
 )
-def test_two_keras_layers_that_do_not_fit(change, words):
-    first = keras_layer(depth_multiplier=2, kernel=TAPS)
-    fitting = {"filters": 17, "groups": 1, "kernel": MIXER[None, None]}
-    with pytest.raises(ValueError, match=words):
-        SeparableConv2D.from_keras(first, pointwise_layer=keras_layer(**fitting | change))
+def test_refused_keras_layers(change):
+    with pytest.raises(ValueError, match=r"activation|build"):
+        SeparableConv2D.from_keras(keras_layer(**change))
+    with pytest.raises(TypeError):
+        SeparableConv2D.from_keras(object())
+    with pytest.raises(TypeError):
+        BatchNorm.from_keras(object())
 
 
-def test_what_is_between_needs_two_keras_layers():
-    with pytest.raises(ValueError, match="need a pointwise_layer"):
-        SeparableConv2D.from_keras(keras_layer(), depthwise_activation="relu")
+def torch_module(weight, bias=None, **changes):
+    settings = {
+        "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1,
+        "padding_mode": "zeros",
+    }  # fmt: skip
+    return SimpleNamespace(weight=weight, bias=bias, **settings | changes)
 
 
-def test_a_layer_without_its_activation():
-    def unknown(x):
-        return x**3
-
-    *vectors, epsilon = support.batch_norm(rng(6), 24)
-    names = ("gamma", "beta", "moving_mean", "moving_variance")
-    norm = SimpleNamespace(**dict(zip(names, vectors, strict=True)), epsilon=epsilon, axis=-1)
-    layer = keras_layer(depth_multiplier=2, kernel=TAPS, activation=relu6)
-    for options in ({"batch_norm": norm}, {"activation": "swish"}):
-        with pytest.raises(ValueError, match="own_activation=False"):
-            DepthwiseConv2D.from_keras(layer, **options)
-    layer.activation = unknown
-    with pytest.raises(ValueError, match="own_activation=False"):
-        DepthwiseConv2D.from_keras(layer)
-    got = DepthwiseConv2D.from_keras(layer, norm, "swish", own_activation=False)(X)
-    normal = (*vectors, epsilon)
-    assert_within(got, support.depthwise(X, TAPS, batch_norm=normal, activation="swish"))
+def torch_modules():
+    g = rng(10)
+    depthwise = torch_module(
+        signed(g, (24, 1, 3, 5)), signed(g, 24), stride=(2, 1), padding=(1, 2), groups=12
+    )
+    return depthwise, torch_module(signed(g, (17, 24, 1, 1)))
 
 
-@pytest.mark.parametrize("convert", ["keras", "torch"])
-def test_activations_may_be_functions(convert):
-    def hard_swish(x):
-        return x * relu6(x + 3) / 6
-
-    if convert == "keras":
-        kernels = {"depthwise_kernel": TAPS, "pointwise_kernel": MIXER}
-        layer = keras_layer(depth_multiplier=2, filters=17, **kernels)
-        made = SeparableConv2D.from_keras(layer, None, hard_swish, pre_activation=relu6)
-    else:
-        depthwise = torch_module(TAPS.transpose(2, 3, 0, 1).reshape(24, 1, 3, 3), groups=12)
-        pointwise = torch_module(MIXER.T[..., None, None])
-        made = SeparableConv2D.from_torch(
-            depthwise, pointwise, activation=hard_swish, pre_activation=relu6,
-            depthwise_activation=lambda x: x.clip(0, None), data_format="NHWC",
-        )  # fmt: skip
-        assert made.depthwise_activation == "relu"
-    assert (made.pre_activation, made.activation) == ("relu6", "hard_swish")
-
-
-@pytest.mark.parametrize("value", [6, 1.5, b"relu"])
-def test_what_is_no_activation_is_refused_as_ever(value):
-    layer = keras_layer(depth_multiplier=2, kernel=TAPS)
-    with pytest.raises(TypeError, match="activation must be None, a str"):
-        DepthwiseConv2D.from_keras(layer, activation=value)
-    with pytest.raises(ValueError, match="activation function is none that is known here"):
-        DepthwiseConv2D.from_keras(layer, activation=type("function", (), {"__call__": _cube})())
+def test_from_torch():
+    depthwise, pointwise = torch_modules()
+    x = signed(rng(11), (2, 12, 9, 10))
+    taps = depthwise.weight.reshape(12, 2, 3, 5).transpose(2, 3, 0, 1)
+    mixer = pointwise.weight[:, :, 0, 0].T
+    *vectors, epsilon = batch_norm(rng(12), 24)
+    names = ("weight", "bias", "running_mean", "running_var")
+    module = SimpleNamespace(**dict(zip(names, vectors, strict=True)), eps=epsilon)
+    geometry = ((2, 1), (1, 2), "NCHW")
+    layer = SeparableConv2D.from_torch(
+        depthwise, pointwise, depthwise_batch_norm=module, depthwise_activation="relu"
+    )
+    wanted = support.separable(
+        x, taps, mixer, *geometry, depthwise_bias=depthwise.bias,
+        depthwise_batch_norm=(*vectors, epsilon), depthwise_activation="relu",
+    )  # fmt: skip
+    assert_within(layer(x), wanted)
+    layer = DepthwiseConv2D.from_torch(depthwise, data_format="NHWC")
+    wanted = support.depthwise(np.moveaxis(x, 1, -1), taps, *geometry[:2], bias=depthwise.bias)
+    assert_within(layer(np.moveaxis(x, 1, -1)), wanted)
 
 
-def _cube(self, x):
-    return x**3
+@pytest.mark.parametrize(
+    ("half", "change"),
+    [(0, {"groups": 6, "weight": np.ones((24, 2, 3, 5), F32)}), (0, {"padding_mode": "reflect"}),
+     (1, {"stride": (2, 2)}), (1, {"padding": (1, 1)}), (1, {"groups": 2}),
+     (1, {"weight": np.ones((17, 24, 3, 3), F32)})],
+)  # fmt: skip
+def test_refused_torch_modules(half, change):
+    modules = torch_modules()
+    vars(modules[half]).update(change)
+    with pytest.raises(ValueError, match=("depthwise_module", "pointwise_module")[half]):
+        SeparableConv2D.from_torch(*modules)
+    with pytest.raises(TypeError):
+        SeparableConv2D.from_torch(object(), modules[1])
