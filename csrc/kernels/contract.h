@@ -158,7 +158,8 @@ struct PackTile {
 
 using PackFn = void (*)(const PackTile&);
 
-// One row of the windows of `pixels` outputs, each to y + i·y_stride: `taps` times `channels` floats.
+// One row of the windows of `pixels` outputs, each to y + i·y_stride: `taps` times `channels` floats. Up to a
+// vector less one of the floats behind them is overwritten.
 struct PatchTile {
   const float* x;      // under the first tap of the first output
   ptrdiff_t x_stride;  // from output to output

@@ -142,8 +142,9 @@ void plan_separable(const Problem& p, Plan& plan) {
 
 void plan_dense(const Problem& p, Plan& plan) {
   const ptrdiff_t inputs = p.chain.pointwise->inputs;
-  const BlockSource source{1, 1, block_stride(inputs), copy_ns(p.set(), static_cast<double>(inputs)), 0};
-  plan.stride = source.pixel_floats;
+  // The last row of a window overwrites what follows it.
+  plan.stride = block_stride(inputs + p.set().lanes - 1);
+  const BlockSource source{1, 1, plan.stride, copy_ns(p.set(), static_cast<double>(inputs)), 0};
   plan_blocks(p, source, plan);
   plan.asks_ahead = false;  // copying is what reads ahead
 }

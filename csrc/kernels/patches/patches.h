@@ -6,20 +6,31 @@
 namespace fastdw {
 namespace {
 
-template <class V>
-void copy_patches(const PatchTile& t) {
+// Calls copy(x, y) for each tap of each pixel. By value: read again for each, its fields cost
+// AVX-512 4 % of a stem.
+template <class Copy>
+FASTDW_INLINE void for_taps(const PatchTile t, const Copy& copy) {
   for (ptrdiff_t i = 0; i < t.pixels; ++i) {
     const float* x = t.x + i * t.x_stride;
     float* y = t.y + i * t.y_stride;
-    for (ptrdiff_t tap = 0; tap < t.taps; ++tap, x += t.tap_stride, y += t.channels) {
-      if (t.channel_stride == 1) {
-        for_vectors<V>(t.channels,
-                       [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA { V::load(x + c, n).store(y + c, n); });
-      } else {
-        for (ptrdiff_t c = 0; c < t.channels; ++c) y[c] = x[c * t.channel_stride];
-      }
-    }
+    for (ptrdiff_t tap = 0; tap < t.taps; ++tap, x += t.tap_stride, y += t.channels) copy(x, y);
   }
+}
+
+template <class V>
+void copy_patches(const PatchTile& t) {
+  const ptrdiff_t channels = t.channels, stride = t.channel_stride;
+  if (stride == 1) {
+    // Whole vectors are written, for what comes next is written over the rest: masked stores cost AVX2 a
+    // third of a stem's time.
+    return for_taps(t, [&](const float* x, float* y) FASTDW_INLINE_LAMBDA {
+      for_vectors<V>(
+          channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA { V::load(x + c, n).store(y + c, All{}); });
+    });
+  }
+  for_taps(t, [&](const float* x, float* y) FASTDW_INLINE_LAMBDA {
+    for (ptrdiff_t c = 0; c < channels; ++c) y[c] = x[c * stride];
+  });
 }
 
 }  // namespace
