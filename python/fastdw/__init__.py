@@ -24,6 +24,7 @@ from fastdw import reference
 from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads, set_num_threads, show_config, threads
 from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
+from fastdw._quantization import Quantization, dequantize, quantize
 from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
 
 if TYPE_CHECKING:
@@ -40,13 +41,16 @@ __all__ = [
     "Input",
     "Network",
     "PointwiseConv2D",
+    "Quantization",
     "SeparableConv2D",
     "__version__",
     "conv2d",
     "depthwise_conv2d",
+    "dequantize",
     "get_num_threads",
     "ops",
     "pointwise_conv2d",
+    "quantize",
     "reference",
     "separable_conv2d",
     "set_num_threads",
