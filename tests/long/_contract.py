@@ -401,13 +401,11 @@ def _judge_out(verdict, given, function):
     if not (flags.writeable and flags.aligned) or _overlaps_itself(out):
         verdict.wrong_value("out")
     for name, value in given.items():
-        place = getattr(value, "__array_interface__", None)
-        in_place = name == "residual" and place == out.__array_interface__
-        if (
-            name != "out"
-            and not in_place
-            and any(np.shares_memory(out, a) for a in inner_arrays(value))
-        ):
+        arrays = inner_arrays(value)
+        if name == "residual":  # it may be `out` itself
+            place = out.__array_interface__
+            arrays = [a for a in arrays if a.__array_interface__ != place]
+        if name != "out" and any(np.shares_memory(out, a) for a in arrays):
             verdict.wrong_value("out")
 
 

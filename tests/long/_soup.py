@@ -215,6 +215,12 @@ def good_batch_norm(channels):
     return fastdw.BatchNorm(*vectors, epsilon)
 
 
+def room(draw, shape):
+    """An array for a result, alone or a part of a larger one."""
+    wide = np.full([n + draw.choice((0, 0, 3)) for n in shape], np.nan, F32)
+    return wide[tuple(slice(n) for n in shape)]
+
+
 def side_by_side(draw, arguments, shape):
     """An input, and an array for a result of the shape that lies behind it or over a part of it."""
     names = [n for n, v in arguments.items() if isinstance(v, (np.ndarray, fastdw.BatchNorm))]
