@@ -28,7 +28,7 @@ def run(program, *arguments, **options):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_under_load():
-    run(services.FORKS, 60, warnings="ignore::DeprecationWarning")
+    run(services.FORKS, 60, 3, warnings="ignore::DeprecationWarning")
 
 
 @pytest.mark.parametrize("how", services.ENDS, ids=lambda how: how or "return")
