@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 import support
 from fastdw import _core
-from fastdw.layers._spec import packed_for
+from fastdw._isa import packed_for
 
 ISAS = _core.config()["isas"]
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]

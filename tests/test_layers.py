@@ -19,7 +19,7 @@ from fastdw import (
     pointwise_conv2d,
     reference,
 )
-from fastdw.layers._spec import packed_for
+from fastdw._isa import packed_for
 from support import assert_same, assert_within, batch_norm, rng, signed
 
 F32 = np.float32

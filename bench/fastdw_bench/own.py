@@ -8,7 +8,7 @@ from typing import Any
 import fastdw
 import numpy as np
 import numpy.typing as npt
-from fastdw.layers._spec import packed_for
+from fastdw._isa import packed_for
 
 from .blocks import Block
 from .peers.base import Prepared

@@ -17,7 +17,7 @@ import fastdw
 import numpy as np
 import support  # `_draw` makes it importable
 from fastdw import _core, reference
-from fastdw.layers._spec import packed_for
+from fastdw._isa import packed_for
 from support import assert_same, batch_norm, integers, rng, signed
 
 F32 = np.float32

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from fastdw import _arguments as check
@@ -20,22 +18,6 @@ if TYPE_CHECKING:
 Part: TypeAlias = _core.Depthwise | _core.Pointwise
 Epilogue: TypeAlias = tuple[object, object, object]
 """bias, batch_norm and activation as the user gives them."""
-
-_isa: ContextVar[str | None] = ContextVar("isa", default=None)
-
-
-@contextmanager
-def packed_for(isa: str) -> Iterator[None]:
-    """Pack the layers that this thread builds inside for one instruction set.
-
-    The public choice, FASTDW_ISA, holds for a process; in tests and benchmarks several take turns
-    in one.
-    """
-    token = _isa.set(isa)
-    try:
-        yield
-    finally:
-        _isa.reset(token)
 
 
 class Half(NamedTuple):
@@ -131,7 +113,3 @@ class Spec(NamedTuple):
             yield "pre_activation", self.pre_activation.slopes
         for half in self.halves:
             yield from half.arrays()
-
-
-def chosen_isa() -> str | None:
-    return _isa.get()

@@ -11,9 +11,10 @@ from fastdw import _core
 from fastdw._arguments import dense
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Place, Signature, window
+from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
 from fastdw.layers._layer import AddingLayer, converted
-from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half, chosen_isa
+from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 
 if TYPE_CHECKING:
     from fastdw._typing import (

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastdw import _core
+from fastdw._isa import chosen_isa
 from fastdw.network._arena import Arena, Lifetime
 from fastdw.network._graph import Graph, Node, raw, shapes
 from fastdw.network._ops import OPS
@@ -72,6 +73,7 @@ class Lowerer:
             tuple(zip(map(prod, given), dtypes, strict=True)),
             tuple(map(prod, results)),
             tuple(steps),
+            chosen_isa(),
         )
         return Program(core, self.memory.arena, tuple(nodes), self.known, (given, results))
 

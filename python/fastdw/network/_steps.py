@@ -16,6 +16,7 @@ import numpy as np
 from fastdw import _core
 from fastdw._activations import parse_activation
 from fastdw._arguments import dense
+from fastdw._isa import chosen_isa
 from fastdw.network._view import View
 
 if TYPE_CHECKING:
@@ -124,14 +125,16 @@ def _pointwise(attrs: Attrs, prefix: str, name: str) -> _core.Pointwise:
     kernel = attrs[name]
     matrix = kernel.reshape(-1, kernel.shape[3])
     activation = _activation(attrs[f"{prefix}activation"], kernel.shape[3])
-    return _core.Pointwise(_float32(matrix), _bias(attrs[f"{prefix}bias"]), activation)
+    return _core.Pointwise(
+        _float32(matrix), _bias(attrs[f"{prefix}bias"]), activation, chosen_isa()
+    )
 
 
 def _depthwise_weights(attrs: Attrs, prefix: str, fused: bool) -> _core.Depthwise:
     kernel = attrs[f"{prefix}kernel"]
     activation = _activation(attrs[f"{prefix}activation"], kernel.shape[2] * kernel.shape[3])
     bias = _bias(attrs[f"{prefix}bias"])
-    return _core.Depthwise(_float32(kernel), bias, activation, fused=fused)
+    return _core.Depthwise(_float32(kernel), bias, activation, chosen_isa(), fused=fused)
 
 
 def _conv2d(site: Site) -> Iterator[Step]:

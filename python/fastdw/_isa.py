@@ -1,0 +1,28 @@
+"""The instruction set that weights are packed for: of a process, or in tests of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_isa: ContextVar[str | None] = ContextVar("isa", default=None)
+
+
+def chosen_isa() -> str | None:
+    """Its name, or None for the active one."""
+    return _isa.get()
+
+
+@contextmanager
+def packed_for(isa: str) -> Iterator[None]:
+    """Pack the layers and networks that this thread builds inside for one instruction set.
+
+    The public choice, FASTDW_ISA, holds for a process; in tests and benchmarks several take turns
+    in one.
+    """
+    token = _isa.set(isa)
+    try:
+        yield
+    finally:
+        _isa.reset(token)
