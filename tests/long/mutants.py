@@ -25,19 +25,19 @@ ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT = 600
 # Tests that find most bugs in seconds.
 FIRST = [
-    "test_bits.py",
-    "test_kernels_depthwise.py",
-    "test_kernels_pointwise.py",
-    "test_activations.py",
-    "test_threads.py",
-    "test_float_environment.py",
-    "test_replay.py",
-    "test_tall_windows.py",
-    "test_layouts.py",
-    "test_operators.py",
-    "test_batches.py",
-    "test_large.py",
-    "test_layers.py",
+    "kernels/test_bits.py",
+    "kernels/test_kernels_depthwise.py",
+    "kernels/test_kernels_pointwise.py",
+    "kernels/test_activations.py",
+    "service/test_threads.py",
+    "service/test_float_environment.py",
+    "layers/test_remembered_calls.py",
+    "kernels/test_tall_windows.py",
+    "operators/test_layouts.py",
+    "operators/test_operators.py",
+    "operators/test_calls_in_parts.py",
+    "operators/test_large.py",
+    "layers/test_layers.py",
 ]
 
 
@@ -75,8 +75,8 @@ class Copy:
         tests = self.tree / "tests"
         files = [tests / name for name in FIRST]
         # Machine code is judged as the release optimises it.
-        others = set(tests.glob("test_*.py")) - {*files, tests / "test_machine_code.py"}
-        files += sorted(others, key=lambda path: (path.name.startswith("test_bench"), path))
+        others = set(tests.rglob("test_*.py")) - {*files, tests / "kernels/test_machine_code.py"}
+        files += sorted(others, key=lambda path: (path.parent.name == "bench", path))
         command = [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", *files]
         path = f"{self.tree / 'python'}{os.pathsep}{self.tree / 'bench'}"
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -38,8 +38,8 @@ case ${1:-} in
     # release optimises it; and a child that is forked while another thread allocates hangs in the sanitizer's
     # own malloc, of Clang 14 at least, before it comes to us.
     LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so) $(clang -print-file-name=libstdc++.so)" \
-      PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider --ignore "$root/tests/test_machine_code.py" \
-      --deselect tests/test_services.py::test_forks "$root/tests" "${@:2}"
+      PYTHONMALLOC=malloc PYTHONPATH=$site "$python" -m pytest -p no:cacheprovider --ignore "$root/tests/kernels/test_machine_code.py" \
+      --deselect tests/service/test_services.py::test_forks "$root/tests" "${@:2}"
     ;;
   fuzz)
     build address fuzz_core "${address//$'\n'/ }"

@@ -1,4 +1,4 @@
-"""The scenarios of tests/test_services.py at the numbers of a real service, and its limits of time.
+"""The scenarios of test_services.py at the numbers of a real service, and its limits of time.
 
     python tests/long/services.py                all: half an hour on two quiet cores
     python tests/long/services.py lag exits      some
@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "service"))
 import service
 import test_services
 from support import assert_same, rng, signed

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SIMD = ROOT / "csrc/simd"
 WORD = re.compile(r"^FASTDW_WORD(?:_(AVX512|NEON))?\((\w+),", re.M)
 # What a header of Vec declares, and its name.

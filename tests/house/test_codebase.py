@@ -10,7 +10,7 @@ import fastdw
 import pytest
 from fastdw import _core
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".cpp", ".h", ".inc", ".inl"))
 PYTHON = sorted(p for folder in ("python", "bench", "tests") for p in (ROOT / folder).rglob("*.py"))
 MAX_LINES = 440

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from fastdw.demo.network import load
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 IMAGES, LABELS = load()[1]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / ".ci/check_version.py"
+SCRIPT = Path(__file__).parents[2] / ".ci/check_version.py"
 if not SCRIPT.exists():
     pytest.skip("needs a checkout: .ci/check_version.py", allow_module_level=True)
 problems = runpy.run_path(str(SCRIPT))["problems"]

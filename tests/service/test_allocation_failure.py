@@ -22,6 +22,8 @@ from fastdw.network._network import Network
 from fastdw.network._record import Input
 from support import batch_norm, rng, signed
 
+HERE = os.path.dirname(__file__)
+
 SHIM = r"""
 #include <dlfcn.h>
 #include <errno.h>
@@ -144,7 +146,7 @@ def shim(tmp_path_factory):
 def preloaded(shim, function):
     """What a function of this file returns in a process with the shim, which it takes."""
     code = (
-        f"import ctypes, json, sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+        f"import ctypes, json, sys; sys.path[:0] = {[HERE, os.path.dirname(HERE)]!r}\n"
         f"import test_allocation_failure as t\n"
         f"print(json.dumps(t.{function.__name__}(ctypes.CDLL({str(shim)!r}))))"
     )
