@@ -47,7 +47,7 @@ cross_words() {
 # emulated ISA PYTHON...: the tests marked for it; no other instruction set may be active.
 emulated() {
   FASTDW_TEST_PYTHON=$(printf '%q ' "${@:2}") CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 \
-    timeout 1500 "${@:2}" -m pytest --emulated
+    timeout 2000 "${@:2}" -m pytest --emulated
 }
 
 # emulated_x86 CPU ISA
