@@ -25,7 +25,15 @@ from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads, set_num_threads, show_config, threads
 from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from fastdw._quantization import Quantization, dequantize, quantize
-from fastdw.layers import Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw.layers import (
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    InvertedResidual,
+    PointwiseConv2D,
+    SeparableConv2D,
+    SqueezeExcite,
+)
 
 if TYPE_CHECKING:
     from fastdw import ops
@@ -37,12 +45,15 @@ __version__: str = _core.config()["version"]
 __all__ = [
     "BatchNorm",
     "Conv2D",
+    "Dense",
     "DepthwiseConv2D",
     "Input",
+    "InvertedResidual",
     "Network",
     "PointwiseConv2D",
     "Quantization",
     "SeparableConv2D",
+    "SqueezeExcite",
     "__version__",
     "conv2d",
     "depthwise_conv2d",

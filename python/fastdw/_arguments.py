@@ -169,14 +169,23 @@ def depthwise_kernel(value: object) -> Float32:
     return kernel[..., None] if kernel.ndim == 3 else kernel
 
 
-def pointwise_kernel(value: object) -> Float32:
+def matrix(name: str, value: object) -> Float32:
+    """(Cin, F)."""
+    kernel = as_array(name, value)
+    if kernel.ndim != 2 or 0 in kernel.shape:
+        msg = f"{name} must have shape (Cin, F), each at least 1, got {kernel.shape}"
+        raise ValueError(msg)
+    return kernel
+
+
+def pointwise_kernel(value: object, name: str = "pointwise_kernel") -> Float32:
     """(Cin, F); four axes must begin with (1, 1)."""
-    kernel = as_array("pointwise_kernel", value)
+    kernel = as_array(name, value)
     if kernel.ndim == 4 and kernel.shape[:2] == (1, 1):
         kernel = kernel[0, 0]
     if kernel.ndim != 2 or 0 in kernel.shape:
         msg = (
-            "pointwise_kernel must have shape (1, 1, Cin, F) or (Cin, F), "
+            f"{name} must have shape (1, 1, Cin, F) or (Cin, F), "
             f"each at least 1, got {kernel.shape}"
         )
         raise ValueError(msg)

@@ -32,6 +32,7 @@ def test_there_are_examples():
     names = {example.name.rpartition(".")[2] for example in EXAMPLES}
     assert {"depthwise_conv2d", "conv2d", "pointwise_conv2d", "separable_conv2d"} <= names
     assert {"DepthwiseConv2D", "Conv2D", "PointwiseConv2D", "SeparableConv2D"} <= names
+    assert {"Dense", "InvertedResidual", "SqueezeExcite"} <= names
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.name)

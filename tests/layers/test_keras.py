@@ -183,3 +183,28 @@ def test_batch_norms():
 def test_the_cure_of_a_dtype(dtype):
     with pytest.raises(TypeError, match=f'has {dtype}; build the layer with dtype="float32"'):
         fastdw.SeparableConv2D.from_keras(separable(dtype=dtype))
+
+
+def test_an_inverted_residual_with_a_gate_and_a_dense_layer():
+    x = signed(rng(1), (2, 9, 9, 8))
+    expand = keras.layers.Conv2D(24, 1, use_bias=False)
+    norm = keras.layers.BatchNormalization()
+    middle = keras.layers.DepthwiseConv2D(3, 2, "same", activation="relu6")
+    squeeze = keras.layers.Conv2D(6, 1, activation="relu")
+    excite = keras.layers.Conv2D(24, 1, activation="hard_sigmoid")
+    project, head = keras.layers.Conv2D(16, 1), keras.layers.Dense(7, activation="softplus")
+    y = middle(keras.ops.relu6(norm(expand(x), training=False)))
+    means = keras.ops.mean(y, axis=(1, 2), keepdims=True)
+    wanted = project(y * excite(squeeze(means)))
+    layer = fastdw.InvertedResidual.from_keras(
+        expand, middle, project, norm, expand_activation="relu6",
+        squeeze_excite=fastdw.SqueezeExcite.from_keras(squeeze, excite),
+    )  # fmt: skip
+    arrays = keras.ops.convert_to_numpy(wanted)
+    np.testing.assert_allclose(layer(x), arrays, rtol=1e-5, atol=1e-5)
+    head(arrays)
+    with pytest.raises(ValueError, match="activation"):
+        fastdw.Dense.from_keras(head)
+    dense = fastdw.Dense.from_keras(head, own_activation=False, activation="relu")
+    wanted = keras.ops.convert_to_numpy(keras.ops.relu(arrays @ head.kernel + head.bias))
+    np.testing.assert_allclose(dense(arrays), wanted, rtol=1e-5, atol=1e-5)

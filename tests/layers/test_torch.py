@@ -212,3 +212,23 @@ def test_the_cure_of_a_dtype(dtype):
     module = depthwise().to(getattr(torch, dtype))
     with pytest.raises(TypeError, match=rf"has {dtype}; convert it with module\.float\(\)"):
         fastdw.DepthwiseConv2D.from_torch(module)
+
+
+def test_an_inverted_residual_and_a_dense_layer():
+    torch.manual_seed(0)
+    expand, project = torch.nn.Conv2d(8, 24, 1, bias=False), torch.nn.Conv2d(24, 8, 1)
+    middle, norm = torch.nn.Conv2d(24, 24, 3, padding=1, groups=24), torch.nn.BatchNorm2d(8).eval()
+    x = signed(rng(1), (2, 8, 9, 10))
+    layer = fastdw.InvertedResidual.from_torch(
+        expand, middle, project, batch_norm=norm, expand_activation=torch.nn.ReLU6()
+    )
+    got = layer(x, residual=x)
+    network = torch.nn.Sequential(expand, torch.nn.ReLU6(), middle, project, norm)
+    np.testing.assert_allclose(got, doubled(network, x) + x, rtol=1e-5, atol=1e-5)
+    linear = torch.nn.Linear(8, 5)
+    row = signed(rng(2), (3, 8))
+    dense = fastdw.Dense.from_torch(linear)
+    np.testing.assert_allclose(dense(row), doubled(linear, row), rtol=1e-5, atol=1e-6)
+    linear.register_forward_hook(lambda module, inputs, y: 2 * y)
+    with pytest.raises(ValueError, match="hook"):
+        fastdw.Dense.from_torch(linear)

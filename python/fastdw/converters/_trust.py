@@ -63,6 +63,18 @@ def check_torch_conv(name: str, module: object) -> None:
     _check_hooks(name, module)
 
 
+def check_torch_linear(module: object) -> None:
+    kind = Kind("Linear", ("torch.nn.modules.linear",), _TORCH_CALL)
+    _check("module must be a torch Linear", module, "forward", (kind,))
+    _check_hooks("module", module)
+
+
+def check_torchvision_gate(module: object) -> None:
+    kind = Kind("SqueezeExcitation", ("torchvision.ops.misc",), (*_TORCH_CALL, "_scale"))
+    _check("module must be a torchvision SqueezeExcitation", module, "forward", (kind,))
+    _check_hooks("module", module)
+
+
 def check_torch_batch_norm(module: object) -> None:
     _check("the module must be a torch BatchNorm2d", module, "forward", _TORCH_BATCH_NORMS)
     _check_hooks("the BatchNorm2d", module)
@@ -73,6 +85,10 @@ def check_keras_conv(name: str, layer: object) -> None:
     methods = ("convolution_op", "_jit_compiled_convolution_op", "_compute_causal_padding")
     kinds = tuple(_keras(kind, *methods) for kind in (name, name.replace("2D", "1D")))
     _check(f"the layer must be a Keras {name}", layer, "call", kinds)
+
+
+def check_keras_dense(layer: object) -> None:
+    _check("the layer must be a Keras Dense", layer, "call", (_keras("Dense"),))
 
 
 def check_keras_batch_norm(layer: object) -> None:

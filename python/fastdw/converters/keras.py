@@ -99,6 +99,51 @@ def dense(layer: Any, taken: Taken) -> dict[str, Any]:
     return {"kernel": kernel, "groups": layer.groups} | place | arguments
 
 
+def rows(layer: Any, taken: Taken) -> dict[str, Any]:
+    """A Dense."""
+    require("Dense", layer, ("units", "kernel", "bias", "use_bias", "activation"))
+    _trust.check_keras_dense(layer)
+    _check_built("Dense", layer)
+    return {
+        "kernel": weight("the Dense", _CURE, layer.kernel),
+        **_bias_and_activation("Dense", layer, taken, "channels_last"),
+    }
+
+
+def gate(squeeze_layer: Any, excite_layer: Any) -> dict[str, Any]:
+    """Two Conv2D of 1 x 1."""
+    parts = [pointwise(layer, Taken()) for layer in (squeeze_layer, excite_layer)]
+    first, second = map(_without_strides, parts)
+    return {
+        "squeeze_kernel": first.pop("pointwise_kernel"),
+        "excite_kernel": second.pop("pointwise_kernel"),
+        **{f"squeeze_{name}": first.pop(name) for name in ("bias", "activation")},
+        **first,
+        **second,
+    }
+
+
+def inverted(
+    expand: dict[str, Any], middle: dict[str, Any], last: dict[str, Any]
+) -> dict[str, Any]:
+    """Arguments of a 1 x 1, a depthwise and a 1 x 1 convolution."""
+    if not expand["data_format"] == middle["data_format"] == last["data_format"]:
+        msg = "the layers must have one data_format"
+        raise ValueError(msg)
+    expand, last = _without_strides(expand), _without_strides(last)
+    parts = {"expand_kernel": expand["pointwise_kernel"]}
+    for prefix, part in (("expand_", expand), ("depthwise_", middle)):
+        parts |= {f"{prefix}{name}": part[name] for name in ("bias", "activation")}
+    return middle | parts | last
+
+
+def _without_strides(arguments: dict[str, Any]) -> dict[str, Any]:
+    if tuple(arguments["strides"]) != (1, 1):
+        msg = f"a 1 x 1 layer here must have strides (1, 1), but has {arguments['strides']}"
+        raise ValueError(msg)
+    return {name: value for name, value in arguments.items() if name != "strides"}
+
+
 def batch_norm(layer: Any) -> tuple[Any, ...]:
     """gamma, beta, mean, variance and epsilon."""
     require("BatchNormalization", layer, _BATCH_NORM)
@@ -135,14 +180,23 @@ def _conv(kind: str, marks: tuple[str, ...], layer: Any, taken: Taken) -> dict[s
     """What the convolutions have in common, but for kernel and place."""
     require(kind, layer, (*_CONV, *marks))
     _trust.check_keras_conv(kind, layer)
+    _check_built(kind, layer)
+    _check_axis(layer, taken.batch_norm)
+    common = _bias_and_activation(kind, layer, taken, layer.data_format)
+    return {"data_format": layer.data_format} | common
+
+
+def _check_built(kind: str, layer: Any) -> None:
     if not getattr(layer, "built", True):
         msg = f"the {kind} has no weights yet; build it first"
         raise ValueError(msg)
-    _check_axis(layer, taken.batch_norm)
-    following = activation("activation", taken.activation, layer.data_format)
+
+
+def _bias_and_activation(kind: str, layer: Any, taken: Taken, data_format: str) -> dict[str, Any]:
+    following = activation("activation", taken.activation, data_format)
     own = None
     if layer.activation is not None and taken.own_activation:
-        own = activation(_trust.OWN, layer.activation, layer.data_format)
+        own = activation(_trust.OWN, layer.activation, data_format)
     if own is not None and (taken.batch_norm is not None or following not in (None, "linear")):
         msg = (
             f"the layer has an activation of its own, {own!r}: nothing can follow it; "
@@ -150,7 +204,6 @@ def _conv(kind: str, marks: tuple[str, ...], layer: Any, taken: Taken) -> dict[s
         )
         raise ValueError(msg)
     return {
-        "data_format": layer.data_format,
         "bias": weight(f"the {kind}", _CURE, layer.bias) if layer.use_bias else None,
         "activation": following if own is None else own,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastdw.converters import _trust
 from fastdw.converters._read import FLOATS, numpy, optional, require, weight
 
@@ -67,6 +69,46 @@ def dense(module: Any, padding: PaddingInput | None) -> dict[str, Any]:
         "groups": module.groups,
         "bias": optional("module", _CURE, module.bias),
     } | _place(module, padding)
+
+
+def rows(module: Any) -> dict[str, Any]:
+    """A Linear."""
+    require("torch Linear", module, ("weight", "bias", "in_features", "out_features"))
+    _trust.check_torch_linear(module)
+    kernel = weight("module", _CURE, module.weight)
+    return {"kernel": kernel.T, "bias": optional("module", _CURE, module.bias)}
+
+
+def gate(module: Any) -> dict[str, Any]:
+    """torchvision's SqueezeExcitation."""
+    names = ("fc1", "fc2", "activation", "scale_activation")
+    require("torchvision SqueezeExcitation", module, names)
+    _trust.check_torchvision_gate(module)
+    first, second = _without_strides(pointwise(module.fc1)), _without_strides(pointwise(module.fc2))
+    return {
+        "squeeze_kernel": first["pointwise_kernel"],
+        "excite_kernel": second["pointwise_kernel"],
+        "squeeze_bias": first["bias"],
+        "bias": second["bias"],
+        "squeeze_activation": activation("activation", module.activation),
+        "activation": activation("scale_activation", module.scale_activation),
+    }
+
+
+def inverted(
+    expand: dict[str, Any], middle: dict[str, Any], last: dict[str, Any]
+) -> dict[str, Any]:
+    """Arguments of a 1 x 1, a depthwise and a 1 x 1 convolution."""
+    expand, last = _without_strides(expand), _without_strides(last)
+    parts = {"expand_kernel": expand["pointwise_kernel"], "expand_bias": expand["bias"]}
+    return middle | parts | {"depthwise_bias": middle["bias"]} | last
+
+
+def _without_strides(arguments: dict[str, Any]) -> dict[str, Any]:
+    if np.any(np.asarray(arguments["strides"]) != 1):
+        msg = f"a 1 x 1 module here must have stride (1, 1), but has {arguments['strides']}"
+        raise ValueError(msg)
+    return {name: value for name, value in arguments.items() if name != "strides"}
 
 
 def batch_norm(module: Any) -> tuple[Any, ...]:

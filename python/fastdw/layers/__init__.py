@@ -2,12 +2,34 @@
 
 from fastdw import _layers
 from fastdw.layers.conv import Conv2D
+from fastdw.layers.dense import Dense
 from fastdw.layers.depthwise import DepthwiseConv2D
+from fastdw.layers.inverted import InvertedResidual
 from fastdw.layers.pointwise import PointwiseConv2D
 from fastdw.layers.separable import SeparableConv2D
+from fastdw.layers.squeeze import SqueezeExcite
 
-__all__ = ["Conv2D", "DepthwiseConv2D", "PointwiseConv2D", "SeparableConv2D"]
+__all__ = [
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "InvertedResidual",
+    "PointwiseConv2D",
+    "SeparableConv2D",
+    "SqueezeExcite",
+]
 
 _layers.CLASSES.update(
-    {cls.__name__: cls for cls in (Conv2D, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D)}
+    {
+        cls.__name__: cls
+        for cls in (
+            Conv2D,
+            Dense,
+            DepthwiseConv2D,
+            InvertedResidual,
+            PointwiseConv2D,
+            SeparableConv2D,
+            SqueezeExcite,
+        )
+    }
 )

@@ -135,13 +135,19 @@ def placed(view: Window, x: Symbol) -> dict[str, Any]:
     return {"strides": view.strides, "padding": pads, "dilation_rate": view.dilation_rate}
 
 
-def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol:
-    """What a layer makes of a symbol."""
+def only_symbols(residual: object, out: object) -> Symbol | None:
+    """The residual of a layer that is called on a symbol: no array goes with one."""
     if out is not None or not isinstance(residual, (Symbol, type(None))):
         name, value = ("residual", residual) if out is None else ("out", out)
         wanted = "a Symbol or None" if out is None else "None"
         msg = f"{name} must be {wanted} where x is a Symbol, got {describe(value)}"
         raise TypeError(msg)
+    return residual
+
+
+def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol:
+    """What a layer makes of a symbol."""
+    addend = only_symbols(residual, out)
     signature, weights, settings = layer._signature, layer._weights(), layer._settings
     signature.plan("x.shape", (1, *x.image_shape))  # its checks
     order = signature.data_format
@@ -162,7 +168,7 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
     dense = "kernel" in weights
     if dense or fused:
         kernel = weights["kernel" if dense else "pointwise_kernel"]
-        term = None if residual is None else channels_last(residual, order)
+        term = None if addend is None else channels_last(addend, order)
         # That of a separable layer was its depthwise half's.
         own_window = signature.window is not None and "depthwise_kernel" not in weights
         windows = placed(signature.window, y) if own_window else {}

@@ -40,11 +40,15 @@ def _identity(editor: Editor, found: Found) -> str | None:
             attrs["window"] == attrs["strides"] == _ONES and attrs["padding"] == NO_PADS
         ),
         "gather": lambda: all(
-            attrs[table] in (None, tuple(range(size)))
-            for table, size in zip(tables, shape, strict=True)
+            _every_one(attrs[table], size) for table, size in zip(tables, shape, strict=True)
         ),
     }
     return x if x not in editor.raw and does_nothing[node.op]() else None
+
+
+def _every_one(table: tuple[int, ...] | None, size: int) -> bool:
+    """Whether a table takes all places in their order; the size may be any a file claims."""
+    return table is None or (len(table) == size and table == tuple(range(size)))
 
 
 def _one_reshape(editor: Editor, found: Found) -> Node:
