@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastdw import Network
 from fastdw.demo import __main__ as demo
 from fastdw.demo import network
 
@@ -110,3 +111,13 @@ def test_the_held_out_images_are_those_that_training_leaves_out():
     _, held_out = network.load()
     np.testing.assert_array_equal(held_out.images, images)
     np.testing.assert_array_equal(held_out.labels, labels)
+
+
+def test_the_whole_network_gives_the_bits_of_its_layers(tmp_path):
+    weights, (images, _) = network.load()
+    x, whole = network.as_input(images), network.whole()
+    wanted = network.DigitNetwork(weights)(x)
+    np.testing.assert_array_equal(whole(x), wanted)
+    whole.save(tmp_path / "digits.fdw")
+    np.testing.assert_array_equal(Network.load(tmp_path / "digits.fdw")(x), wanted)
+    assert whole.num_parameters < 20_000

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from timeit import repeat
 
 import numpy as np
 
 import fastdw
-from fastdw.demo.network import REFERENCE, Array, DigitNetwork, as_input, load
+from fastdw import Network
+from fastdw.demo.network import REFERENCE, Array, DigitNetwork, as_input, load, whole
 
 # The network was trained to about 99 %, and float32 rounding moves its logits by some 1e-6.
 LEAST_ACCURACY = 0.97
@@ -34,10 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     weights, (images, labels) = load()
     arguments = _parse(argv, len(images))
-    network, twin = DigitNetwork(weights), DigitNetwork(weights, REFERENCE)
+    twin = DigitNetwork(weights, REFERENCE)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "digits.fdw"
+        whole().save(file)
+        size, network = file.stat().st_size, Network.load(file)
 
     x = as_input(images)
-    logits, expected = network(x), twin(x)
+    logits, expected = np.asarray(network(x)), twin(x)
     answers = logits.argmax(axis=1)
     right = np.count_nonzero(answers == labels)
     same = np.count_nonzero(answers == expected.argmax(axis=1))
@@ -53,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"              {slow * 1e6:.1f} in the reference, {slow / fast:.0f} times as long")
     print(f"instructions  {config['isas']['active']}, threads: {config['threads']}")
 
+    print(f"file          {size / 1024:.0f} KiB, {network.num_parameters} parameters, from which")
+    print("              the network was loaded for all of this")
     n = arguments.digit
     probabilities = _softmax(logits[n])
     answer = f"a {labels[n]}, read as {answers[n]} ({probabilities[answers[n]]:.0%} sure)"
@@ -60,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.plot is not None:
         from fastdw.demo.plot import draw
 
-        maps = network.stem(x[n])
+        maps = DigitNetwork(weights).stem(x[n])
         title = f"Held-out digit {n}: {answer}, and the feature maps of the first separable layer"
         try:
             draw(arguments.plot, title, images[n], probabilities, maps)

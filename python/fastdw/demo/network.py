@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastdw
-from fastdw import reference
+from fastdw import Input, Network, ops, reference
 
 __all__ = [
     "FASTDW",
@@ -26,6 +26,7 @@ __all__ = [
     "Operators",
     "as_input",
     "load",
+    "whole",
 ]
 
 FILE = Path(__file__).with_name("digits.npz")
@@ -100,14 +101,21 @@ class DigitNetwork:
         self.pool = depthwise(**weights["pool"], activation="hard_swish")
         self.classify = pointwise(**weights["classify"])
 
-    def __call__(self, images: Array) -> Array:
-        """Logits (N, 10) of images (N, 8, 8, 1)."""
+    def __call__(self, images: Any) -> Any:
+        """Logits of images (N, 8, 8, 1): (N, 10) of arrays; symbols keep the axes of the map."""
         x = self.stem(images)
         x = self.refine(x, residual=x)
         x = self.down(x)
         x = self.project(self.expand(x), residual=x)
-        x = self.pool(x)
-        return self.classify(x)[:, 0, 0]
+        x = self.classify(self.pool(x))
+        return x[:, 0, 0] if isinstance(x, np.ndarray) else x
+
+
+def whole() -> Network:
+    """The network prepared as a whole, with its softmax left out: logits (N, 10)."""
+    images = Input((8, 8, 1), "images")
+    logits = DigitNetwork(load()[0])(images)
+    return Network(images, ops.reshape(logits, (-1, 10)))
 
 
 class HeldOut(NamedTuple):
