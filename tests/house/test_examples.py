@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -126,6 +127,34 @@ def test_image_folder(tmp_path):
     assert np.array_equal(features[17], features[18])
     assert len(np.unique(features[:18], axis=0)) == 18
     run("image_folder", folder, expect=1)
+
+
+def test_face(tmp_path):
+    need("PIL, tflite")
+    if "FASTDW_MODELS" not in os.environ:
+        pytest.skip("FASTDW_MODELS names no folder of trained networks")
+    from PIL import Image
+
+    model = Path(os.environ["FASTDW_MODELS"]) / "mp_face_detection_short_range.tflite"
+    with np.load(model.with_suffix(".npz")) as arrays:
+        pixels = np.round((arrays["in"][0] + 1) * 127.5).astype(np.uint8)
+    wide = np.zeros((128, 168, 3), np.uint8)
+    wide[:, :128] = pixels
+    for name, picture in (("square", pixels), ("wide", wide)):
+        file, drawing = tmp_path / f"{name}.png", tmp_path / f"{name} faces.png"
+        Image.fromarray(picture).save(file)
+        said = run("face", file, drawing, model)
+        sure, *box = map(float, re.search(r"\((\d+)% sure\).*?" + 4 * r"(\d+)\D+", said).groups())
+        # Looked at: chin, hair and ears are where the box ends.
+        assert sure > 80
+        np.testing.assert_allclose(box, (45, 20, 68, 44), atol=3)
+        assert said.endswith(f"1 faces, drawn into {drawing}\n")
+        drawn = np.asarray(Image.open(drawing)).astype(int)
+        assert drawn.shape == picture.shape
+        green = np.argwhere((drawn == (0, 255, 0)).all(axis=2))
+        np.testing.assert_allclose(green.min(axis=0), box[1::-1], atol=1)
+        np.testing.assert_allclose(green.max(axis=0), box[:1:-1], atol=1)
+    run("face", expect=1)
 
 
 def post(port, body):
