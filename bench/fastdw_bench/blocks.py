@@ -20,9 +20,10 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Arrays of a layer: NHWC image, (kh, kw, C, m) and (C·m, F) kernels, a bias a half.
+    """Arrays of a layer: NHWC image, (kh, kw, C, m) and (kh, kw, C·m, F) kernels, a bias a half.
 
-    Arrays of a half that the layer lacks are empty.
+    Arrays of a half that the layer lacks are empty. But for a dense layer the pointwise kernel is
+    1 x 1.
     """
 
     layer: Layer
@@ -63,8 +64,12 @@ class Block:
                 **windows,
             )
         if layer.filters:
-            y = reference.pointwise_conv2d(
-                y, self.pointwise_kernel, bias=self.bias, activation=self.activation
+            y = reference.conv2d(
+                y,
+                self.pointwise_kernel,
+                bias=self.bias,
+                activation=self.activation,
+                **(windows if layer.dense_kernel else {}),
             )
         return y
 
@@ -98,11 +103,12 @@ def make_block(layer: Layer, batch: int = 1, seed: int = 0) -> Block:
 
     kh, kw = layer.kernel or (0, 0)
     filters, middle = layer.filters or 0, layer.depthwise_channels
+    rows, columns = layer.pointwise_window.size
     return Block(
         layer,
         normal((batch, layer.height, layer.width, layer.channels)),
         normal((kh, kw, layer.channels, layer.multiplier), 1 / max(1, kh * kw) ** 0.5),
         normal((middle if kh else 0,), 0.1),
-        normal((middle, filters), 1 / middle**0.5),
+        normal((rows, columns, middle, filters), 1 / (rows * columns * middle) ** 0.5),
         normal((filters,), 0.1),
     )

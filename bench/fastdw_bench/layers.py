@@ -2,16 +2,16 @@
 
 ::
 
-    [name=]HxWxC[,kK][,sS][,dD][,mM][,pP][,fF][,activation][*times]
+    [name=]HxWxC[,kK][,cC][,sS][,dD][,mM][,pP][,fF][,activation][*times]
 
 Height, width and channels of the input come first. A kernel size `k` makes a depthwise layer, a
 number of filters `f` a pointwise one, both a separable block: the depthwise half, then the
-pointwise half. `s` is the stride, `d` the dilation, `m` the depth multiplier, `p` the padding
-("same", "valid", "same_lower" or pixels); these belong to a kernel. k, s, d and p are one number or
-HxW; uneven pads are `p0-1x0-1`, from top to bottom and from left to right. A block has two
-activations, `relu6/linear`; numbers follow a colon, as in `leaky_relu:0.2`, `elu:1` and
-`clip:-1:2.5`, and the slopes of `prelu` are drawn. `*times` says how often the layer occurs in its
-network.
+pointwise half. With a size `c` the filters are those of a dense convolution. `s` is the stride, `d`
+the dilation, `m` the depth multiplier, `p` the padding ("same", "valid", "same_lower" or pixels);
+these belong to a size. k, c, s, d and p are one number or HxW; uneven pads are `p0-1x0-1`, from top
+to bottom and from left to right. A block has two activations, `relu6/linear`; numbers follow a
+colon, as in `leaky_relu:0.2`, `elu:1` and `clip:-1:2.5`, and the slopes of `prelu` are drawn.
+`*times` says how often the layer occurs in its network.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
 
-OPS = ("depthwise", "pointwise", "separable")
+OPS = ("depthwise", "pointwise", "separable", "dense")
 ACTIVATIONS = (
     "linear",
     "relu",
@@ -43,19 +44,34 @@ FAMILIES = {"leaky_relu": 1, "elu": 1, "clip": 2}
 PADDINGS = ("same", "valid", "same_lower")
 
 _SIZES = re.compile(r"(\d+)x(\d+)x(\d+)")
-_FIELD = re.compile(r"([ksdmfp])(.+)")
+_FIELD = re.compile(r"([kcsdmfp])(.+)")
 _NUMBERS = re.compile(r"(\d+)(?:x(\d+))?")
 _PADS = re.compile(r"(\d+)(?:-(\d+))?(?:x(\d+)(?:-(\d+))?)?")
 _DIGITS = 18
 _MOST = 3e38  # of a float32
 
 
+class Window(NamedTuple):
+    """The window of one convolution."""
+
+    size: Pair
+    strides: Pair
+    dilation: Pair
+    pads: Pads
+    is_same: bool
+    """Whether the pads are those of "same"."""
+
+
+_PIXEL = Window((1, 1), (1, 1), (1, 1), ((0, 0), (0, 0)), is_same=True)
+
+
 @dataclass(frozen=True)
 class Layer:
-    """A depthwise, pointwise or separable layer, without its weights.
+    """A depthwise, pointwise, separable or dense layer, without its weights.
 
     Without a `kernel` (height, width) there is no depthwise half, without `filters` no pointwise
-    half. `depthwise_activation` and `activation` belong to the halves.
+    half. `depthwise_activation` and `activation` belong to the halves. A `dense_kernel` is that of
+    the filters of a dense convolution.
     """
 
     name: str
@@ -71,18 +87,23 @@ class Layer:
     multiplier: int = 1
     padding: str | int | Pads = "same"
     times: int = 1
+    dense_kernel: Pair | None = None
 
     def __post_init__(self) -> None:
         numbers = (
             *(self.height, self.width, self.channels, self.multiplier, self.times),
-            *(self.strides + self.dilation + (self.kernel or ())),
+            *(self.strides + self.dilation + self.size),
             *(() if self.filters is None else (self.filters,)),
         )
-        if self.kernel is None and (self.strides, self.dilation, self.multiplier, self.padding) != (
+        windowless = self.kernel is None and self.dense_kernel is None
+        if windowless and (self.strides, self.dilation, self.multiplier, self.padding) != (
             *((1, 1), (1, 1), 1),
             "same",
         ):
-            msg = f"layer {self.name!r} has no kernel (k3), to which s, d, m and p belong"
+            msg = f"layer {self.name!r} has no kernel (k3 or c3), to which s, d, m and p belong"
+            raise ValueError(msg)
+        if self.dense_kernel and (self.kernel or self.filters is None or self.multiplier > 1):
+            msg = f"layer {self.name!r} is dense (c3): it has filters (f64), neither k nor m"
             raise ValueError(msg)
         if min(numbers) < 1 or min(self.output_size) < 1:
             msg = f"layer {self.name!r} has a size below 1, or an empty output"
@@ -90,9 +111,25 @@ class Layer:
 
     @property
     def op(self) -> str:
+        if self.dense_kernel:
+            return "dense"
         if self.kernel is None:
             return "pointwise"
         return "depthwise" if self.filters is None else "separable"
+
+    @property
+    def size(self) -> Pair:
+        """Height and width of the window."""
+        return self.kernel or self.dense_kernel or (1, 1)
+
+    @property
+    def depthwise_window(self) -> Window:
+        return Window(self.size, self.strides, self.dilation, self.pads, self.padding == "same")
+
+    @property
+    def pointwise_window(self) -> Window:
+        """That of the filters: a pixel, unless they are dense."""
+        return self.depthwise_window if self.dense_kernel else _PIXEL
 
     @property
     def pads(self) -> Pads:
@@ -100,7 +137,7 @@ class Layer:
         return self._axis_pads(0), self._axis_pads(1)
 
     def _axis_pads(self, axis: int) -> Pair:
-        if self.kernel is None or self.padding == "valid":
+        if self.padding == "valid":
             return 0, 0
         if isinstance(self.padding, int):
             return self.padding, self.padding
@@ -112,7 +149,7 @@ class Layer:
         return (less, more) if self.padding == "same" else (more, less)
 
     def _extent(self, axis: int) -> int:
-        return 1 if self.kernel is None else (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        return (self.size[axis] - 1) * self.dilation[axis] + 1
 
     @property
     def output_size(self) -> Pair:
@@ -137,13 +174,18 @@ class Layer:
         """Multiply-adds for one image; a window at the border counts as a full one."""
         height, width = self.output_size
         taps = self.kernel[0] * self.kernel[1] if self.kernel else 0
-        return height * width * self.depthwise_channels * (taps + (self.filters or 0))
+        return height * width * self.depthwise_channels * (taps + self._mixing)
+
+    @property
+    def _mixing(self) -> int:
+        """Weights of the filters for each channel before them."""
+        rows, columns = self.dense_kernel or (1, 1)
+        return rows * columns * (self.filters or 0)
 
     @property
     def num_weights(self) -> int:
         taps = self.kernel[0] * self.kernel[1] + 1 if self.kernel else 0
-        mixing = (self.depthwise_channels + 1) * self.filters if self.filters else 0
-        return self.depthwise_channels * taps + mixing
+        return self.depthwise_channels * (taps + self._mixing) + (self.filters or 0)
 
     @property
     def activation_bytes(self) -> int:
@@ -189,8 +231,8 @@ class Layer:
 
     def __str__(self) -> str:
         text = f"{self.height}x{self.width}x{self.channels}"
-        if self.kernel:
-            text += ",k" + _short(self.kernel)
+        if self.kernel or self.dense_kernel:
+            text += (",k" if self.kernel else ",c") + _short(self.size)
             text += ",s" + _short(self.strides) if self.strides != (1, 1) else ""
             text += ",d" + _short(self.dilation) if self.dilation != (1, 1) else ""
             text += f",m{self.multiplier}" if self.multiplier > 1 else ""
@@ -249,6 +291,7 @@ def parse_layer(notation: str) -> Layer:
         multiplier=_number(values.get("m", "1")),
         padding=_padding(values.get("p", "same")),
         times=_number(times or "1"),
+        dense_kernel=_pair(values["c"]) if "c" in values else None,
     )
 
 

@@ -63,6 +63,10 @@ def build(block: Block, data_format: str = "NHWC") -> Any:
             activation=block.depthwise_activation,
             **windows,
         )
+    if layer.op == "dense":
+        return fastdw.Conv2D(
+            block.pointwise_kernel, bias=block.bias, activation=block.activation, **windows
+        )
     if layer.op == "pointwise":
         return fastdw.PointwiseConv2D(
             block.pointwise_kernel,

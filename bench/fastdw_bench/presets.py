@@ -59,6 +59,15 @@ _CIFAR = """
     c_6=8x8x256,k3,f256,linear/relu
 """
 
+# Stems, and the second layer of Xception.
+_DENSE = """
+    d_1=224x224x3,c3,s2,f32,relu6
+    d_2=224x224x3,c3,s2,f16,hard_swish
+    d_3=149x149x32,c3,pvalid,f64,relu
+    d_4=56x56x64,c3,f64,relu
+    d_5=32x32x3,c3,f32,relu
+"""
+
 _CORNERS = """
     multiplier=56x56x32,k3,m2,f64,relu6/relu6
     multiplier_rgb=96x96x3,k3,s2,m8,f32,relu/relu
@@ -335,7 +344,13 @@ _NETWORKS: dict[str, tuple[Callable[[float, int], Iterator[Layer]], int]] = {
     "xception": (_xception, 299),
     "nasnet_mobile": (_nasnet_mobile, 224),
 }
-_TABLES = {"blocks32": _BLOCKS32, "cifar": _CIFAR, "corners": _CORNERS, "corners28": _CORNERS28}
+_TABLES = {
+    "blocks32": _BLOCKS32,
+    "cifar": _CIFAR,
+    "corners": _CORNERS,
+    "corners28": _CORNERS28,
+    "dense": _DENSE,
+}
 
 PRESETS = (*_TABLES, *_NETWORKS)
 

@@ -28,6 +28,12 @@ def test_presets_read_back(name):
         ("9x9x4,k1x5,s2x1,d3,m2,p4,gelu*7", None),
         ("9x9x4,k5x3,pvalid,hard_swish", None),
         ("9x9x4,f12,sigmoid", Layer("layer", 9, 9, 4, None, 12, activation="sigmoid")),
+        (
+            "9x8x4,c3x5,s2,f12,relu",
+            Layer(
+                "layer", 9, 8, 4, None, 12, activation="relu", strides=(2, 2), dense_kernel=(3, 5)
+            ),
+        ),
     ],
 )
 def test_notation(notation, expected):
@@ -65,6 +71,10 @@ def test_fields_of_the_notation():
         "0x9x4,k3",
         "2x2x4,k3,pvalid",
         "9x9x4,k3*0",
+        "9x9x4,c3",
+        "9x9x4,c3,k3,f4",
+        "9x9x4,c3,m2,f4",
+        "9x9x4,s2,f4",
     ],
 )
 def test_wrong_notation_is_refused(notation):
@@ -154,7 +164,7 @@ def test_halves_make_the_whole():
 
 @pytest.mark.parametrize(
     "layer",
-    [layer for name in ("corners", "corners28") for layer in presets.preset(name)],
+    [layer for name in ("corners", "corners28", "dense") for layer in presets.preset(name)],
     ids=lambda layer: layer.name,
 )
 def test_shapes_are_those_of_fastdw(layer):
@@ -239,7 +249,7 @@ def test_engines_agree_with_the_reference(name):
     if peers.missing(name):
         pytest.skip(f"{name} is not installed")
     supported = 0
-    for layer in presets.preset("corners"):
+    for layer in (*presets.preset("corners"), *presets.preset("dense")):
         if layer.macs > 20e6:
             continue
         block = blocks.make_block(layer)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..blocks import Block
+from ..layers import Window
 from .base import Model, Prepared, Session, Unsupported
 
 NAME = "litert"
@@ -64,30 +65,18 @@ def _model(block: Block) -> bytes:
     layer = block.layer
     model = _Model(block.x.shape)
     if layer.kernel:
-        pads = layer.pads
-        if layer.padding != "same" and pads != ((0, 0), (0, 0)):
-            n, height, width, channels = model.shape
-            padded = (n, height + sum(pads[0]), width + sum(pads[1]), channels)
-            model.add(_PAD, [np.array([(0, 0), *pads, (0, 0)], np.int32)], padded)
-        step_h, step_w = layer.strides
-        options = [
-            ("int8", _SAME if layer.padding == "same" else _VALID),
-            *(("int32", step_w), ("int32", step_h), ("int32", layer.multiplier)),
-            ("int8", _FUSED.get(layer.depthwise_activation, 0)),
-            *(("int32", layer.dilation[1]), ("int32", layer.dilation[0])),
-        ]
+        padding, *numbers = model.window(layer.depthwise_window)
+        options = [padding, *numbers[:2], ("int32", layer.multiplier)]
+        options += [("int8", _FUSED.get(layer.depthwise_activation, 0)), *numbers[2:]]
         kernel = block.depthwise_kernel.reshape(1, *layer.kernel, layer.depthwise_channels)
         shape = (len(block.x), *layer.output_size, layer.depthwise_channels)
         weights = [kernel, block.depthwise_bias]
         model.add(_DEPTHWISE_CONV_2D, weights, shape, _DEPTHWISE_OPTIONS, options)
         model.activate(layer.depthwise_activation)
     if layer.filters:
-        options = [
-            *(("int8", _VALID), ("int32", 1), ("int32", 1)),
-            ("int8", _FUSED.get(layer.activation, 0)),
-            *(("int32", 1), ("int32", 1)),
-        ]
-        kernel = np.ascontiguousarray(block.pointwise_kernel.T)[:, None, None, :]
+        padding, *numbers = model.window(layer.pointwise_window)
+        options = [padding, *numbers[:2], ("int8", _FUSED.get(layer.activation, 0)), *numbers[2:]]
+        kernel = np.ascontiguousarray(block.pointwise_kernel.transpose(3, 0, 1, 2))
         model.add(_CONV_2D, [kernel, block.bias], block.output_shape, _CONV_OPTIONS, options)
         model.activate(layer.activation)
     return model.finish()
@@ -108,6 +97,16 @@ class _Model:
         self._codes: dict[int, int] = {}
         self._last = self._tensor(input_shape)
         self.shape = input_shape
+
+    def window(self, window: Window) -> _Options:
+        """Padding, strides and dilations as options; explicit pads are an operator before."""
+        pads = window.pads
+        if not window.is_same and pads != ((0, 0), (0, 0)):
+            n, height, width, channels = self.shape
+            padded = (n, height + sum(pads[0]), width + sum(pads[1]), channels)
+            self.add(_PAD, [np.array([(0, 0), *pads, (0, 0)], np.int32)], padded)
+        numbers = (*window.strides[::-1], *window.dilation[::-1])
+        return [("int8", _SAME if window.is_same else _VALID), *(("int32", n) for n in numbers)]
 
     def activate(self, activation: str) -> None:
         """Add what does not fuse into a convolution, as converters emit it."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import F32, Block
+from ..layers import Window
 from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
 from .onnxruntime import planar
@@ -140,21 +141,25 @@ def _param(block: Block) -> str:
     layer = block.layer
     lines = ["Input input 0 1 x"]
     if layer.kernel:
-        (top, bottom), (left, right) = layer.pads
-        numbers = {
-            0: layer.depthwise_channels,
-            **{1: layer.kernel[1], 11: layer.kernel[0]},
-            **{2: layer.dilation[1], 12: layer.dilation[0]},
-            **{3: layer.strides[1], 13: layer.strides[0]},
-            **{4: left, 15: right, 14: top, 16: bottom},
-            **{5: 1, 6: block.depthwise_kernel.size, 7: layer.channels},
-        }
+        numbers = _numbers(layer.depthwise_window, block.depthwise_kernel)
+        numbers |= {0: layer.depthwise_channels, 7: layer.channels}
         _add(lines, "ConvolutionDepthWise", numbers, layer.depthwise_activation)
     if layer.filters:
-        numbers = {0: layer.filters, 1: 1, 5: 1, 6: block.pointwise_kernel.size}
+        numbers = {0: layer.filters, **_numbers(layer.pointwise_window, block.pointwise_kernel)}
         _add(lines, "Convolution", numbers, layer.activation)
     lines[-1] = lines[-1].replace(f" v{len(lines) - 1}", " y")
     return "\n".join([str(_MAGIC), f"{len(lines)} {len(lines)}", *lines]) + "\n"
+
+
+def _numbers(window: Window, kernel: F32) -> dict[int, int]:
+    (top, bottom), (left, right) = window.pads
+    return {
+        **{1: window.size[1], 11: window.size[0]},
+        **{2: window.dilation[1], 12: window.dilation[0]},
+        **{3: window.strides[1], 13: window.strides[0]},
+        **{4: left, 15: right, 14: top, 16: bottom},
+        **{5: 1, 6: kernel.size},
+    }
 
 
 def _add(lines: list[str], kind: str, numbers: dict[int, int], activation: str) -> None:

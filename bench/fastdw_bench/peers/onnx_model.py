@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import F32, Block
+from ..layers import Window
 from .base import Unsupported
 
 # Operators as an exporter writes them, on a value x and the constants 0 and 6.
@@ -29,11 +30,12 @@ def onnx_model(block: Block) -> Any:
     constants: dict[str, F32] = {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
     if layer.kernel:
         weights = depthwise_weights(block)
-        chain.add("Conv", "x dw_kernel dw_bias", **_conv_attributes(block))
+        window = layer.depthwise_window
+        chain.add("Conv", "x dw_kernel dw_bias", group=layer.channels, **_attributes(window))
         chain.activate(layer.depthwise_activation)
         constants |= {"dw_kernel": weights, "dw_bias": block.depthwise_bias}
     if layer.filters:
-        chain.add("Conv", "x pw_kernel pw_bias", kernel_shape=[1, 1])
+        chain.add("Conv", "x pw_kernel pw_bias", **_attributes(layer.pointwise_window))
         chain.activate(layer.activation)
         constants |= {"pw_kernel": pointwise_weights(block), "pw_bias": block.bias}
     chain.nodes[-1].output[0] = "y"
@@ -61,18 +63,16 @@ def depthwise_weights(block: Block) -> F32:
 
 
 def pointwise_weights(block: Block) -> F32:
-    """The kernel as (F, C·m, 1, 1)."""
-    return np.ascontiguousarray(block.pointwise_kernel.T)[:, :, None, None]
+    """The kernel as (F, C·m, kh, kw)."""
+    return np.ascontiguousarray(block.pointwise_kernel.transpose(3, 2, 0, 1))
 
 
-def _conv_attributes(block: Block) -> dict[str, Any]:
-    layer = block.layer
-    (top, bottom), (left, right) = layer.pads
+def _attributes(window: Window) -> dict[str, Any]:
+    (top, bottom), (left, right) = window.pads
     return {
-        "kernel_shape": layer.kernel,
-        "group": layer.channels,
-        "strides": layer.strides,
-        "dilations": layer.dilation,
+        "kernel_shape": window.size,
+        "strides": window.strides,
+        "dilations": window.dilation,
         "pads": [top, left, bottom, right],
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import F32, Block
+from ..layers import Window
 from .base import Prepared, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
 
@@ -51,31 +52,35 @@ def _module(torch: Any, block: Block) -> Any:
     layer, nn = block.layer, torch.nn
     steps = []
     if layer.kernel:
-        (top, bottom), (left, right) = layer.pads
-        even = top == bottom and left == right
-        if not even:
-            steps.append(nn.ZeroPad2d((left, right, top, bottom)))
-        depthwise = nn.Conv2d(
-            layer.channels,
-            layer.depthwise_channels,
-            layer.kernel,
-            layer.strides,
-            padding=(top, left) if even else 0,
-            dilation=layer.dilation,
-            groups=layer.channels,
-        )
-        _fill(torch, depthwise, depthwise_weights(block), block.depthwise_bias)
-        steps += [depthwise, *_activation(nn, layer.depthwise_activation)]
+        weights = depthwise_weights(block), block.depthwise_bias
+        steps += _convolution(torch, layer.depthwise_window, layer.channels, *weights)
+        steps += _activation(nn, layer.depthwise_activation)
     if layer.filters:
-        pointwise = nn.Conv2d(layer.depthwise_channels, layer.filters, 1)
-        _fill(torch, pointwise, pointwise_weights(block), block.bias)
-        steps += [pointwise, *_activation(nn, layer.activation)]
+        steps += _convolution(
+            torch, layer.pointwise_window, 1, pointwise_weights(block), block.bias
+        )
+        steps += _activation(nn, layer.activation)
     return nn.Sequential(*steps)
 
 
-def _fill(torch: Any, convolution: Any, weights: F32, bias: F32) -> None:
+def _convolution(torch: Any, window: Window, groups: int, weights: F32, bias: F32) -> list[Any]:
+    """A convolution, behind a padding of its own where its pads are uneven."""
+    nn = torch.nn
+    (top, bottom), (left, right) = window.pads
+    even = top == bottom and left == right
+    filters, channels = weights.shape[:2]
+    convolution = nn.Conv2d(
+        channels * groups,
+        filters,
+        window.size,
+        window.strides,
+        padding=(top, left) if even else 0,
+        dilation=window.dilation,
+        groups=groups,
+    )
     convolution.weight.data = torch.from_numpy(weights)
     convolution.bias.data = torch.from_numpy(np.ascontiguousarray(bias))
+    return [*(() if even else (nn.ZeroPad2d((left, right, top, bottom)),)), convolution]
 
 
 def _activation(nn: Any, name: str) -> list[Any]:
