@@ -48,12 +48,22 @@ struct PoolRow {
   ptrdiff_t pixels, channels;
 };
 
-// Of a whole image one pixel. Sums: of the columns of each row, then of the rows.
+// Of a whole image one pixel. Sums: of the columns of each row, then of the rows; `count` divides them.
 struct GlobalPool {
   const float* x;
   ptrdiff_t row_stride, column_stride;
   ptrdiff_t rows, columns, channels;
   float* y;
+  float count;
+};
+
+// The same sums, only of the columns: one pixel for each row.
+struct RowSums {
+  const float* x;
+  ptrdiff_t row_stride, column_stride;
+  ptrdiff_t rows, columns, channels;
+  float* y;
+  ptrdiff_t y_stride;
 };
 
 // y = a + (b − a)·w, along the columns first: of two rows of the input one of the output.

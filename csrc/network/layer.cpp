@@ -61,12 +61,24 @@ class LayerStep final : public Step {
     return plans_.get(problem_, threads).scratch.total();
   }
 
-  void run(Memory memory, int threads) const override {
+  bool asks() const override { return problem_.chain.expand || problem_.chain.pointwise; }
+  Upcoming weights() const override {
+    Upcoming all;
+    const Chain& chain = problem_.chain;
+    if (chain.expand) all.add(chain.expand->begin(), chain.expand->lines());
+    if (chain.depthwise) all.add(chain.depthwise->begin(), chain.depthwise->lines());
+    if (chain.pointwise) all.add(chain.pointwise->begin(), chain.pointwise->lines());
+    return all;
+  }
+
+  void run(Memory memory, int threads, const Upcoming& upcoming) const override {
     Problem p = problem_;
     p.x.data = data<const float>(operands_.x, memory);
     p.out.data = data<float>(operands_.out, memory);
     if (p.residual.data) p.residual.data = data<const float>(operands_.second, memory);
-    fastdw::run(p, plans_.get(p, threads));
+    if (p.scale.data) p.scale.data = data<const float>(operands_.scale, memory);
+    if (p.sums.data) p.sums.data = data<float>(operands_.sums, memory);
+    fastdw::run(p, plans_.get(p, threads), upcoming);
   }
 
  private:
@@ -79,11 +91,16 @@ class LayerStep final : public Step {
 }  // namespace
 
 StepPointer layer_step(const Chain& chain, const Geometry& geometry, const Operands& o) {
-  for (const Operand* operand : {&o.out, &o.x, &o.second}) {
+  for (const Operand* operand : {&o.out, &o.x, &o.second, &o.scale, &o.sums}) {
     if (operand->exists() && operand->rank != 3) refuse("no image");
   }
-  const Problem problem{chain, geometry, shape_of<const float>(o.x), shape_of<const float>(o.second),
-                        shape_of<float>(o.out)};
+  const Problem problem{chain,
+                        geometry,
+                        shape_of<const float>(o.x),
+                        shape_of<const float>(o.second),
+                        shape_of<float>(o.out),
+                        shape_of<const float>(o.scale),
+                        shape_of<float>(o.sums)};
   check(problem);
   return std::make_unique<LayerStep>(problem, o);
 }

@@ -75,7 +75,7 @@ class PoolStep final : public Step {
     return floats(out_) * kMoveNs * (1 + cells);
   }
 
-  void run(Memory memory, int threads) const override {
+  void run(Memory memory, int threads, const Upcoming&) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     parallel_for(useful_threads(threads, nanoseconds()), out.height, 0,
@@ -119,9 +119,10 @@ class PoolStep final : public Step {
 
 class GlobalPoolStep final : public Step {
  public:
-  GlobalPoolStep(const KernelSet& set, Pooling pooling, const Operands& o)
+  GlobalPoolStep(const KernelSet& set, Pooling pooling, ptrdiff_t count, const Operands& o)
       : kernel_(pooling == Pooling::kMaximum ? set.network.global_max : set.network.global_average),
         lanes_(set.lanes),
+        count_(static_cast<float>(count > 0 ? count : o.x.sizes[0] * o.x.sizes[1])),
         out_(o.out),
         x_(o.x) {
     check_image(out_, "out");
@@ -132,7 +133,7 @@ class GlobalPoolStep final : public Step {
   double nanoseconds() const override { return floats(x_) * kMoveNs; }
 
   // A vector of channels at a time: sums of pixels must not be shared out.
-  void run(Memory memory, int threads) const override {
+  void run(Memory memory, int threads, const Upcoming&) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     threads = useful_threads(threads, nanoseconds());
@@ -140,13 +141,14 @@ class GlobalPoolStep final : public Step {
     parallel_for(threads, tasks, 0, [&](ptrdiff_t task, float*) {
       const ptrdiff_t c = vectors * task / tasks * lanes_, end = vectors * (task + 1) / tasks * lanes_;
       kernel_({x.data + c, x.row_stride, x.column_stride, x.height, x.width, std::min(end, x.channels) - c,
-               out.data + c});
+               out.data + c, count_});
     });
   }
 
  private:
   void (*const kernel_)(const GlobalPool&);
   const ptrdiff_t lanes_;
+  const float count_;
   const Operand out_, x_;
 };
 
@@ -157,8 +159,8 @@ StepPointer pool_step(const KernelSet& set, Pooling pooling, const PoolAxis& row
   return std::make_unique<PoolStep>(set, pooling, rows, columns, o);
 }
 
-StepPointer global_pool_step(const KernelSet& set, Pooling pooling, const Operands& o) {
-  return std::make_unique<GlobalPoolStep>(set, pooling, o);
+StepPointer global_pool_step(const KernelSet& set, Pooling pooling, ptrdiff_t count, const Operands& o) {
+  return std::make_unique<GlobalPoolStep>(set, pooling, count, o);
 }
 
 }  // namespace fastdw

@@ -6,14 +6,20 @@
 
 #include "network/operand.h"
 #include "ops/chain.h"
+#include "ops/upcoming.h"
 
 namespace fastdw {
 
 class Step {
  public:
   virtual ~Step() = default;
-  // Computes one image. Throws std::bad_alloc where the thread has no scratch.
-  virtual void run(Memory memory, int threads) const = 0;
+  // Computes one image, and asks for what comes after it. Throws std::bad_alloc where the thread has no
+  // scratch.
+  virtual void run(Memory memory, int threads, const Upcoming& upcoming) const = 0;
+  // Weights, where they are many.
+  virtual Upcoming weights() const { return {}; }
+  // Whether it does ask.
+  virtual bool asks() const { return false; }
   virtual double nanoseconds() const = 0;  // of one core, about
   // What a thread wants beside the arena; more than all have anyway.
   virtual ptrdiff_t scratch_floats(int /*threads*/) const { return 0; }
@@ -25,6 +31,7 @@ using StepPointer = std::unique_ptr<const Step>;
 // layer and copy alone take others.
 struct Operands {
   Operand out, x, second;  // a residual, or the second term; it may not exist
+  Operand scale, sums;     // of a layer: see Problem
 };
 
 // What a layer computes, on one image.
@@ -49,7 +56,9 @@ struct PoolAxis {
 
 StepPointer pool_step(const KernelSet& set, Pooling pooling, const PoolAxis& rows, const PoolAxis& columns,
                       const Operands& operands);
-StepPointer global_pool_step(const KernelSet& set, Pooling pooling, const Operands& operands);
+// `count` divides a sum; 0: x's pixels.
+StepPointer global_pool_step(const KernelSet& set, Pooling pooling, ptrdiff_t count,
+                             const Operands& operands);
 
 // For each of the output's rows (columns, channels) the number of the input's, −1 for the constant; empty:
 // all as they are.

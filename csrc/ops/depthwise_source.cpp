@@ -8,13 +8,6 @@
 
 namespace fastdw {
 
-// Input pixels by image coordinates: x itself, or a copy whose origin is shifted to look like it, or a phase
-// of either.
-struct DepthwiseSource::Pixels {
-  const float* origin;
-  ptrdiff_t row_stride, column_stride, height, width;
-};
-
 // A part of the kernel: whole columns, or a piece of one, since its weights must follow each other. It is the
 // whole kernel unless not even one pixel's input fits into the copy.
 struct DepthwiseSource::Taps {
@@ -46,10 +39,6 @@ uint32_t live_mask(ptrdiff_t first, ptrdiff_t count, ptrdiff_t size) {
   const ptrdiff_t end = std::clamp<ptrdiff_t>(size - first, begin, count);
   return static_cast<uint32_t>((uint64_t{1} << end) - (uint64_t{1} << begin));
 }
-
-struct Range {
-  ptrdiff_t first, count;
-};
 
 // The part of an axis of the image under `outputs` windows of `extent`.
 Range input_range(ptrdiff_t first, ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t extent, ptrdiff_t size) {
@@ -89,13 +78,34 @@ Block DepthwiseSource::fill(ptrdiff_t image, const OutputRect& rect, float* buff
       window(image, rect, buffer, rect.columns * stride_, stride_, scratch);
       break;
     case BlockLayout::kQuads:
-      quads(image, rect, buffer);
+      quads(pixels_of(image), rect, buffer);
       break;
     case BlockLayout::kPlanes:
       planes(image, rect, buffer);
       break;
   }
   return {buffer, layout_, rect.columns * stride_, stride_};
+}
+
+Block DepthwiseSource::fill(const ImagePixels& pixels, const OutputRect& rect, float* buffer) const {
+  if (layout_ == BlockLayout::kQuads) {
+    quads(pixels, rect, buffer);
+  } else {
+    window(pixels, rect, buffer, rect.columns * stride_, stride_);
+  }
+  return {buffer, layout_, rect.columns * stride_, stride_};
+}
+
+Range DepthwiseSource::input_rows(const OutputRect& rect) const {
+  const Geometry& g = geometry_;
+  return input_range(rect.row * g.stride_h - g.pad_top, rect.rows, g.stride_h,
+                     (weights_.kernel_h - 1) * g.dilation_h + 1, x_.height);
+}
+
+Range DepthwiseSource::input_columns(const OutputRect& rect) const {
+  const Geometry& g = geometry_;
+  return input_range(rect.column * g.stride_w - g.pad_left, rect.columns, g.stride_w,
+                     (weights_.kernel_w - 1) * g.dilation_w + 1, x_.width);
 }
 
 Ahead DepthwiseSource::ahead(ptrdiff_t image, const OutputRect& rect) const {
@@ -116,18 +126,22 @@ Ahead DepthwiseSource::ahead(ptrdiff_t image, const OutputRect& rect) const {
 
 void DepthwiseSource::window(ptrdiff_t image, const OutputRect& rect, float* y, ptrdiff_t y_row_stride,
                              ptrdiff_t y_column_stride, float* scratch) const {
-  const Taps all{0, weights_.kernel_h, 0, weights_.kernel_w};
-  const Results results{y, y_row_stride, y_column_stride};
-  if (in_place_) {
-    phases({x_.at(image, 0, 0, 0), x_.row_stride, x_.column_stride, x_.height, x_.width}, rect, all, results);
-  } else {
-    copied_window(image, rect, all, results, scratch);
-  }
+  if (in_place_) return window(pixels_of(image), rect, y, y_row_stride, y_column_stride);
+  copied_window(image, rect, {0, weights_.kernel_h, 0, weights_.kernel_w}, {y, y_row_stride, y_column_stride},
+                scratch);
 }
 
-void DepthwiseSource::quads(ptrdiff_t image, const OutputRect& rect, float* y) const {
-  tiles({x_.at(image, 0, 0, 0), x_.row_stride, x_.column_stride, x_.height, x_.width}, geometry_, rect,
-        {0, weights_.kernel_h, 0, weights_.kernel_w}, {y, 0, 0, stride_});
+void DepthwiseSource::window(const ImagePixels& pixels, const OutputRect& rect, float* y,
+                             ptrdiff_t y_row_stride, ptrdiff_t y_column_stride) const {
+  phases(pixels, rect, {0, weights_.kernel_h, 0, weights_.kernel_w}, {y, y_row_stride, y_column_stride});
+}
+
+void DepthwiseSource::quads(const Pixels& pixels, const OutputRect& rect, float* y) const {
+  tiles(pixels, geometry_, rect, {0, weights_.kernel_h, 0, weights_.kernel_w}, {y, 0, 0, stride_});
+}
+
+ImagePixels DepthwiseSource::pixels_of(ptrdiff_t image) const {
+  return {x_.at(image, 0, 0, 0), x_.row_stride, x_.column_stride, x_.height, x_.width};
 }
 
 void DepthwiseSource::planes(ptrdiff_t image, const OutputRect& rect, float* y) const {

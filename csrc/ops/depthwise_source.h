@@ -4,6 +4,19 @@
 
 namespace fastdw {
 
+// Input pixels by image coordinates: x itself, or a copy whose origin is shifted to look like it, or a phase
+// of either.
+struct ImagePixels {
+  const float* origin;
+  ptrdiff_t row_stride, column_stride, height, width;
+};
+
+// A part of an axis.
+struct Range {
+  ptrdiff_t first, count;
+  ptrdiff_t end() const { return first + count; }
+};
+
 class DepthwiseSource final : public Source {
  public:
   DepthwiseSource(const Problem& problem, const Plan& plan);
@@ -15,13 +28,22 @@ class DepthwiseSource final : public Source {
   void window(ptrdiff_t image, const OutputRect& rect, float* y, ptrdiff_t y_row_stride,
               ptrdiff_t y_column_stride, float* scratch) const;
 
+  // The same of other pixels than x's: an image of its size.
+  void window(const ImagePixels& pixels, const OutputRect& rect, float* y, ptrdiff_t y_row_stride,
+              ptrdiff_t y_column_stride) const;
+  Block fill(const ImagePixels& pixels, const OutputRect& rect, float* buffer) const;
+  // What of the image lies under outputs.
+  Range input_rows(const OutputRect& rect) const;
+  Range input_columns(const OutputRect& rect) const;
+
  private:
-  struct Pixels;
+  using Pixels = ImagePixels;
   struct Taps;
   struct Results;
   struct Work;
-  void quads(ptrdiff_t image, const OutputRect& rect, float* y) const;
+  void quads(const Pixels& pixels, const OutputRect& rect, float* y) const;
   void planes(ptrdiff_t image, const OutputRect& rect, float* y) const;
+  Pixels pixels_of(ptrdiff_t image) const;
   void copied_window(ptrdiff_t image, const OutputRect& rect, const Taps& taps, const Results& y,
                      float* scratch) const;
   void phases(const Pixels& pixels, const OutputRect& rect, const Taps& taps, const Results& y) const;

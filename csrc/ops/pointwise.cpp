@@ -95,6 +95,9 @@ Pointwise::Pointwise(const Problem& p, const Plan& plan)
       packed_floats_(plan.scratch.packed),
       staging_floats_(plan.scratch.staging) {}
 
+Pointwise::Pointwise(const PointwiseWeights& weights, const Output& out, ptrdiff_t packed_floats)
+    : weights_(weights), out_(out), residual_{}, packed_floats_(packed_floats), staging_floats_(0) {}
+
 bool Pointwise::in_line_outside(const PixelBlock& b) const {
   return in_line(b.rows, b.columns, layout_of(out_)) &&
          (!residual_.data || in_line(b.rows, b.columns, layout_of(residual_)));

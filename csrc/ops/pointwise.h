@@ -15,6 +15,8 @@ struct PixelBlock {
 class Pointwise {
  public:
   Pointwise(const Problem& problem, const Plan& plan);
+  // Without a residual, written in place.
+  Pointwise(const PointwiseWeights& weights, const Output& out, ptrdiff_t packed_floats);
 
   // `scratch` holds the plan's packed and staging floats. Results that must be staged take the staging buffer
   // by parts of the block.

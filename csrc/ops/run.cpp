@@ -2,8 +2,10 @@
 
 #include "base/threads.h"
 #include "ops/depthwise_source.h"
+#include "ops/expanded.h"
 #include "ops/patch_source.h"
 #include "ops/pointwise.h"
+#include "ops/row_sums.h"
 #include "ops/tensor_source.h"
 
 namespace fastdw {
@@ -19,7 +21,7 @@ void for_bands(const Plan& plan, OutputRect rect, const Part& part) {
   }
 }
 
-void multiply(const Problem& p, const Plan& plan, const Source& source) {
+void multiply(const Problem& p, const Plan& plan, const Source& source, const Upcoming& upcoming) {
   const Pointwise pointwise(p, plan);
   const ptrdiff_t panels = p.chain.pointwise->panels, shares = plan.panel_shares, tasks = plan.tasks();
   parallel_for(plan.threads, tasks, plan.scratch.total(), [&](ptrdiff_t index, float* scratch) {
@@ -32,6 +34,7 @@ void multiply(const Problem& p, const Plan& plan, const Source& source) {
       const Plan::Task other = plan.task(next);
       ahead = source.ahead(other.image, other.rect);
     }
+    if (ahead.lines == 0) ahead = upcoming.share(index, tasks);
     float* const copied = scratch + plan.scratch.block;
     for_bands(plan, task.rect, [&](const OutputRect& r) {
       const Block block = source.fill(task.image, r, scratch, copied);
@@ -49,7 +52,9 @@ void write(const Problem& p, const Plan& plan, const DepthwiseSource& source) {
     const OutputRect& r = task.rect;
     float* const y = out.at(task.image, r.row, r.column, r.channel);
     if (plan.scratch.staging == 0) {
-      return source.window(task.image, r, y, out.row_stride, out.column_stride, scratch);
+      source.window(task.image, r, y, out.row_stride, out.column_stride, scratch);
+      if (p.sums.data) sum_rows(p, r);
+      return;
     }
     float* const staging = scratch + plan.scratch.copied;
     const Layout layout{r.columns * r.channels, r.channels, 1};
@@ -60,15 +65,17 @@ void write(const Problem& p, const Plan& plan, const DepthwiseSource& source) {
 
 }  // namespace
 
-void run(const Problem& p, const Plan& plan) {
-  if (!p.chain.pointwise) {
+void run(const Problem& p, const Plan& plan, const Upcoming& upcoming) {
+  if (p.chain.expand) {
+    run_expanded(p, plan, upcoming);
+  } else if (!p.chain.pointwise) {
     write(p, plan, DepthwiseSource(p, plan));
   } else if (p.chain.depthwise) {
-    multiply(p, plan, DepthwiseSource(p, plan));
+    multiply(p, plan, DepthwiseSource(p, plan), upcoming);
   } else if (p.dense()) {
-    multiply(p, plan, PatchSource(p, plan));
+    multiply(p, plan, PatchSource(p, plan), upcoming);
   } else {
-    multiply(p, plan, TensorSource(p));
+    multiply(p, plan, TensorSource(p), upcoming);
   }
 }
 

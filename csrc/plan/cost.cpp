@@ -37,6 +37,7 @@ double cost_ns(const Problem& p) {
   const Chain& chain = p.chain;
   const double pixels = pixels_of(p.out);
   double ns = 0;
+  if (chain.expand) ns += pointwise_ns(*chain.expand, pixels_of(p.x));
   if (chain.depthwise) ns += depthwise_ns(*chain.depthwise, pixels);
   if (chain.pointwise) ns += pointwise_ns(*chain.pointwise, pixels);
   if (p.dense()) ns += copy_ns(p.set(), pixels * static_cast<double>(chain.pointwise->inputs));

@@ -5,6 +5,7 @@
 #include "plan/blocks.h"
 #include "plan/cost.h"
 #include "plan/depthwise.h"
+#include "plan/expanded.h"
 
 namespace fastdw {
 namespace {
@@ -210,9 +211,11 @@ Plan make_plan(const Problem& p, int threads) {
   if (p.chain.depthwise) {
     const ptrdiff_t outputs = p.chain.depthwise->outputs();
     plan.channels = {outputs, outputs, 1};
-    plan.kernel = &choose_depthwise_kernel(p);
+    plan.kernel = &choose_depthwise_kernel(p.chain.expand ? expanded(p) : p);
   }
-  if (!p.chain.pointwise) {
+  if (p.chain.expand) {
+    plan_expanded(p, plan);
+  } else if (!p.chain.pointwise) {
     plan_depthwise(p, plan);
   } else if (p.chain.depthwise) {
     plan_separable(p, plan);

@@ -28,12 +28,23 @@ struct Plan {
   ptrdiff_t stride = 0;  // of a block in scratch: from pixel to pixel, from quad to quad, from plane to plane
   bool asks_ahead = false;  // for the input of the next block
 
+  // What a pointwise convolution expands for the depthwise half: some rows of some columns of the image,
+  // with a share of the channels or all of them.
+  struct Slab {
+    ptrdiff_t outputs = 0;  // rows of them that it serves at a time
+    ptrdiff_t rows = 0, columns = 0;
+    ptrdiff_t stride = 0;     // from pixel to pixel
+    ptrdiff_t rows_once = 0;  // that pass all panels before the next do
+    ptrdiff_t floats() const { return rows * columns * stride; }
+  } slab;
+
   struct Scratch {
+    ptrdiff_t slab = 0;
     ptrdiff_t block = 0;    // what the source fills
     ptrdiff_t copied = 0;   // the source's copy of its input
     ptrdiff_t packed = 0;   // the pointwise half's quads
     ptrdiff_t staging = 0;  // results on their way to `out`
-    ptrdiff_t total() const { return block + copied + packed + staging; }
+    ptrdiff_t total() const { return slab + block + copied + packed + staging; }
   } scratch;
 
   int threads = 1;

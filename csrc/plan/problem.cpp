@@ -70,6 +70,18 @@ Problem part_of(const Problem& whole, const Part& part) {
   return p;
 }
 
+Problem expanded(const Problem& problem) {
+  Problem p = problem;
+  p.chain.expand = nullptr;
+  Input& x = p.x;
+  x.channels = problem.chain.expand->outputs;
+  x.channel_stride = 1;
+  x.column_stride = x.channels;
+  x.row_stride = x.width * x.column_stride;
+  x.image_stride = x.height * x.row_stride;
+  return p;
+}
+
 Problem all_of(const Problem& problem) {
   return part_of(problem, {0, problem.out.images, 0, problem.out.height});
 }

@@ -53,6 +53,11 @@ std::string show(const Problem& p, const Plan& plan) {
   lines.add("set", "%s, %d floats a vector", p.set().isa, p.set().lanes);
   lines.add("input", "%td x %td x %td x %td, %.0f KiB, read %s", x.images, x.height, x.width, x.channels,
             array_kib(x), p.reads_in_place() ? "in place" : "by way of a copy in cache");
+  if (const PointwiseWeights* expand = p.chain.expand) {
+    const Plan::Slab& slab = plan.slab;
+    lines.add("expand", "%td panels, weights %.1f KiB, %td rows x %td pixels at a time: a slab of %.0f KiB",
+              expand->panels, kib(expand->nbytes()), slab.rows, slab.columns, float_kib(slab.floats()));
+  }
   if (const DepthwiseWeights* dw = p.chain.depthwise) {
     lines.add("depthwise", "%s on %tdx%td taps, weights %.1f KiB", plan.kernel->name, dw->kernel_h,
               dw->kernel_w, kib(dw->nbytes()));
@@ -71,15 +76,16 @@ std::string show(const Problem& p, const Plan& plan) {
             blocks.down.largest(), blocks.across.largest(), layout_name(plan.layout));
   if (plan.channels.parts > 1) lines.add("", "and %td channels", plan.channels.largest());
   if (plan.panel_shares > 1) {
-    lines.add("", "each by %td threads, with a share of the panels each", plan.panel_shares);
+    lines.add("", "each by %td tasks, with a share of the panels each", plan.panel_shares);
   }
   lines.add("output", "%td x %td x %td x %td, %.0f KiB, written %s", out.images, out.height, out.width,
             out.channels, array_kib(out),
             plan.scratch.staging > 0 ? "by way of a staging buffer" : "in place");
   const Plan::Scratch& s = plan.scratch;
-  lines.add("scratch", "%.0f KiB a thread: block %.0f, copy of input %.0f, quads %.0f, staging %.0f",
-            float_kib(s.total()), float_kib(s.block), float_kib(s.copied), float_kib(s.packed),
-            float_kib(s.staging));
+  lines.add("scratch",
+            "%.0f KiB a thread: slab %.0f, block %.0f, copy of input %.0f, quads %.0f, staging %.0f",
+            float_kib(s.total()), float_kib(s.slab), float_kib(s.block), float_kib(s.copied),
+            float_kib(s.packed), float_kib(s.staging));
   if (plan.asks_ahead) lines.add("", "asks for the input of the next block");
   lines.add("threads", "%d for %td tasks", plan.threads, plan.tasks());
   lines.add("estimate", "%.1f us on one core, no forecast", plan.nanoseconds / 1e3);

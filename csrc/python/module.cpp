@@ -176,9 +176,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("weights", &pointwise_weights);
 
   py::class_<Operator>(m, "Operator", py::is_final())
-      .def(py::init<py::object, py::object, py::object, bool, std::array<ptrdiff_t, 2>>(),
+      .def(py::init<py::object, py::object, py::object, bool, std::array<ptrdiff_t, 2>, py::object>(),
            py::arg("depthwise"), py::arg("pointwise"), py::arg("pre_activation") = py::none(),
-           py::arg("channels_first") = false, py::arg("kernel_size") = std::array<ptrdiff_t, 2>{1, 1})
+           py::arg("channels_first") = false, py::arg("kernel_size") = std::array<ptrdiff_t, 2>{1, 1},
+           py::arg("expand") = py::none())
       .def("run", &Operator::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
            py::arg("num_threads"))
       .def("remember", &Operator::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
@@ -202,6 +203,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("empty", &empty_array, py::arg("shape"));
   m.def("kernels", [](const std::string& isa) { return kernel_names(kernel_set(isa)); }, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
+  m.def(
+      "kept_bytes", [](const py::object& isa) { return chosen_set(isa).schedule.kept_bytes; },
+      py::arg("isa") = py::none());
   m.def("fma_loop", &run_fma_loop, py::arg("isa"), py::arg("iterations"));
   m.def("config", &config);
   m.def("in_order_cores", &in_order_cores, py::arg("cpu_root") = "/sys/devices/system/cpu");

@@ -119,6 +119,7 @@ class Settings {
 StepPointer make_layer(Settings& s, const Operands& o) {
   Chain chain{s.weights<DepthwiseWeights>("depthwise"), s.weights<PointwiseWeights>("pointwise"),
               s.part<Activation>("pre_activation")};
+  chain.expand = s.weights<PointwiseWeights>("expand");
   if (!chain.depthwise && (!chain.pointwise || chain.pre_activation)) refuse("parts");
   const py::object kernel_size = s.optional("kernel_size");
   if (!kernel_size.is_none()) {
@@ -169,7 +170,11 @@ StepPointer make_step(const std::string& kind, const KernelSet& set, Settings& s
     return affine_step(set, std::move(scale), std::move(offset), s.activation(), o);
   }
   if (kind == "pool") return make_pool(set, s, o);
-  if (kind == "global_pool") return global_pool_step(set, read_function(s), o);
+  if (kind == "global_pool") {
+    const Pooling pooling = read_function(s);
+    const py::object count = s.optional("count");
+    return global_pool_step(set, pooling, count.is_none() ? 0 : read_integer(count), o);
+  }
   if (kind == "gather") {
     return gather_step(
         {s.table("rows"), s.table("columns"), s.table("channels"), read_real(s.take("constant"))}, o);
@@ -189,18 +194,22 @@ std::vector<StepPointer> make_steps(py::handle steps, const std::vector<Buffer>&
     const py::tuple parts = read_tuple(item, 3), operands = read_tuple(parts[1]);
     const std::string kind = read_text(parts[0]);
     const bool pair = kind == "add" || kind == "multiply";
-    if (operands.size() < (pair ? 3 : 2) || operands.size() > (pair || kind == "layer" ? 3 : 2)) {
+    if (operands.size() < (pair ? 3 : 2) || operands.size() > (kind == "layer" ? 5 : pair ? 3 : 2)) {
       refuse("number of operands");
     }
-    const Operands o{read_operand(operands[0]), read_operand(operands[1]),
-                     operands.size() > 2 ? read_operand(operands[2]) : Operand{}};
+    const auto operand = [&](size_t i) {
+      return i < operands.size() ? read_operand(operands[i]) : Operand{};
+    };
+    const Operands o{operand(0), operand(1), operand(2), operand(3), operand(4)};
     check(o.out, buffers, true, false);
     check(o.x, buffers, false, false);
     if (pair || o.second.exists()) check(o.second, buffers, false, pair);
-    const auto bytes = [&](const Operand& operand) {
-      return operand.exists() && buffers[static_cast<size_t>(operand.buffer)].bytes;
+    if (o.scale.exists()) check(o.scale, buffers, false, false);
+    if (o.sums.exists()) check(o.sums, buffers, true, false);
+    const auto bytes = [&](const Operand& a) {
+      return a.exists() && buffers[static_cast<size_t>(a.buffer)].bytes;
     };
-    if (bytes(o.second) || (bytes(o.x) && kind != "copy")) refuse("bytes");
+    if (bytes(o.second) || bytes(o.scale) || (bytes(o.x) && kind != "copy")) refuse("bytes");
     Settings settings(parts[2], set, kept);
     made.push_back(make_step(kind, set, settings, bytes(o.x), o));
     settings.finish();
@@ -251,7 +260,7 @@ PreparedNetwork::PreparedNetwork(py::handle arena, py::handle inputs, py::handle
     : inputs_(read_tuple(inputs).size()), network_([&] {
         std::vector<Buffer> buffers = make_buffers(arena, inputs, outputs);
         std::vector<StepPointer> made = make_steps(steps, buffers, set, kept_);
-        return Network(std::move(buffers), std::move(made));
+        return Network(std::move(buffers), std::move(made), set.schedule);
       }()) {}
 
 // No py::object in these frames while the GIL is gone: see call.cpp.

@@ -103,16 +103,16 @@ ptrdiff_t Shape::floats() const {
 }
 
 Operator::Operator(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first,
-                   std::array<ptrdiff_t, 2> kernel_size)
-    : parts_(py::make_tuple(depthwise, pointwise, pre_activation)),
+                   std::array<ptrdiff_t, 2> kernel_size, py::object expand)
+    : parts_(py::make_tuple(depthwise, pointwise, pre_activation, expand)),
       channels_first_(channels_first),
       float32_(py::dtype::of<float>()) {
   const py::tuple groups =
       py::isinstance<py::tuple>(pointwise) ? py::tuple(pointwise) : py::make_tuple(pointwise);
   for (const py::handle group : groups) {
-    groups_.push_back({part<DepthwiseWeights>(depthwise),
-                       part<PointwiseWeights>(py::reinterpret_borrow<py::object>(group)),
-                       part<Activation>(pre_activation), kernel_size[0], kernel_size[1]});
+    groups_.push_back(
+        {part<DepthwiseWeights>(depthwise), part<PointwiseWeights>(py::reinterpret_borrow<py::object>(group)),
+         part<Activation>(pre_activation), kernel_size[0], kernel_size[1], part<PointwiseWeights>(expand)});
     const Chain& chain = groups_.back();
     if (!chain.depthwise && (!chain.pointwise || chain.pre_activation)) refuse("parts");
     if (chain.depthwise && (groups.size() > 1 || kernel_size[0] * kernel_size[1] != 1)) refuse("parts");

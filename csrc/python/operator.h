@@ -23,7 +23,7 @@ class Operator {
  public:
   // Several pointwise parts, in a tuple, are the groups of a grouped convolution.
   Operator(pybind11::object depthwise, pybind11::object pointwise, pybind11::object pre_activation,
-           bool channels_first, std::array<ptrdiff_t, 2> kernel_size);
+           bool channels_first, std::array<ptrdiff_t, 2> kernel_size, pybind11::object expand);
 
   // Arrays with the axes (n, h, w, c), of any strides.
   void run(pybind11::handle x, pybind11::handle residual, pybind11::handle out,

@@ -79,7 +79,8 @@ matters there, and no product can then leave 64 bits. Rows and columns past the 
 
 @final
 class Operator:
-    """What a layer computes: depthwise, pointwise, or the one after the other."""
+    """What a layer computes: depthwise, pointwise, or the one after the other; perhaps an expanding
+    pointwise convolution before them."""
 
     def __init__(
         self,
@@ -88,9 +89,11 @@ class Operator:
         pre_activation: Activation | None = None,
         channels_first: bool = False,
         kernel_size: tuple[int, int] = (1, 1),
+        expand: Pointwise | None = None,
     ) -> None:
         """Pointwise alone with a `kernel_size` is a dense convolution, its kernel
-        (kh·kw·Cin, F). Several pointwise parts are its groups.
+        (kh·kw·Cin, F). Several pointwise parts are its groups. With `expand` the channels of all
+        arrays lie side by side.
         """
     def run(
         self, x: _F32, residual: _F32 | None, out: _F32, geometry: Geometry, num_threads: int
@@ -138,14 +141,18 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
 
 "layer"        second: the residual or None. depthwise, pointwise, pre_activation: at least one of
                the first two; geometry; without depthwise also kernel_size, (kh, kw) of a dense
-               convolution, whose pointwise weights have kh·kw·c inputs
+               convolution, whose pointwise weights have kh·kw·c inputs. expand: weights of a
+               pointwise convolution before the depthwise one. Then x and out have their channels
+               side by side, as with two more arrays: scale (1, 1, c), by which a pointwise
+               convolution multiplies x first; sums (h, 1, c), which takes for each row of a
+               depthwise result the sum over its columns
 "copy"         any axes, x of the same sizes; from bytes too
 "add", "multiply"  second: the other term. activation
 "affine"       scale, offset: float32, one a channel; activation
 "activation"   activation
 "pool"         function "max" | "average", window, strides, dilation (height, width), padding and
                counted ((top, bottom), (left, right)), as `reference.pool`
-"global_pool"  function
+"global_pool"  function; count: what divides a sum, if not the number of x's pixels
 "gather"       rows, columns, channels: the number of the input's for each of the output's, or -1
                for the constant; None or left out: all. constant
 "bilinear"     rows, columns: (low, high, weight), the weights float32
@@ -200,6 +207,10 @@ def kernels(isa: str) -> list[str]:
 
 def lanes(isa: str) -> int:
     """Floats in a vector of the instruction set."""
+
+def kept_bytes(isa: str | None = None) -> int:
+    """What a depthwise result may have to be kept between two steps of a network; a larger one is
+    projected block by block."""
 
 def fma_loop(isa: str, iterations: int) -> int:
     """Run nothing but FMAs, to be timed; returns the floating-point operations done."""

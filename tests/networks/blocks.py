@@ -9,6 +9,7 @@ from graphs import inputs, kernel
 
 PADS = ((1, 1), (1, 1))
 ALL = tuple(REWRITES)
+PAIRS = tuple(name for name in ALL if name not in ("inverted", "expand_depthwise"))
 
 
 def builder_of(*shape):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from blocks import (
     PADS,
+    PAIRS,
     act,
     alone,
     block,
@@ -16,7 +17,6 @@ from blocks import (
     rewritten,
     squeeze,
 )
-from fastdw.network._rewrite import DEFAULT
 from graphs import kernel
 
 # --- affine ---
@@ -283,7 +283,7 @@ def test_inverted_residuals():
     b, x = builder_of()
     y = block(b, block(b, x))
     assert ops(rewritten(b, y)[0]) == ["inverted"] * 2
-    assert ops(rewritten(b, y, DEFAULT)[0]) == ["conv2d", "separable"] * 2
+    assert ops(rewritten(b, y, PAIRS)[0]) == ["conv2d", "separable"] * 2
 
 
 def test_a_gated_block_keeps_its_last_convolution():

@@ -239,6 +239,9 @@ def test_summary(capsys):
     assert [step["macs"] for step in summary["steps"]] == [16 * 162, 16 * 84, 0, 0, 0]
     assert summary["num_parameters"] == net.num_parameters == 168 + 84
     assert summary["macs"] == net.macs == 16 * (162 + 84)
+    floats = [192 + 96, 96 + 80, 80 + 5, 0, 5 + 5]
+    assert [step["traffic"] for step in summary["steps"]] == [4 * n for n in floats]
+    assert summary["traffic"] == 4 * sum(floats)
     assert summary["arena_bound"] <= summary["arena_bytes"] == net.arena_bytes
     assert net.summary() is None
     text = capsys.readouterr().out
@@ -248,6 +251,7 @@ def test_summary(capsys):
         "parameters",
         "MACs",
         "weights",
+        "traffic",
         "from",
     ]
     assert "5 steps, 252 parameters" in text

@@ -250,8 +250,8 @@ def test_every_setting_must_be_there_and_no_other():
                     network(None, (*plan[:i], without(step, name), *plan[i + 1 :]))
         with pytest.raises(ValueError, match="strange settings"):
             network(None, (*plan[:i], (kind, operands, settings | {"x": 1}), *plan[i + 1 :]))
-        for number in (0, 1, 4):
-            wrong = (kind, (operands * 2)[:number], settings)
+        for number in (0, 1, 6):
+            wrong = (kind, (operands * 3)[:number], settings)
             with pytest.raises(ValueError, match="number of operands"):
                 network(None, (*plan[:i], wrong, *plan[i + 1 :]))
 

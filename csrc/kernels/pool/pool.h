@@ -73,10 +73,30 @@ void apply_global_max(const GlobalPool& p) {
 
 template <class V>
 void apply_global_average(const GlobalPool& p) {
-  const V count = V::set1(static_cast<float>(p.rows * p.columns));
+  const V count = V::set1(p.count);
   pool_image<V>(
       p, 0.0f, [](V x, V acc) FASTDW_INLINE_LAMBDA { return add(x, acc); },
       [&](V total) FASTDW_INLINE_LAMBDA { return div(total, count); });
+}
+
+template <class V>
+void apply_row_sums(const RowSums& p) {
+  constexpr int kRows = 4;
+  for_vectors<V>(p.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
+    const auto rows = [&](ptrdiff_t row, auto count) FASTDW_INLINE_LAMBDA {
+      V acc[count];
+      unroll<count>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i] = V::set1(0.0f); });
+      const float* cell = p.x + row * p.row_stride + c;
+      for (ptrdiff_t column = p.columns; column > 0; --column, cell += p.column_stride) {
+        unroll<count>(
+            [&](auto i) FASTDW_INLINE_LAMBDA { acc[i] = add(V::load(cell + i * p.row_stride, n), acc[i]); });
+      }
+      unroll<count>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i].store(p.y + (row + i) * p.y_stride + c, n); });
+    };
+    ptrdiff_t row = 0;
+    for (; row + kRows <= p.rows; row += kRows) rows(row, std::integral_constant<int, kRows>{});
+    for (; row < p.rows; ++row) rows(row, std::integral_constant<int, 1>{});
+  });
 }
 
 }  // namespace

@@ -29,19 +29,18 @@ class Program(NamedTuple):
     """For each step the node that it is a part of; one past the last for what follows them all."""
     shapes: dict[str, Shape]
     """Of every value."""
+    traffic: tuple[int, ...]
+    """For each step the bytes of arrays that it reads and writes, each counted once."""
     signature: tuple[tuple[Shape, ...], tuple[Shape, ...]]
     """The shapes of the inputs and of the outputs."""
 
 
-class Scratch(NamedTuple):
-    """Further tensors of the nodes, in the order of the nodes."""
+class Workspace(NamedTuple):
+    """A further tensor, between the nodes that write and read it."""
 
-    owners: tuple[int, ...]
-    shapes: tuple[Shape, ...]
-
-    def lifetimes(self) -> list[Lifetime]:
-        pairs = zip(self.owners, self.shapes, strict=True)
-        return [Lifetime(prod(shape), owner, owner) for owner, shape in pairs]
+    shape: Shape
+    first: int
+    last: int
 
 
 class Lowerer:
@@ -50,8 +49,17 @@ class Lowerer:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.known = graph, shapes(graph)
         self.raw = raw(graph.inputs)
-        self.scratch = self._scratch()
-        self.memory: Memory = plan_memory(graph, self._accepts, self.scratch.lifetimes())
+        scratch, self.summed = self._scratch(), self._summed()
+        spaces = [*scratch, *self.summed.values()]
+        lifetimes = [Lifetime(prod(s.shape), s.first, s.last) for s in spaces]
+        self.memory: Memory = plan_memory(graph, self._accepts, lifetimes)
+        offsets = self.memory.arena.offsets[len(self.memory.arena.offsets) - len(spaces) :]
+        views = [
+            View(ARENA, offset, dense_strides(space.shape), space.shape)
+            for space, offset in zip(spaces, offsets, strict=True)
+        ]
+        self.scratch = list(zip([s.first for s in scratch], views, strict=False))
+        self.sums = dict(zip(self.summed, views[len(scratch) :], strict=True))
 
     def program(self) -> Program:
         steps, nodes = [], []
@@ -75,22 +83,58 @@ class Lowerer:
             tuple(steps),
             chosen_isa(),
         )
-        return Program(core, self.memory.arena, tuple(nodes), self.known, (given, results))
+        traffic = tuple(map(self._traffic, steps))
+        signature = given, results
+        return Program(core, self.memory.arena, tuple(nodes), self.known, traffic, signature)
 
-    def _scratch(self) -> Scratch:
+    def _traffic(self, step: Step) -> int:
+        bytes_ = 0
+        for operand in step[1]:
+            if operand is not None:
+                buffer, _, sizes, strides = operand
+                # What has strides of 0 is one pixel for all.
+                apart = (n for n, stride in zip(sizes, strides, strict=True) if stride > 0)
+                raw = 0 < buffer <= len(self.graph.inputs) and self._is_raw(buffer - 1)
+                bytes_ += prod(apart) * (1 if raw else 4)
+        return bytes_
+
+    def _is_raw(self, number: int) -> bool:
+        return self.graph.inputs[number].name in self.raw
+
+    def _scratch(self) -> list[Workspace]:
         """What the lowerings want."""
-        owners, wanted = [], []
+        spaces = []
         for i, node in enumerate(self.graph.nodes):
             lowering = OPS[node.op].lowering
-            if lowering is None:
-                continue
-            inputs = [self.known.get(name) for name in node.inputs]
-            more = lowering.scratch(inputs, node.attrs)
-            owners += [i] * len(more)
-            wanted += more
-        return Scratch(tuple(owners), tuple(wanted))
+            if lowering is not None:
+                inputs = [self.known.get(name) for name in node.inputs]
+                spaces += [Workspace(s, i, i) for s in lowering.scratch(inputs, node.attrs)]
+        return spaces
+
+    def _summed(self) -> dict[str, Workspace]:
+        """Depthwise results that a global average reads: it takes the sums of each row, which the
+        depthwise step makes of results that are still in cache."""
+        made = {
+            node.output: i
+            for i, node in enumerate(self.graph.nodes)
+            if node.op in ("depthwise", "expand_depthwise")
+        }
+        found = {}
+        for i, node in enumerate(self.graph.nodes):
+            if _averages(node) and node.inputs[0] in made:
+                name = node.inputs[0]
+                rows, _, channels = self.known[name]
+                found[name] = Workspace((rows, 1, channels), made[name], i)
+        return found
+
+    def _sums(self, node: Node) -> View | None:
+        name = node.inputs[0] if _averages(node) else node.output
+        return self.sums.get(name)
 
     def _accepts(self, node: Node, position: int, view: View) -> bool:
+        scaled = position == 0 and node.op == "conv2d" and len(node.inputs) > 2
+        if scaled or (position == -1 and node.output in self.summed):
+            return side_by_side(view)
         term = position == 1 and node.op in ("add", "multiply")
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
@@ -99,20 +143,13 @@ class Lowerer:
         return lowering.anywhere or side_by_side(image(view))
 
     def _node(self, index: int, node: Node, lowering: Lowering) -> Iterator[Step]:
-        offsets = self.memory.arena.offsets[-len(self.scratch.owners) :]
-        scratch = [
-            View(ARENA, offset, dense_strides(shape), shape)
-            for offset, owner, shape in zip(
-                offsets, self.scratch.owners, self.scratch.shapes, strict=False
-            )
-            if owner == index
-        ]
+        scratch = [view for owner, view in self.scratch if owner == index]
         inputs = [self.memory.views[name] if name else None for name in node.inputs]
         out = self.memory.views[node.output]
         if node.inputs[0] in self.raw:  # of an affine map, which then finds floats in its place
             yield copied(out, self.memory.views[node.inputs[0]])
             inputs[0] = out
-        yield from lowering.steps(Site(node.attrs, inputs, out, scratch))
+        yield from lowering.steps(Site(node.attrs, inputs, out, scratch, self._sums(node)))
 
     def _moves(self, node: Node) -> Iterator[Step]:
         out = self.memory.views[node.output]
@@ -129,6 +166,10 @@ class Lowerer:
                 yield copied(part, x)
             else:
                 yield copied(*_aligned(node, out, x))
+
+
+def _averages(node: Node) -> bool:
+    return node.op == "global_pool" and bool(node.attrs["function"] == "average")
 
 
 def _aligned(node: Node, out: View, x: View) -> tuple[View, View]:

@@ -211,18 +211,19 @@ class Network(FromModels):
         Returns
         -------
         dict or None
-            ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``nbytes``, ``from``:
-            names in the model), ``num_parameters``, ``macs``, ``arena_bytes`` and
-            ``arena_bound``, the least that any arena needs, and ``notes``: where the network
-            computes otherwise than the model that it was read from; None for "text".
+            ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``nbytes``, ``traffic``:
+            bytes of arrays that it reads and writes, each counted once, ``from``: names in the
+            model), ``num_parameters``, ``macs``, ``traffic``, ``arena_bytes`` and ``arena_bound``,
+            the least that any arena needs, and ``notes``: where the network computes otherwise
+            than the model that it was read from; None for "text".
 
         Raises
         ------
         TypeError, ValueError
             For another mode.
         """
-        graph = self._graph
-        return _summary.shown(mode, _summary.rows(graph), self._program.arena, graph.notes)
+        graph, program = self._graph, self._program
+        return _summary.shown(mode, _summary.rows(graph, program), program.arena, graph.notes)
 
     def profile(
         self,
@@ -267,7 +268,7 @@ class Network(FromModels):
         times = [0.0] * (len(self._graph.nodes) + 1)
         for node, time in zip(self._program.nodes, np.median(runs, axis=0).tolist(), strict=True):
             times[node] += time
-        steps = _summary.timed(_summary.rows(self._graph), times, images)
+        steps = _summary.timed(_summary.rows(self._graph, self._program), times, images)
         return _summary.shown(mode, steps, self._program.arena, self._graph.notes)
 
     def rescale_input(

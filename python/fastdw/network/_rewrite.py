@@ -26,12 +26,9 @@ REWRITES: dict[str, list[Rule]] = {
     "expand_depthwise": _fuse.EXPAND_DEPTHWISE,
 }
 
-DEFAULT = tuple(name for name in REWRITES if name not in ("inverted", "expand_depthwise"))
-"""What is done unless asked otherwise."""
-
 
 def rewrite(
-    graph: Graph, limit: int | None = None, enabled: Sequence[str] = DEFAULT
+    graph: Graph, limit: int | None = None, enabled: Sequence[str] = tuple(REWRITES)
 ) -> tuple[Graph, dict[str, int]]:
     """The graph after the rewrites, and how often each found a case.
 

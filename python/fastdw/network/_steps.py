@@ -17,6 +17,7 @@ from fastdw import _core
 from fastdw._activations import parse_activation
 from fastdw._arguments import dense
 from fastdw._isa import chosen_isa
+from fastdw.network import _shapes
 from fastdw.network._view import View
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Site(NamedTuple):
     inputs: Sequence[View | None]
     out: View
     scratch: Sequence[View]
+    sums: View | None = None
+    """The sums over the columns of each row, (H, 1, C): of what a depthwise kernel gives, and of
+    what a global average reads."""
 
     @property
     def x(self) -> View:
@@ -102,12 +106,14 @@ def _layer(
     x: View,
     residual: View | None = None,
     *,
+    scale: View | None = None,
+    sums: View | None = None,
     geometry: tuple[int, ...] = (1, 1, 1, 1, 0, 0),
     **parts: Any,
 ) -> Step:
-    views = (out, x) if residual is None else (out, x, residual)
+    views = (out, x, residual, scale, sums)
     settings = parts | {"geometry": geometry}
-    return "layer", tuple(map(array, views)), settings
+    return "layer", tuple(None if view is None else array(view) for view in views), settings
 
 
 def _geometry(attrs: Attrs, taps: Sequence[int], out: Shape) -> tuple[int, ...]:
@@ -141,9 +147,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
     attrs, x = site.attrs, site.x
     scale = site.optional(2)
     if scale is not None:
-        (scaled,) = site.scratch
-        yield _step("multiply", scaled, (x, spread(scale, x.shape)))
-        x = scaled
+        scale = scale.reshaped((1, 1, x.shape[2]))
     groups, residual = attrs["groups"], site.optional(1)
     depth, filters = attrs["kernel"].shape[2], attrs["kernel"].shape[3] // groups
     for group in range(groups):
@@ -153,6 +157,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
             x.along(2, group * depth, depth),
             site.out.along(2, part.start, filters),
             None if residual is None else residual.along(2, part.start, filters),
+            scale,
         )
 
 
@@ -168,59 +173,65 @@ def _share(attrs: Attrs, part: slice) -> Attrs:
     }
 
 
-def _convolution(attrs: Attrs, x: View, out: View, residual: View | None) -> Iterator[Step]:
+def _convolution(
+    attrs: Attrs, x: View, out: View, residual: View | None = None, scale: View | None = None
+) -> Iterator[Step]:
     kernel_size = attrs["kernel"].shape[:2]
     geometry = _geometry(attrs, kernel_size, out.shape)
-    weights = _pointwise(attrs, "", "kernel")
-    yield _layer(out, x, residual, geometry=geometry, pointwise=weights, kernel_size=kernel_size)
-
-
-def _scaled(shapes: Sequence[Any], attrs: Attrs) -> list[Shape]:
-    return [shapes[0]] if len(shapes) > 2 else []
+    parts: dict[str, Any] = {
+        "pointwise": _pointwise(attrs, "", "kernel"),
+        "kernel_size": kernel_size,
+    }
+    yield _layer(out, x, residual, scale=scale, geometry=geometry, **parts)
 
 
 def _depthwise(site: Site) -> Iterator[Step]:
     geometry = _geometry(site.attrs, site.attrs["kernel"].shape, site.out.shape)
     weights = _depthwise_weights(site.attrs, "", fused=False)
-    yield _layer(site.out, site.x, geometry=geometry, depthwise=weights)
+    yield _layer(site.out, site.x, sums=site.sums, geometry=geometry, depthwise=weights)
 
 
 def _separable(site: Site) -> Iterator[Step]:
-    yield from _separable_on(site, site.x, site.attrs["pre_activation"])
-
-
-def _separable_on(site: Site, x: View, pre_activation: Any = None) -> Iterator[Step]:
     attrs = site.attrs
-    parts = {
+    parts: dict[str, Any] = {
         "depthwise": _depthwise_weights(attrs, "depthwise_", fused=True),
         "pointwise": _pointwise(attrs, "", "pointwise_kernel"),
     }
-    if pre_activation is not None:
-        parts["pre_activation"] = _activation(pre_activation, x.shape[2])
+    if attrs.get("pre_activation") is not None:
+        parts["pre_activation"] = _activation(attrs["pre_activation"], site.x.shape[2])
+    if "expand_kernel" in attrs:
+        parts["expand"] = _pointwise(attrs, "expand_", "expand_kernel")
     geometry = _geometry(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
-    yield _layer(site.out, x, site.optional(1), geometry=geometry, **parts)
-
-
-def _expanded(shapes: Sequence[Any], attrs: Attrs) -> list[Shape]:
-    return [(*shapes[0][:2], attrs["expand_kernel"].shape[3])]
-
-
-def _expand(site: Site) -> Step:
-    return _layer(
-        site.scratch[0], site.x, pointwise=_pointwise(site.attrs, "expand_", "expand_kernel")
-    )
+    yield _layer(site.out, site.x, site.optional(1), geometry=geometry, **parts)
 
 
 def _expand_depthwise(site: Site) -> Iterator[Step]:
-    yield _expand(site)
-    geometry = _geometry(site.attrs, site.attrs["depthwise_kernel"].shape, site.out.shape)
-    weights = _depthwise_weights(site.attrs, "depthwise_", fused=False)
-    yield _layer(site.out, site.scratch[0], geometry=geometry, depthwise=weights)
+    yield from _spread(site, site.out)
+
+
+def _spread(site: Site, out: View) -> Iterator[Step]:
+    geometry = _geometry(site.attrs, site.attrs["depthwise_kernel"].shape, out.shape)
+    parts: dict[str, Any] = {
+        "expand": _pointwise(site.attrs, "expand_", "expand_kernel"),
+        "depthwise": _depthwise_weights(site.attrs, "depthwise_", fused=False),
+    }
+    yield _layer(out, site.x, sums=site.sums, geometry=geometry, **parts)
+
+
+def _kept(shapes: Sequence[Any], attrs: Attrs) -> list[Shape]:
+    """The depthwise result of an inverted residual, if it is small enough to be kept."""
+    shape = _shapes.expand_depthwise(shapes[:1], attrs)
+    return [shape] if 4 * prod(shape) <= _core.kept_bytes(chosen_isa()) else []
 
 
 def _inverted(site: Site) -> Iterator[Step]:
-    yield _expand(site)
-    yield from _separable_on(site, site.scratch[0])
+    if not site.scratch:
+        yield from _separable(site)
+        return
+    (middle,) = site.scratch
+    yield from _spread(site, middle)
+    weights = _pointwise(site.attrs, "", "pointwise_kernel")
+    yield _layer(site.out, middle, site.optional(1), pointwise=weights)
 
 
 class _Phase(NamedTuple):
@@ -263,7 +274,7 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
     attrs = attrs | {"activation": None}
     covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
     if covered < prod(out.shape[:2]):
-        yield from _convolution(attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out, None)
+        yield from _convolution(attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out)
     for row, column in product(rows, columns):
         x = site.x
         for axis, phase in enumerate((row, column)):
@@ -275,7 +286,7 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         }
         size = (row.outputs, column.outputs, out.shape[2])
         target = out.part((row.first, column.first, 0), size, (*strides, 1))
-        yield from _convolution(attrs | _BESIDE | phase_attrs, x, target, None)
+        yield from _convolution(attrs | _BESIDE | phase_attrs, x, target)
     if site.attrs["activation"] is not None:
         yield _step("activation", out, (out,), activation=activation)
 
@@ -323,7 +334,12 @@ def _pool(site: Site) -> Iterator[Step]:
 
 
 def _global_pool(site: Site) -> Iterator[Step]:
-    yield _step("global_pool", site.out, (site.x,), function=site.attrs["function"])
+    function = site.attrs["function"]
+    if site.sums is None:
+        yield _step("global_pool", site.out, (site.x,), function=function)
+    else:
+        count = prod(site.x.shape[:2])
+        yield _step("global_pool", site.out, (site.sums,), function=function, count=count)
 
 
 def _gather(site: Site) -> Iterator[Step]:
@@ -351,12 +367,12 @@ def _softmax(site: Site) -> Iterator[Step]:
     yield _step("softmax", site.out, (x,), beta=beta)
 
 
-conv2d = Lowering(_conv2d, _scaled, anywhere=True)
+conv2d = Lowering(_conv2d, anywhere=True)
 depthwise = Lowering(_depthwise, anywhere=True)
 conv2d_transpose = Lowering(_conv2d_transpose, anywhere=True)
 separable = Lowering(_separable, anywhere=True)
-expand_depthwise = Lowering(_expand_depthwise, _expanded, anywhere=True)
-inverted = Lowering(_inverted, _expanded, anywhere=True)
+expand_depthwise = Lowering(_expand_depthwise)
+inverted = Lowering(_inverted, _kept)
 affine = Lowering(_affine)
 activation = Lowering(_only_activation)
 add = _pair("add")

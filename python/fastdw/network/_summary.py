@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw._arguments import describe
-from fastdw.network._graph import Graph, Node, shapes
+from fastdw.network._graph import Graph, Node
 
 if TYPE_CHECKING:
     from fastdw.network._arena import Arena
+    from fastdw.network._lower import Program
     from fastdw.network._shapes import Shape
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _ACTIVATIONS = ("expand_activation", "depthwise_activation", "activation")
-_HEAD = ("step", "output", "parameters", "MACs", "weights", "from")
+_HEAD = ("step", "output", "parameters", "MACs", "weights", "traffic", "from")
 _TIMES = ("µs", "GFLOP/s", "share")
 _LONGEST_NAME = 36
 _LEFT = ("step", "output", "from")
@@ -42,31 +43,35 @@ def macs(node: Node, known: dict[str, Shape]) -> int:
     return y * sum(kernels) + (0 if expand is None else x * int(expand.size))
 
 
-def rows(graph: Graph) -> list[dict[str, Any]]:
-    """An entry a node."""
-    known = shapes(graph)
-    return [
+def rows(graph: Graph, program: Program) -> list[dict[str, Any]]:
+    """An entry a node, and one for the copies that follow them all, if there are any."""
+    known = program.shapes
+    traffic = [0] * (len(graph.nodes) + 1)
+    for node, bytes_ in zip(program.nodes, program.traffic, strict=True):
+        traffic[node] += bytes_
+    entries = [
         {
             "step": _label(node),
             "output": known[node.output],
             "num_parameters": parameters(node),
             "macs": macs(node, known),
             "nbytes": 4 * parameters(node),
+            "traffic": moved,
             "from": node.source,
         }
-        for node in graph.nodes
+        for node, moved in zip(graph.nodes, traffic, strict=False)
     ]
+    if traffic[-1]:
+        nothing = {"output": (), "num_parameters": 0, "macs": 0, "nbytes": 0, "from": ()}
+        entries.append({"step": "copy", **nothing, "traffic": traffic[-1]})
+    return entries
 
 
 def timed(
     entries: list[dict[str, Any]], nanoseconds: Sequence[float], images: int
 ) -> list[dict[str, Any]]:
-    """The entries with the time that each took; one more time, not 0, is of copies to outputs."""
-    *times, copies = nanoseconds
-    if copies:
-        nothing = {"output": (), "num_parameters": 0, "macs": 0, "nbytes": 0, "from": ()}
-        entries, times = [*entries, {"step": "copy", **nothing}], [*times, copies]
-    total = max(sum(times), 1)
+    """The entries with the time that each took."""
+    total = max(sum(nanoseconds), 1)
     return [
         entry
         | {
@@ -74,7 +79,7 @@ def timed(
             "gflops": 2 * images * entry["macs"] / time if time else 0.0,
             "share": time / total,
         }
-        for entry, time in zip(entries, times, strict=True)
+        for entry, time in zip(entries, nanoseconds, strict=False)
     ]
 
 
@@ -88,12 +93,14 @@ def shown(
     if mode not in ("text", "dict"):
         msg = f"mode must be 'text' or 'dict', got {mode!r}"
         raise ValueError(msg)
-    count, work = (sum(step[name] for step in steps) for name in ("num_parameters", "macs"))
+    names = ("num_parameters", "macs", "traffic")
+    count, work, traffic = (sum(step[name] for step in steps) for name in names)
     if mode == "dict":
         return {
             "steps": steps,
             "num_parameters": count,
             "macs": work,
+            "traffic": traffic,
             "arena_bytes": 4 * arena.size,
             "arena_bound": 4 * arena.bound,
             "notes": notes,
@@ -102,7 +109,8 @@ def shown(
     print(
         f"{len(steps)} steps, {count:,} parameters, {millions(work)} MACs, "
         f"weights {amount(4 * count)}, arena {amount(4 * arena.size)} "
-        f"(least possible {amount(4 * arena.bound)})"
+        f"(least possible {amount(4 * arena.bound)}), traffic of an image {amount(traffic)} "
+        f"and the weights"
     )
     for note in notes:
         print(note)
@@ -117,6 +125,7 @@ def table(entries: list[dict[str, Any]]) -> str:
     for entry in entries:
         source = entry["from"]
         count, size = f"{entry['num_parameters']:,}", amount(entry["nbytes"])
+        moved = amount(entry["traffic"])
         ends = [_short(name) for name in (*source[:1], *source[1:][-1:])]
         times = (
             (f"{entry['microseconds']:.1f}", f"{entry['gflops']:.1f}", f"{entry['share']:.1%}")
@@ -124,7 +133,8 @@ def table(entries: list[dict[str, Any]]) -> str:
             else ()
         )
         output, macs_ = str(entry["output"]), millions(entry["macs"])
-        lines.append((entry["step"], output, count, macs_, size, *times, " … ".join(ends)))
+        line = (entry["step"], output, count, macs_, size, moved, *times, " … ".join(ends))
+        lines.append(line)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
