@@ -25,7 +25,7 @@ THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
 OPERATOR, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
-MUTANTS = [
+LAYERS = [
     Mutant("a tail's mask one lane too long", VEC_AVX2, "kMask + 8 - n)", "kMask + 7 - n)"),
     Mutant(
         "no mask on a tail's load", VEC_AVX2, "_mm256_maskload_ps(p, mask(n))", "_mm256_loadu_ps(p)"

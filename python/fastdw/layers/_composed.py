@@ -113,7 +113,8 @@ class Composed(Layer):
             msg = f"input_shape must have at least one image, got {input_shape}"
             raise ValueError(msg)
         check.num_threads(get_num_threads() if num_threads is None else num_threads)
-        return _summary.table(_summary.rows(self._network(self._image_shape(shape))._graph))
+        network = self._network(self._image_shape(shape))
+        return _summary.table(_summary.rows(network._graph, network._program))
 
     plan.__doc__ = Layer.plan.__doc__
 

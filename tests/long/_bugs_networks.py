@@ -1,0 +1,39 @@
+"""Deliberate bugs of what networks alone do, as in _bugs.py."""
+
+from _bugs import Mutant
+
+EXPANDED, SUMS = "csrc/ops/expanded.cpp", "csrc/ops/row_sums.h"
+
+NETWORKS = [
+    Mutant(
+        "kept rows stay where they were",
+        EXPANDED,
+        "memory_ + (rows.first - held_.first) * row_stride_",
+        "memory_ + 0 * row_stride_",
+    ),
+    Mutant(
+        "a row that nobody computed is kept",
+        EXPANDED,
+        "held_.end() - rows.first, 0",
+        "held_.end() - rows.first + 1, 0",
+    ),
+    Mutant(
+        "a slab's channels begin at the first",
+        EXPANDED,
+        "* plan_.slab.stride - channel();",
+        "* plan_.slab.stride;",
+    ),
+    Mutant(
+        "the sums of all rows are the first row's",
+        SUMS,
+        "sums.at(0, r.row, 0, r.channel)",
+        "sums.at(0, 0, 0, r.channel)",
+    ),
+    Mutant(
+        "an average of sums is divided by their number",
+        "csrc/network/pool.cpp",
+        "count > 0 ? count :",
+        "false ? count :",
+    ),
+    Mutant("the gate is forgotten", "csrc/ops/tensor_source.h", "if (scale_) {", "if (false) {"),
+]
