@@ -30,7 +30,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f
 _MAX_HEADER = 16 << 20
 _MAX_DIGITS = 20
 _KERNEL_RANK = 4  # of the arrays that float16 halves; vectors are small
-_CHUNK = 1 << 20
 
 
 class _Tensor(NamedTuple):
@@ -142,11 +141,9 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
     return data
 
 
-def _fill(file: BinaryIO, array: AnyArray) -> None:
-    data = array.reshape(-1).view(np.uint8)
-    for begin in range(0, data.size, _CHUNK):
-        part = data[begin : begin + _CHUNK]
-        part[:] = np.frombuffer(_exactly(file, part.size), np.uint8)
+def _fill(file: Any, array: AnyArray) -> None:
+    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:
+        _refuse("it ends too early")
 
 
 def _parsed(data: bytes | str) -> dict[str, Any]:

@@ -74,9 +74,14 @@ class Network(FromModels):
         return network
 
     def _prepare(
-        self, graph: Graph, limit: int | None = None, max_arena_bytes: int | None = None
+        self,
+        graph: Graph,
+        limit: int | None = None,
+        max_arena_bytes: int | None = None,
+        *,
+        copied: bool = True,
     ) -> None:
-        short = rounded(rewrite(graph, limit)[0])
+        short = rounded(rewrite(graph, limit)[0], copied=copied)
         lowerer = Lowerer(short)
         size = 4 * lowerer.memory.arena.size
         if max_arena_bytes is not None and size > max_arena_bytes:
@@ -353,7 +358,7 @@ class Network(FromModels):
     @classmethod
     def _read(cls, file: Any, max_arena_bytes: int | None = None) -> Network:
         network = object.__new__(cls)
-        network._prepare(_file.read(file), None, max_arena_bytes)
+        network._prepare(_file.read(file), None, max_arena_bytes, copied=False)
         return network
 
     def _bytes(self, weights: str = "float32") -> bytes:

@@ -1,0 +1,328 @@
+"""Files of networks that lie: mutated where their structure is, not only flipped bytes.
+
+Each case takes a small file of one format, changes a few of its fields, and reads it: a network,
+which then runs, or a ValueError or MemoryError, within a second of CPU and 64 MiB.
+"""
+
+import collections
+import copy
+import functools
+import io
+import json
+import pathlib
+import resource
+import struct
+import sys
+import time
+
+import _draw
+import numpy as np
+
+TESTS = pathlib.Path(__file__).parents[1]
+sys.path += [str(TESTS / "importers"), str(TESTS / "networks")]
+
+from fastdw import Network  # noqa: E402
+
+SECONDS, BYTES = 1.0, 64 << 20
+RUN = 1 << 20  # multiply-accumulates, floats and bytes of a network that is run
+NUMBERS = [0, 1, 2, 3, 5, 7, 127, 128, 255, 65535, 2**16, 2**30, 2**31 - 1, 2**31, 2**32 - 1]
+NUMBERS += [2**32, 2**62, 2**63 - 1, 2**63, 2**64, 10**30]
+NUMBERS += [-number for number in NUMBERS]
+VALUES = [
+    *NUMBERS,
+    0.5,
+    -1.5,
+    1e308,
+    1e-320,
+    float("inf"),
+    float("nan"),
+    True,
+    False,
+    None,
+    "",
+    "x",
+]
+VALUES += ["inf", "relu", "valid", [], {}, [[]], [0], [1, 1], {"tensor": "x"}, "\0", "é" * 50]
+
+counts = collections.Counter()
+slowest = collections.Counter()
+tables = collections.Counter()
+
+
+# --- files that are right ---
+
+
+@functools.cache
+def fdw_files():
+    from graphs import EXAMPLES, example
+    from small_networks import blazeface
+
+    graphs = [blazeface(), *map(example, EXAMPLES)]
+    return [Network._from_graph(graph)._bytes() for graph in graphs]
+
+
+@functools.cache
+def onnx_files():
+    import onnx
+    from test_onnx_backend import collected, single
+
+    folder = pathlib.Path(onnx.__file__).parent / "backend" / "test" / "data"
+    files = [path.read_bytes() for path in sorted(folder.glob("pytorch-*/*/model.onnx"))]
+    return _readable([*files, *(single(case)[0] for case in collected())], Network.from_onnx)
+
+
+@functools.cache
+def tflite_files():
+    from tflite_cases import LAYER_CASES
+
+    return _readable([case.data for case in LAYER_CASES.values()], Network.from_tflite)
+
+
+def _readable(files, read):
+    result = []
+    for data in files:
+        try:
+            read(data)
+        except (ValueError, MemoryError):
+            continue
+        result.append(data)
+    return result
+
+
+# --- files that lie ---
+
+
+def mutated_json(value, draw):
+    """The same value with one to three entries replaced, moved, left out or doubled."""
+    holder = [value]
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        places = list(_places(holder))
+        container, key = draw.choice(places)
+        action = draw.random()
+        if action < 0.5:
+            container[key] = _changed(container[key], draw)
+        elif action < 0.7:
+            other, second = draw.choice(places)
+            container[key] = json.loads(json.dumps(other[second]))
+        elif container is not holder and action < 0.85:
+            del container[key]
+        elif isinstance(container, list):
+            container.insert(key, json.loads(json.dumps(container[key])))
+        elif isinstance(key, str):
+            container[draw.choice((key + "x", "", "kernel"))] = container[key]
+    return holder[0]
+
+
+def _places(value):
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, entry in list(pairs):
+        yield value, key
+        if isinstance(entry, (dict, list)):
+            yield from _places(entry)
+
+
+def _changed(value, draw):
+    if type(value) is int and draw.random() < 0.6:
+        return draw.choice((value + 1, value - 1, 2 * value, -value, value << 20))
+    return copy.deepcopy(draw.choice(VALUES))
+
+
+def flipped(data, draw):
+    """One to four bytes are others, or the file ends early, or has a part twice."""
+    data = bytearray(data)
+    action = draw.random()
+    if action < 0.1:
+        return bytes(data[: draw.randrange(len(data))])
+    if action < 0.15:
+        begin = draw.randrange(len(data))
+        return bytes(data[:begin] + data[begin // 2 :])
+    for _ in range(draw.randint(1, 4)):
+        data[draw.randrange(len(data))] = draw.randrange(256)
+    return bytes(data)
+
+
+def words(data, draw):
+    """One to three aligned words are others: sizes, offsets and codes of a flatbuffer."""
+    data = bytearray(data)
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        size, code = draw.choice(((1, "B"), (2, "H"), (4, "I"), (4, "I"), (4, "I"), (8, "Q")))
+        at = draw.randrange(len(data) // size) * size
+        (old,) = struct.unpack_from(f"<{code}", data, at)
+        new = draw.choice((draw.choice(NUMBERS), old + 1, old - 1, old + 4, old - 4, old * 2, at))
+        struct.pack_into(f"<{code}", data, at, new % 256**size)
+    return bytes(data)
+
+
+def hostile_fdw(draw):
+    data = draw.choice(fdw_files())
+    if draw.random() < 0.2:
+        return flipped(data, draw)
+    length = int.from_bytes(data[:8], "little")
+    header, tensors = json.loads(data[8 : 8 + length]), data[8 + length :]
+    graph = json.loads(header["__metadata__"]["graph"])
+    if draw.random() < 0.75:
+        graph = mutated_json(graph, draw)
+        header["__metadata__"]["graph"] = json.dumps(graph)
+    else:
+        header = mutated_json(header, draw)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tensors
+
+
+def hostile_tflite(draw):
+    data = draw.choice(tflite_files())
+    return (flipped if draw.random() < 0.2 else words)(data, draw)
+
+
+def hostile_onnx(draw):
+    import onnx
+
+    data = draw.choice(onnx_files())
+    if draw.random() < 0.2:
+        return flipped(data, draw)
+    proto = onnx.ModelProto.FromString(data)
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        _mutate_message(draw.choice(list(_messages(proto))), draw)
+    return proto.SerializeToString()
+
+
+def _messages(message):
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for entry in value if _repeated(value) else [value]:
+                yield from _messages(entry)
+
+
+def _repeated(value):
+    return hasattr(value, "append") or hasattr(value, "add")
+
+
+def _mutate_message(message, draw):
+    """Change one field as its type allows."""
+    fields = [field for field, _ in message.ListFields()]
+    if draw.random() < 0.2 or not fields:
+        fields = list(message.DESCRIPTOR.fields)
+    field = draw.choice(fields)
+    if field.message_type is not None or draw.random() < 0.1:
+        value = getattr(message, field.name)
+        if _repeated(value) and len(value):
+            at = draw.randrange(len(value))
+            if draw.random() < 0.5:
+                value.append(value[at])
+            else:
+                del value[at]
+        else:
+            message.ClearField(field.name)
+        return
+    value = getattr(message, field.name)
+    if not _repeated(value):
+        setattr(message, field.name, _of_type(field, value, draw))
+    elif len(value):
+        at = draw.randrange(len(value))
+        value[at] = _of_type(field, value[at], draw)
+    else:
+        value.append(_of_type(field, None, draw))
+
+
+def _of_type(field, old, draw):
+    kinds = field.CPPTYPE_INT64, field.CPPTYPE_INT32, field.CPPTYPE_ENUM, field.CPPTYPE_UINT64
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return draw.choice([v.number for v in field.enum_type.values])
+    if field.cpp_type in kinds:
+        number = draw.choice((draw.choice(NUMBERS), (old or 0) + 1, (old or 0) - 1))
+        low, high = (-(2**31), 2**31 - 1) if field.cpp_type == kinds[1] else (-(2**63), 2**63 - 1)
+        return min(max(number, 0 if field.cpp_type == kinds[3] else low), high)
+    if field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
+        return draw.choice((0.0, -1.0, 0.5, 1e30, float("nan"), float("inf")))
+    if field.type == field.TYPE_BYTES:
+        return flipped(old, draw) if old else draw.choice((b"", b"SAME_UPPER", b"\xff", b"linear"))
+    return draw.choice((old or "", (old or "") + "x", "", "x", "y", "Conv", "Loop", "\0"))
+
+
+@functools.cache
+def keras_configurations():
+    """Of two models of many layers, each with what an .h5 file of it holds besides."""
+    from keras_models import entry, layer, model, weights
+
+    conv = {"kernel": weights(1, 3, 3, 8, 8), "bias": weights(2, 8)}
+    norm = {name: weights(3, 8) + 2 for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+    parts = [
+        entry(),
+        layer("ZeroPadding2D", "pad", "x", padding=[[0, 1], [0, 1]]),
+        layer("Conv2D", "conv", "pad", conv, filters=8, kernel_size=[3, 3], strides=[2, 2]),
+        layer("BatchNormalization", "norm", "conv", norm, axis=[3], epsilon=1e-3),
+        layer("ReLU", "relu", "norm", max_value=6.0),
+        layer("MaxPooling2D", "pool", "relu", pool_size=[2, 2], padding="same"),
+        layer("UpSampling2D", "up", "pool", size=[2, 2], interpolation="bilinear"),
+        layer("Concatenate", "join", "up up", axis=-1),
+        layer("GlobalAveragePooling2D", "mean", "join", keepdims=True),
+        layer("Reshape", "shape", "mean", target_shape=[16]),
+        layer("Softmax", "soft", "shape", axis=-1),
+    ]
+    return [(model(*parts), parts)]
+
+
+def hostile_keras(draw):
+    from keras_models import h5
+
+    config, parts = draw.choice(keras_configurations())
+    return h5(json.dumps(mutated_json(json.loads(json.dumps(config)), draw)), parts)
+
+
+FORMATS = {
+    "fdw": (hostile_fdw, lambda data: Network._read(io.BytesIO(data), 1 << 30)),
+    "onnx": (hostile_onnx, Network.from_onnx),
+    "tflite": (hostile_tflite, Network.from_tflite),
+    "keras": (hostile_keras, Network.from_keras),
+}
+
+
+# --- the judgement ---
+
+
+def draw_case(draw):
+    name = draw.choice(list(FORMATS))
+    make, read = FORMATS[name]
+    data = make(draw)
+    before = _peak()
+    begin = time.process_time()
+    try:
+        network = read(data)
+        result = "read"
+    except (ValueError, MemoryError) as error:
+        network, result = None, type(error).__name__
+    seconds = time.process_time() - begin
+    grown = _peak() - before
+    counts[name, result] += 1
+    slowest[name] = max(slowest[name], seconds)
+    tables[name] = max(tables[name], grown)
+    assert seconds < SECONDS, f"{name}: {seconds:.1f} s"
+    assert grown < BYTES, f"{name}: {grown >> 20} MiB"
+    if network is not None:
+        _run(network)
+
+
+def _run(network):
+    sizes = [np.prod(spec.shape[1:]) for spec in (*network.inputs, *network.outputs)]
+    if max(network.macs, network.arena_bytes, *sizes) > RUN:
+        return
+    arrays = [np.ones(spec.shape[1:], spec.dtype) for spec in network.inputs]
+    with np.errstate(all="ignore"):
+        network(*arrays, num_threads=1)
+
+
+def _peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def report():
+    for (name, result), count in sorted(counts.items()):
+        print(f"{name:7} {result:12} {count}")
+    for name, seconds in slowest.items():
+        print(f"{name:7} at most {seconds:.2f} s and {tables[name] >> 20} MiB")
+    return []
+
+
+if __name__ == "__main__":
+    _draw.main(__doc__, 100_000, draw_case, report)
