@@ -68,3 +68,18 @@ def test_every_number_of_threads_and_batch(name):
     for threads in (2, 3) if support.emulated else range(2, 9):
         for got, expected in zip(outputs(network(x, num_threads=threads)), wanted, strict=True):
             assert_same(got, expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_inputs_stay_as_they_are_and_results_are_nobody_elses(name):
+    graph = NETWORKS[name]()
+    network, x = Network._from_graph(graph), image(graph)
+    kept, x.flags.writeable = x.copy(), False
+    first = outputs(network(x))
+    copies = [y.copy() for y in first]
+    assert_same(x, kept)
+    for y in outputs(network(-x)):
+        y[...] = np.nan
+    for again, y, copy in zip(outputs(network(x)), first, copies, strict=True):
+        assert_same(y, copy)
+        assert_same(again, copy)
