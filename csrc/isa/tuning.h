@@ -41,7 +41,6 @@ constexpr Schedule desktop_schedule(const Rates& rates) {
   s.input_floats = 96 * 1024;
   s.prefers_whole_rows = true;
   s.asks_ahead = true;
-  s.weights_ahead = 12;
   return s;
 }
 

@@ -42,8 +42,6 @@ struct Schedule {
   std::ptrdiff_t cached_bytes = 768 * 1024;
   // What a depthwise result may have to be kept between two steps; a larger one is projected by blocks.
   std::ptrdiff_t kept_bytes = 512 * 1024;
-  // A network's weights of later steps that tiles ask for, a nanosecond; 0: they do not.
-  double weights_ahead = 0;
 };
 
 }  // namespace fastdw

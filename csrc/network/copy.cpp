@@ -50,7 +50,7 @@ class CopyStep final : public Step {
   double nanoseconds() const override { return floats(out_) * 2 * kMoveNs; }
 
   // A row is what one index of all outer axes leaves: columns × channels.
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     constexpr ptrdiff_t kTaskFloats = 4096;
     const ptrdiff_t step = std::clamp<ptrdiff_t>(kTaskFloats / channels_.size, 1, columns_.size);
     const ptrdiff_t parts = ceil_div(columns_.size, step);

@@ -78,7 +78,7 @@ class PairStep final : public Step {
 
   double nanoseconds() const override { return floats(out_.operand) * (kMoveNs + epilogue_.nanoseconds()); }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     sweep_(threads, nanoseconds(), [&](const Pixels& p) {
       float* y = out_.at(memory, p);
       kernel_({x_.at(memory, p), x_.stride, second_.at(memory, p), second_.stride, y, out_.stride, p.columns,
@@ -121,7 +121,7 @@ class AffineStep final : public Step {
 
   double nanoseconds() const override { return floats(out_.operand) * (kMoveNs + epilogue_.nanoseconds()); }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     sweep_(threads, nanoseconds(), [&](const Pixels& p) {
       const float* x = x_.at(memory, p);
       float* y = out_.at(memory, p);
@@ -158,7 +158,7 @@ class SoftmaxStep final : public Step {
   // Two passes number by number, and the exponential.
   double nanoseconds() const override { return floats(out_.operand) * 3; }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     sweep_(threads, nanoseconds(), [&](const Pixels& p) {
       set_.network.softmax(
           {x_.at(memory, p), x_.stride, beta_, out_.at(memory, p), out_.stride, p.columns, p.channels});

@@ -61,24 +61,14 @@ class LayerStep final : public Step {
     return plans_.get(problem_, threads).scratch.total();
   }
 
-  bool asks() const override { return problem_.chain.expand || problem_.chain.pointwise; }
-  Upcoming weights() const override {
-    Upcoming all;
-    const Chain& chain = problem_.chain;
-    if (chain.expand) all.add(chain.expand->begin(), chain.expand->lines());
-    if (chain.depthwise) all.add(chain.depthwise->begin(), chain.depthwise->lines());
-    if (chain.pointwise) all.add(chain.pointwise->begin(), chain.pointwise->lines());
-    return all;
-  }
-
-  void run(Memory memory, int threads, const Upcoming& upcoming) const override {
+  void run(Memory memory, int threads) const override {
     Problem p = problem_;
     p.x.data = data<const float>(operands_.x, memory);
     p.out.data = data<float>(operands_.out, memory);
     if (p.residual.data) p.residual.data = data<const float>(operands_.second, memory);
     if (p.scale.data) p.scale.data = data<const float>(operands_.scale, memory);
     if (p.sums.data) p.sums.data = data<float>(operands_.sums, memory);
-    fastdw::run(p, plans_.get(p, threads), upcoming);
+    fastdw::run(p, plans_.get(p, threads));
   }
 
  private:

@@ -9,42 +9,8 @@
 
 namespace fastdw {
 
-namespace {
-
-// From the last step on: each step's weights are asked for during those before it, as late as the time that
-// these take allows, less what their own weights take. A network whose weights stay in L2 asks for nothing.
-std::vector<Upcoming> plan_upcoming(const std::vector<StepPointer>& steps, const Schedule& schedule) {
-  std::vector<Upcoming> result(steps.size());
-  std::vector<Ahead> wanted;  // the first to be used last
-  ptrdiff_t bytes = 0;
-  for (size_t i = steps.size(); i-- > 0;) {
-    const Upcoming weights = steps[i]->weights();
-    double left =
-        steps[i]->nanoseconds() * schedule.weights_ahead / kLineBytes - static_cast<double>(weights.lines);
-    if (!steps[i]->asks()) left = 0;
-    std::vector<Ahead> taken;
-    while (!wanted.empty() && left >= 1) {
-      // The end of what is used first: its beginning is left to steps before this one.
-      Ahead& piece = wanted.back();
-      const ptrdiff_t lines = std::min(piece.lines, static_cast<ptrdiff_t>(left));
-      piece.lines -= lines;
-      left -= static_cast<double>(lines);
-      taken.push_back({piece.begin + piece.lines * kLineBytes, lines, 0});
-      if (piece.lines == 0) wanted.pop_back();
-    }
-    for (auto piece = taken.rbegin(); piece != taken.rend(); ++piece)
-      result[i].add(piece->begin, piece->lines);
-    wanted.insert(wanted.end(), weights.pieces.rbegin(), weights.pieces.rend());
-    bytes += weights.lines * kLineBytes;
-  }
-  if (bytes <= schedule.cached_bytes) result.assign(steps.size(), {});
-  return result;
-}
-
-}  // namespace
-
-Network::Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps, const Schedule& schedule)
-    : buffers_(std::move(buffers)), steps_(std::move(steps)), upcoming_(plan_upcoming(steps_, schedule)) {
+Network::Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps)
+    : buffers_(std::move(buffers)), steps_(std::move(steps)) {
   if (steps_.empty()) refuse("no steps");
   for (const StepPointer& step : steps_) nanoseconds_ += step->nanoseconds();
 }
@@ -76,10 +42,10 @@ bool Run::advance(double nanoseconds, int64_t* times) {
     const Step& step = *steps[step_];
     if (times) {
       const auto begin = Clock::now();
-      step.run(memory_, threads_, network_.upcoming_[step_]);
+      step.run(memory_, threads_);
       times[step_] += std::chrono::nanoseconds(Clock::now() - begin).count();
     } else {
-      step.run(memory_, threads_, network_.upcoming_[step_]);
+      step.run(memory_, threads_);
     }
     done += step.nanoseconds();
     if (++step_ < steps.size()) continue;

@@ -12,7 +12,7 @@ namespace fastdw {
 class Network {
  public:
   // `buffers` begins with the arena. The steps run in their order.
-  Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps, const Schedule& schedule);
+  Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps);
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
   const std::vector<StepPointer>& steps() const { return steps_; }
@@ -27,7 +27,6 @@ class Network {
 
   const std::vector<Buffer> buffers_;
   const std::vector<StepPointer> steps_;
-  const std::vector<Upcoming> upcoming_;  // for each step, what it asks for
   double nanoseconds_ = 0;
   mutable Arena arenas_[2];
 };

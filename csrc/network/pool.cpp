@@ -75,7 +75,7 @@ class PoolStep final : public Step {
     return floats(out_) * kMoveNs * (1 + cells);
   }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     parallel_for(useful_threads(threads, nanoseconds()), out.height, 0,
@@ -133,7 +133,7 @@ class GlobalPoolStep final : public Step {
   double nanoseconds() const override { return floats(x_) * kMoveNs; }
 
   // A vector of channels at a time: sums of pixels must not be shared out.
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     threads = useful_threads(threads, nanoseconds());

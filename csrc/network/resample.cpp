@@ -61,7 +61,7 @@ class GatherStep final : public Step {
 
   double nanoseconds() const override { return floats(out_) * kMoveNs; }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
@@ -121,7 +121,7 @@ class BilinearStep final : public Step {
 
   double nanoseconds() const override { return floats(out_) * 3 * kMoveNs; }
 
-  void run(Memory memory, int threads, const Upcoming&) const override {
+  void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
     parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {

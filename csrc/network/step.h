@@ -6,20 +6,14 @@
 
 #include "network/operand.h"
 #include "ops/chain.h"
-#include "ops/upcoming.h"
 
 namespace fastdw {
 
 class Step {
  public:
   virtual ~Step() = default;
-  // Computes one image, and asks for what comes after it. Throws std::bad_alloc where the thread has no
-  // scratch.
-  virtual void run(Memory memory, int threads, const Upcoming& upcoming) const = 0;
-  // Weights, where they are many.
-  virtual Upcoming weights() const { return {}; }
-  // Whether it does ask.
-  virtual bool asks() const { return false; }
+  // Computes one image. Throws std::bad_alloc where the thread has no scratch.
+  virtual void run(Memory memory, int threads) const = 0;
   virtual double nanoseconds() const = 0;  // of one core, about
   // What a thread wants beside the arena; more than all have anyway.
   virtual ptrdiff_t scratch_floats(int /*threads*/) const { return 0; }

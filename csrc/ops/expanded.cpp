@@ -14,9 +14,8 @@ namespace {
 // Some rows of the expanded image: of a task's columns, of its share of the channels.
 class Slab {
  public:
-  // `ahead` is asked for while `rows` rows are computed.
   Slab(const Problem& p, const Plan& plan, const Plan::Task& task, const Range& columns, float* memory,
-       float* packed, ptrdiff_t rows, const Ahead& ahead)
+       float* packed)
       : expand_(*p.chain.expand),
         x_(p.x),
         plan_(plan),
@@ -26,9 +25,7 @@ class Slab {
         last_panel_(expand_.panels * (task.panel_share + 1) / plan.panel_shares),
         row_stride_(columns.count * plan.slab.stride),
         memory_(memory),
-        packed_(packed),
-        rows_(rows),
-        ahead_(ahead) {}
+        packed_(packed) {}
 
   ptrdiff_t channel() const { return expand_.panel(first_panel_).first; }
   ptrdiff_t channels() const {
@@ -51,25 +48,14 @@ class Slab {
   }
 
  private:
-  // What is asked for while so many of all rows are computed.
-  Ahead ahead(ptrdiff_t rows) {
-    const ptrdiff_t lines = std::min(ceil_div(ahead_.lines * rows, rows_), ahead_.lines);
-    const Ahead part{ahead_.begin, lines, 0};
-    ahead_.begin += lines * kLineBytes;
-    ahead_.lines -= lines;
-    rows_ -= rows;
-    return part;
-  }
-
-  void compute(const Range& rows, float* origin) {
+  void compute(const Range& rows, float* origin) const {
     const Output y{origin, 1, x_.height, x_.width, expand_.outputs, 0, row_stride_, plan_.slab.stride, 1};
     const Pointwise pointwise(expand_, y, plan_.scratch.packed);
     for (ptrdiff_t row = rows.first; row < rows.end(); row += plan_.slab.rows_once) {
       const ptrdiff_t count = std::min(plan_.slab.rows_once, rows.end() - row);
       const float* const x = x_.at(image_, row, columns_.first, 0);
-      pointwise.consume(
-          {0, row, count, columns_.first, columns_.count, first_panel_, last_panel_, ahead(count)},
-          {x, BlockLayout::kPixels, x_.row_stride, x_.column_stride}, packed_);
+      pointwise.consume({0, row, count, columns_.first, columns_.count, first_panel_, last_panel_, {}},
+                        {x, BlockLayout::kPixels, x_.row_stride, x_.column_stride}, packed_);
     }
   }
 
@@ -80,21 +66,17 @@ class Slab {
   const Range columns_;
   const ptrdiff_t first_panel_, last_panel_, row_stride_;
   float *const memory_, *const packed_;
-  ptrdiff_t rows_;  // still to come
-  Ahead ahead_;
   Range held_{0, 0};
 };
 
 // `part` of each task: the rows that a slab serves at a time, with the slab.
 template <class Part>
-void for_slabs(const Problem& p, const Plan& plan, const DepthwiseSource& source, const Upcoming& upcoming,
-               const Part& part) {
+void for_slabs(const Problem& p, const Plan& plan, const DepthwiseSource& source, const Part& part) {
   const Plan::Scratch& s = plan.scratch;
   parallel_for(plan.threads, plan.tasks(), s.total(), [&](ptrdiff_t index, float* scratch) {
     const Plan::Task task = plan.task(index);
     float *const block = scratch + s.slab, *const packed = block + s.block;
-    Slab slab(p, plan, task, source.input_columns(task.rect), scratch, packed,
-              source.input_rows(task.rect).count, upcoming.share(index, plan.tasks()));
+    Slab slab(p, plan, task, source.input_columns(task.rect), scratch, packed);
     OutputRect r = task.rect;
     r.channel = slab.channel() * p.chain.depthwise->multiplier;
     r.channels = slab.channels() * p.chain.depthwise->multiplier;
@@ -108,11 +90,11 @@ void for_slabs(const Problem& p, const Plan& plan, const DepthwiseSource& source
 
 }  // namespace
 
-void run_expanded(const Problem& p, const Plan& plan, const Upcoming& upcoming) {
+void run_expanded(const Problem& p, const Plan& plan) {
   const DepthwiseSource source(p, plan);
   const Output& out = p.out;
   if (!p.chain.pointwise) {
-    return for_slabs(p, plan, source, upcoming,
+    return for_slabs(p, plan, source,
                      [&](ptrdiff_t image, const OutputRect& r, const ImagePixels& pixels, float*, float*) {
                        source.window(pixels, r, out.at(image, r.row, r.column, r.channel), out.row_stride,
                                      out.column_stride);
@@ -122,7 +104,7 @@ void run_expanded(const Problem& p, const Plan& plan, const Upcoming& upcoming) 
   const Pointwise pointwise(p, plan);
   const ptrdiff_t panels = p.chain.pointwise->panels;
   for_slabs(
-      p, plan, source, upcoming,
+      p, plan, source,
       [&](ptrdiff_t image, const OutputRect& r, const ImagePixels& pixels, float* block, float* packed) {
         pointwise.consume({image, r.row, r.rows, r.column, r.columns, 0, panels, {}},
                           source.fill(pixels, r, block), packed);

@@ -1,11 +1,10 @@
 // Inverted residuals: a slab of the expanded image, which the depthwise tiles read at once.
 #pragma once
-#include "ops/upcoming.h"
 #include "plan/plan.h"
 
 namespace fastdw {
 
 // Of a problem that expands; see run().
-void run_expanded(const Problem& problem, const Plan& plan, const Upcoming& upcoming);
+void run_expanded(const Problem& problem, const Plan& plan);
 
 }  // namespace fastdw

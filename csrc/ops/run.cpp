@@ -21,7 +21,7 @@ void for_bands(const Plan& plan, OutputRect rect, const Part& part) {
   }
 }
 
-void multiply(const Problem& p, const Plan& plan, const Source& source, const Upcoming& upcoming) {
+void multiply(const Problem& p, const Plan& plan, const Source& source) {
   const Pointwise pointwise(p, plan);
   const ptrdiff_t panels = p.chain.pointwise->panels, shares = plan.panel_shares, tasks = plan.tasks();
   parallel_for(plan.threads, tasks, plan.scratch.total(), [&](ptrdiff_t index, float* scratch) {
@@ -34,7 +34,6 @@ void multiply(const Problem& p, const Plan& plan, const Source& source, const Up
       const Plan::Task other = plan.task(next);
       ahead = source.ahead(other.image, other.rect);
     }
-    if (ahead.lines == 0) ahead = upcoming.share(index, tasks);
     float* const copied = scratch + plan.scratch.block;
     for_bands(plan, task.rect, [&](const OutputRect& r) {
       const Block block = source.fill(task.image, r, scratch, copied);
@@ -65,17 +64,17 @@ void write(const Problem& p, const Plan& plan, const DepthwiseSource& source) {
 
 }  // namespace
 
-void run(const Problem& p, const Plan& plan, const Upcoming& upcoming) {
+void run(const Problem& p, const Plan& plan) {
   if (p.chain.expand) {
-    run_expanded(p, plan, upcoming);
+    run_expanded(p, plan);
   } else if (!p.chain.pointwise) {
     write(p, plan, DepthwiseSource(p, plan));
   } else if (p.chain.depthwise) {
-    multiply(p, plan, DepthwiseSource(p, plan), upcoming);
+    multiply(p, plan, DepthwiseSource(p, plan));
   } else if (p.dense()) {
-    multiply(p, plan, PatchSource(p, plan), upcoming);
+    multiply(p, plan, PatchSource(p, plan));
   } else {
-    multiply(p, plan, TensorSource(p), upcoming);
+    multiply(p, plan, TensorSource(p));
   }
 }
 

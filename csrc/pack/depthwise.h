@@ -21,9 +21,6 @@ class DepthwiseWeights {
   bool fills_vectors() const { return outputs() * repeats % set.lanes == 0 && outputs() <= set.lanes; }
   ptrdiff_t vectors() const { return ceil_div(outputs() * repeats, set.lanes); }
   ptrdiff_t nbytes() const;
-  // Where they are, in lines of the cache.
-  const char* begin() const { return reinterpret_cast<const char*>(packed.get()); }
-  ptrdiff_t lines() const { return ceil_div(vectors() * block_stride(), kLineFloats); }
   ptrdiff_t taps() const { return kernel_h * kernel_w; }
   // From a block's start to its bias: the input index stands before it where there is one.
   ptrdiff_t bias_offset() const { return multiplier > 1 ? set.lanes : 0; }

@@ -15,9 +15,6 @@ class PointwiseWeights {
   void unpack(float* kernel, float* bias) const;
 
   ptrdiff_t nbytes() const;
-  // Where they are, in lines of the cache.
-  const char* begin() const { return reinterpret_cast<const char*>(packed.get()); }
-  ptrdiff_t lines() const { return ceil_div(vectors() * set.lanes * (1 + inputs), kLineFloats); }
 
   struct Panel {
     ptrdiff_t first, channels;  // output channels

@@ -260,7 +260,7 @@ PreparedNetwork::PreparedNetwork(py::handle arena, py::handle inputs, py::handle
     : inputs_(read_tuple(inputs).size()), network_([&] {
         std::vector<Buffer> buffers = make_buffers(arena, inputs, outputs);
         std::vector<StepPointer> made = make_steps(steps, buffers, set, kept_);
-        return Network(std::move(buffers), std::move(made), set.schedule);
+        return Network(std::move(buffers), std::move(made));
       }()) {}
 
 // No py::object in these frames while the GIL is gone: see call.cpp.
