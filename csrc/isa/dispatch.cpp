@@ -19,6 +19,13 @@ namespace fastdw {
 #include "isa/isas.inc"
 #undef FASTDW_ISA
 
+#define FASTDW_ISA8(name, base) \
+  namespace name {              \
+  const Kernels8& kernels8();   \
+  }
+#include "isa/isas8.inc"
+#undef FASTDW_ISA8
+
 namespace {
 
 #if defined(__x86_64__)
@@ -51,6 +58,8 @@ bool supports_avx512() {
          bit(ebx, 30) && bit(ebx, 31);                                                         // BW, VL
 }
 
+bool supports_avx512vnni() { return supports_avx512() && bit(CpuId(7).ecx, 11); }
+
 #elif defined(__aarch64__)
 
 bool supports_neon() { return has_neon(); }
@@ -70,6 +79,19 @@ constexpr Isa kIsas[] = {
 #define FASTDW_ISA(name) {#name, supports_##name, name::kernel_set},
 #include "isa/isas.inc"
 #undef FASTDW_ISA
+};
+
+struct Isa8 {
+  const char* name;
+  const char* base;
+  bool (*supported)();
+  const Kernels8& (*set)();
+};
+
+constexpr Isa8 kIsas8[] = {
+#define FASTDW_ISA8(name, base) {#name, #base, supports_##name, name::kernels8},
+#include "isa/isas8.inc"
+#undef FASTDW_ISA8
 };
 
 // Best first on this machine.
@@ -110,17 +132,43 @@ std::string printable(const std::string& bytes) {
   return text;
 }
 
-const KernelSet& choose() {
-  const char* variable = std::getenv("FASTDW_ISA");
-  const std::string given = variable ? variable : "";
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+std::string lower_case(const std::string& given) {
   std::string name;
   for (const char c : given) name += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return name;
+}
+
+const KernelSet& choose() {
+  const std::string given = variable("FASTDW_ISA"), name = lower_case(given);
   try {
     return kernel_set(name.empty() ? supported_isas().front() : name);
   } catch (const std::invalid_argument&) {
     throw std::runtime_error("FASTDW_ISA is '" + printable(given) + "', but this build has " +
                              join(built_isas()) + " and this CPU supports " + join(supported_isas()));
   }
+}
+
+// How far from the best a float set stands.
+ptrdiff_t rank(const std::string& isa) {
+  const auto& all = isas();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Isa& i) { return isa == i.name; });
+  return found - all.begin();
+}
+
+const Kernels8& choose8() {
+  const std::string given = variable("FASTDW_ISA8"), name = lower_case(given);
+  const ptrdiff_t most = rank(active_kernel_set().isa);
+  for (const Isa8& isa : kIsas8) {
+    const bool wanted = name.empty() ? rank(isa.base) >= most : name == isa.name;
+    if (wanted && isa.supported()) return isa.set();
+  }
+  throw std::runtime_error("FASTDW_ISA8 is '" + printable(given) + "', but this build has " +
+                           join(built_isas8()) + " and this CPU supports " + join(supported_isas8()));
 }
 
 }  // namespace
@@ -148,6 +196,32 @@ const KernelSet& kernel_set(const std::string& name) {
 
 const KernelSet& active_kernel_set() {
   static const KernelSet& set = choose();
+  return set;
+}
+
+std::vector<std::string> built_isas8() {
+  std::vector<std::string> names;
+  for (const Isa8& isa : kIsas8) names.emplace_back(isa.name);
+  return names;
+}
+
+std::vector<std::string> supported_isas8() {
+  std::vector<std::string> names;
+  for (const Isa8& isa : kIsas8) {
+    if (isa.supported()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+const Kernels8& kernels8(const std::string& name) {
+  for (const Isa8& isa : kIsas8) {
+    if (name == isa.name && isa.supported()) return isa.set();
+  }
+  throw std::invalid_argument("8-bit instruction set '" + name + "' is not among " + join(supported_isas8()));
+}
+
+const Kernels8& active_kernels8() {
+  static const Kernels8& set = choose8();
   return set;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/contract.h"
+#include "kernels/contract8.h"
 
 namespace fastdw {
 
@@ -16,5 +17,12 @@ const KernelSet& kernel_set(const std::string& isa);
 // The one in use: FASTDW_ISA, else the best supported. Decided once; throws std::runtime_error where
 // FASTDW_ISA names what is not there.
 const KernelSet& active_kernel_set();
+
+// The same for the 8-bit kernels. The one in use: FASTDW_ISA8, else the best that does not go beyond the
+// float set in use.
+std::vector<std::string> built_isas8();
+std::vector<std::string> supported_isas8();
+const Kernels8& kernels8(const std::string& isa);
+const Kernels8& active_kernels8();
 
 }  // namespace fastdw

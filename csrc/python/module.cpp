@@ -14,6 +14,7 @@
 #include "python/arrays.h"
 #include "python/network.h"
 #include "python/operator.h"
+#include "python/operator8.h"
 
 namespace py = pybind11;
 
@@ -198,6 +199,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("run", &PreparedNetwork::run, py::arg("inputs"), py::arg("outputs"), py::arg("num_threads"))
       .def("profile", &PreparedNetwork::profile, py::arg("inputs"), py::arg("outputs"),
            py::arg("num_threads"));
+
+  bind_operator8(m);
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));

@@ -97,7 +97,7 @@ def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOA
         wanted = " or ".join(dtype.name for dtype in dtypes)
         msg = (
             f"{name} must be an array of native {wanted}, got dtype {array.dtype.str!r} "
-            f"({array.dtype}); convert it with .astype(np.float32)"
+            f"({array.dtype}); convert it with .astype(np.{dtypes[0].name})"
         )
         raise TypeError(msg)
     return array
@@ -157,9 +157,9 @@ def vector(
     return array
 
 
-def depthwise_kernel(value: object) -> Float32:
+def depthwise_kernel(value: object, dtype: np.dtype[Any] = FLOAT32) -> AnyArray:
     """(kh, kw, C, m); three axes mean m = 1."""
-    kernel = as_array("depthwise_kernel", value)
+    kernel = as_array("depthwise_kernel", value, (dtype,))
     if kernel.ndim not in (3, 4) or 0 in kernel.shape:
         msg = (
             "depthwise_kernel must have shape (kh, kw, C, m) or (kh, kw, C), "
@@ -178,9 +178,11 @@ def matrix(name: str, value: object) -> Float32:
     return kernel
 
 
-def pointwise_kernel(value: object, name: str = "pointwise_kernel") -> Float32:
+def pointwise_kernel(
+    value: object, name: str = "pointwise_kernel", dtype: np.dtype[Any] = FLOAT32
+) -> AnyArray:
     """(Cin, F); four axes must begin with (1, 1)."""
-    kernel = as_array(name, value)
+    kernel = as_array(name, value, (dtype,))
     if kernel.ndim == 4 and kernel.shape[:2] == (1, 1):
         kernel = kernel[0, 0]
     if kernel.ndim != 2 or 0 in kernel.shape:
@@ -240,11 +242,20 @@ def residual(value: object, shape: tuple[int, ...]) -> Float32:
 
 def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
     """`value` as a plain ndarray, of any strides, that the core may fill."""
+    array = fillable(value, shape, FLOAT32)
+    for name, other in inputs.items():
+        if other is not None:
+            apart(array, name, other)
+    return array
+
+
+def fillable(value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    """The same, without a look at the inputs."""
     if not isinstance(value, np.ndarray) or _masked(value):
         msg = f"out must be a NumPy array, got {describe(value)}"
         raise TypeError(msg)
-    if value.dtype != FLOAT32:
-        msg = f"out must be of native float32, got dtype {value.dtype.str!r} ({value.dtype})"
+    if value.dtype != dtype:
+        msg = f"out must be of native {dtype}, got dtype {value.dtype.str!r} ({value.dtype})"
         raise TypeError(msg)
     if value.shape != shape:
         msg = f"out must have the output's shape {shape}, got {value.shape}"
@@ -259,9 +270,6 @@ def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Flo
     if not (flags.c_contiguous or _each_apart(value)):
         msg = f"out must have no two elements at one place, got strides {value.strides}"
         raise ValueError(msg)
-    for name, array in inputs.items():
-        if array is not None:
-            apart(value, name, array)
     return np.asarray(value)
 
 

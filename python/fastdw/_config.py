@@ -137,8 +137,9 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     -------
     dict or None
         ``version``, ``compiler``, ``isas`` (``built`` and ``supported``, best first, and the
-        ``active`` one), ``kernels`` (of the active instruction set), ``pool`` (``threads``: worker
-        threads started so far) and ``threads``, which is `get_num_threads`; None for "text".
+        ``active`` one), ``isas8`` (the same of the 8-bit kernels), ``kernels`` (of the active
+        instruction set), ``pool`` (``threads``: worker threads started so far) and ``threads``,
+        which is `get_num_threads`; None for "text".
 
     Raises
     ------
@@ -153,6 +154,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
         raise ValueError(msg)
     config = _core.config()
     config |= {
+        "isas8": _core.config8(),
         "kernels": _core.kernels(config["isas"]["active"]),
         "threads": get_num_threads(),
     }

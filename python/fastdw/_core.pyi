@@ -194,6 +194,73 @@ class Network:
     ) -> list[int]:
         """The same, and the nanoseconds that each step took."""
 
+_Rescale = tuple[_F32, _Array, int, int, int, bool]
+"""multipliers, bias (int32), zero point, low, high; whether saturating is enough; all for int8."""
+
+@final
+class Depthwise8:
+    """Packed 8-bit weights; "isa" is an 8-bit set."""
+
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def __init__(
+        self,
+        kernel: _Array,
+        rescale: _Rescale,
+        input_zero: int,
+        signs: tuple[bool, bool],
+        place: tuple[int, int, int, int],
+        isa: str | None = None,
+    ) -> None:
+        """`signs`: whether x and the result are int8. place: strides, dilation."""
+
+@final
+class Pointwise8:
+    """The same for a matrix (Cin, F)."""
+
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def __init__(
+        self,
+        kernel: _Array,
+        rescale: _Rescale,
+        input_zero: int,
+        signs: tuple[bool, bool],
+        isa: str | None = None,
+    ) -> None: ...
+
+@final
+class Operator8:
+    """An 8-bit layer."""
+
+    def __init__(
+        self,
+        depthwise: Depthwise8 | None,
+        pointwise: Pointwise8 | None,
+        sum: tuple[int, ...] | None = None,
+        strides: tuple[int, int] = (1, 1),
+    ) -> None:
+        """`sum`: zero, factor; those of the residual; shift, zero, low, high, signs."""
+    def run(
+        self,
+        x: _Array,
+        residual: _Array | None,
+        out: _Array,
+        pads: tuple[int, int],
+        num_threads: int,
+    ) -> None:
+        """Arrays (n, h, w, c), channels side by side."""
+    def plan(
+        self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], num_threads: int
+    ) -> str: ...
+
+def config8() -> dict[str, Any]:
+    """The 8-bit instruction sets: built, supported, active."""
+
 def empty(shape: tuple[int, ...]) -> _F32:
     """An array to fill; a larger one begins on a cache line."""
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from fastdw import _arguments as check
 from fastdw._arguments import describe
+from fastdw._quantization import Quantization
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
     from fastdw.layers._layer import Layer
 
 VERSION = 2
+_DTYPES = ("<f4", "<f8", "|i1", "<i4")
 CLASSES: dict[str, type[Layer]] = {}
 """What a pickle may name: the package `layers` fills it."""
 
@@ -73,6 +75,8 @@ def plain(value: object) -> object:
     """An argument of a layer as a pickle holds it."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
+    if isinstance(value, Quantization):
+        return {"scale": value.scale, "zero_point": value.zero_point, "dtype": value.dtype}
     if not isinstance(value, np.ndarray):
         return value
     little = value.astype(value.dtype.newbyteorder("<"), copy=False)
@@ -85,9 +89,11 @@ def array(value: Any) -> AnyArray:
         not isinstance(value, dict)
         or value.keys() != {"dtype", "shape", "data"}
         or not isinstance(value["dtype"], str)
-        or value["dtype"] not in ("<f4", "<f8")
+        or value["dtype"] not in _DTYPES
     ):
-        msg = f"an array must be dtype, shape and data of <f4 or <f8, got {describe(value)}"
+        msg = (
+            f"an array must be dtype, shape and data of {', '.join(_DTYPES)}, got {describe(value)}"
+        )
         raise ValueError(msg)
     if not isinstance(value["data"], bytes) or not isinstance(value["shape"], tuple):
         msg = "an array must have bytes of data and a tuple as shape"
@@ -101,4 +107,6 @@ def _value(value: Any) -> Any:
     """An argument from a pickle: an array may be it, or a part of it, as prelu's slopes are."""
     if isinstance(value, tuple):
         return tuple(array(part) if isinstance(part, dict) else part for part in value)
+    if isinstance(value, dict) and value.keys() == {"scale", "zero_point", "dtype"}:
+        return Quantization(**value)
     return array(value) if isinstance(value, dict) else value

@@ -14,12 +14,13 @@ from fastdw._arguments import as_array, describe
 from fastdw._immutable import Immutable
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, AnyArray, ArrayInput, Float32, Number
+    from fastdw._typing import AnyArray, ArrayInput, Float32, Number
 
 INT8, INT32 = np.dtype(np.int8), np.dtype(np.int32)
 _DTYPES = {"int8": (-128, 127), "uint8": (0, 255)}
 _TINY = float(np.finfo(np.float32).tiny)
-_LEAST, _MOST = 2.0**-32, 256.0
+# Trained networks have channels of no use, with factors below 2**-32.
+_MOST = 256.0
 _CLAMPS: dict[str | None, tuple[float | None, float | None]] = {
     None: (None, None),
     "linear": (None, None),
@@ -207,27 +208,30 @@ class Rescale(NamedTuple):
 
 
 def rescale(
-    prefix: str,
+    names: tuple[str, str],
     kernel: AnyArray,
     scales: object,
     ends: tuple[Quantization, Quantization],
     bias: object,
     activation: object,
 ) -> Rescale:
-    """Check the epilogue of `kernel`, whose last axis is that of the channels."""
-    given, result = ends
+    """Check the epilogue of `kernel`, whose last axis is that of the channels.
+
+    `names` are what the names of bias and activation begin with, and that of the scales.
+    """
+    (prefix, scales_name), (given, result) = names, ends
     channels = kernel.shape[-1]
-    factors = _scales(f"{prefix}scales", scales, channels)
+    factors = _scales(scales_name, scales, channels)
     with np.errstate(all="ignore"):
         multipliers = np.float32(given.scale) * factors / np.float32(result.scale)
-    outside = multipliers[~((multipliers >= _LEAST) & (multipliers < _MOST))]
+    outside = multipliers[~((multipliers >= _TINY) & (multipliers < _MOST))]
     if outside.size:
         msg = (
-            f"{prefix}scales times the input's scale over the output's must lie in [2**-32, 256), "
-            f"got {float(outside[0])!r}"
+            f"{scales_name} times the input's scale over the output's must be normal in float32 "
+            f"and below 256, got {float(outside[0])!r}"
         )
         raise ValueError(msg)
-    name = "depthwise_bias" if prefix == "depthwise_" else "bias"
+    name = f"{prefix}bias"
     terms = np.zeros(channels, np.int32)
     if bias is not None:
         terms = check.vector(name, bias, channels, (INT32,)).copy()
@@ -239,8 +243,7 @@ def rescale(
             f"must be below 2**31, got {int(np.max(largest + 255 * weights))}"
         )
         raise ValueError(msg)
-    word = "depthwise_activation" if prefix == "depthwise_" else "activation"
-    low, high = clamp(word, activation, result)
+    low, high = clamp(f"{prefix}activation", activation, result)
     shift = 128 if result.dtype == "uint8" else 0
     converts = bool(np.all(largest * multipliers.astype(np.float64) < 2**31 - 2**8))
     return Rescale(
@@ -289,8 +292,3 @@ def _integer(number: float, q: Quantization) -> int:
     steps = min(max(steps, low - q.zero_point - 1.0), high - q.zero_point + 1.0)
     rounded = int(steps + (0.5 if steps >= 0 else -0.5))
     return min(max(q.zero_point + rounded, low), high)
-
-
-def plain_activation(activation: ActivationInput) -> ActivationInput:
-    """The argument as a layer keeps it."""
-    return None if activation == "linear" else activation

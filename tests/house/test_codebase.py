@@ -20,7 +20,7 @@ ROOMS = {
     "intrinsics": (
         r"\b_mm\d*_|\b__m(256|512)|\bv(fma|fms|ld1|st1|add|sub|mul|max|min|dup)q?_|_mm_|"
         r"(immintrin|arm_neon)\.h",
-        "simd/vec_",
+        ("simd/vec_", "simd/bytes_"),
     ),
     "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "python/"),
     # One body is assembly by nature; what asks or calms the CPU itself is no kernel's.
@@ -30,7 +30,7 @@ ROOMS = {
     ),
     "compilers and machines": (
         r"__(GNUC|clang|x86_64|aarch64)__|_Pragma|#pragma (?!once)",
-        ("simd/", "base/", "isa/dispatch.cpp", "isa/isas.inc", "python/module.cpp"),
+        ("simd/", "base/", "isa/dispatch.cpp", "isa/isas.inc", "isa/isas8.inc", "python/module.cpp"),
     ),
     "CPU and environment": (
         r"\bgetenv\b|cpuid|\bgetauxval\b|xgetbv",

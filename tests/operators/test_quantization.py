@@ -90,7 +90,7 @@ REFUSED = {
     "a factor below 0": (np.float32([1, -1, 1]), None, None, ValueError, "positive"),
     "NaN": (np.float32([1, np.nan, 1]), None, None, ValueError, "positive"),
     "256": (np.float32([256]), None, None, ValueError, "256"),
-    "2**-33": (np.float32([2.0**-33]), None, None, ValueError, "256"),
+    "subnormal": (np.float32([1e-30]), None, None, ValueError, "256"),
     "bias of float": (np.ones(1, np.float32), np.zeros(3, np.float32), None, TypeError, "int32"),
     "bias of two": (np.ones(1, np.float32), np.zeros(2, np.int32), None, ValueError, "bias"),
     "overflow": (
@@ -106,15 +106,16 @@ REFUSED = {
 def test_refused_epilogues(case):
     scales, bias, activation, error, match = REFUSED[case]
     ones, one = np.ones((1, 1, 2, 3), np.int8), Quantization(1.0)
+    result = Quantization(1e9 if case == "subnormal" else 1.0)
     with pytest.raises(error, match=match):
-        rescale("kernel_", ones, scales, (one, one), bias, activation)
+        rescale(("", "kernel_scales"), ones, scales, (one, result), bias, activation)
 
 
 def test_the_largest_bias_that_cannot_overflow():
     ones, one = np.ones((1, 1, 2, 1), np.int8), Quantization(1.0)
     bias = np.int32([2**31 - 1 - 1020])
-    assert not rescale("", ones, np.float32([1.5]), (one, one), bias, None).converts
-    assert rescale("", ones, np.float32([0.5]), (one, one), bias, None).converts
+    assert not rescale(("", "scales"), ones, np.float32([1.5]), (one, one), bias, None).converts
+    assert rescale(("", "scales"), ones, np.float32([0.5]), (one, one), bias, None).converts
 
 
 def test_the_twin_by_hand():

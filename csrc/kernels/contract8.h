@@ -1,0 +1,93 @@
+// The contract between the 8-bit operators and their kernels: a table of its own beside the float one.
+//
+// Inside, a tensor is always bytes of q + 128 for q of int8: what the dot products of x86 take. Memory of
+// int8 differs from that by the highest bit, which `flip` names: 0x80 for int8, 0 for uint8.
+//
+// The sums of a tile lie in vectors of int32. A group of NV vectors holds 4·NV·L + 4v + i in lane 4L + i of
+// vector v: then narrowing them to bytes puts the channels in order for nothing.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/compiler.h"
+
+namespace fastdw {
+
+using std::ptrdiff_t;
+
+constexpr int kQuad = 4;    // bytes that one lane of a dot product takes
+constexpr int kGroup8 = 4;  // vectors of a group, at most
+
+// How sums become bytes: rounded to even after the multiplication, held between low and high, then the zero
+// point. (Bounds before the zero point are the same as after it, and keep the conversion in range.)
+struct Rescale8 {
+  float low, high;
+  int32_t zero_point;
+  uint8_t flip;    // of what is stored
+  bool saturates;  // 0, 0 and 255 for all channels, no sum out of range: rounding and saturating is enough
+};
+
+// Pixels by a panel of NV vectors of channels:
+//     [ sums' start: int32 · N ][ factor: float · N ][ inputs 0 … 3: N × 4 bytes ][ inputs 4 … 7 ] …
+// What stands past the inputs of a pixel meets weights of 0.
+struct Pointwise8 {
+  const uint8_t* x;  // a block's
+  ptrdiff_t x_stride, quads, pixels;
+  const uint8_t* panel;
+  uint8_t* y;
+  ptrdiff_t y_stride;
+  int channels;  // live ones
+  Rescale8 rescale;
+};
+
+// A rectangle of outputs of one image. The weights of a group (quads) or vector (any other) of channels:
+//     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
+//     … any other [ start ][ factor ][ tap(0,0): int8 · lanes ][ tap(0,1) ] …
+struct Depthwise8 {
+  const uint8_t* x;  // pixel (0, 0) of the image
+  ptrdiff_t row_stride, column_stride, height, width;
+  const uint8_t* outside;             // what every pixel beyond the image holds
+  uint8_t flip;                       // of x
+  ptrdiff_t first_row, first_column;  // of the image, under the first tap of the first output
+  ptrdiff_t rows, columns, channels;  // of the outputs
+  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, multiplier;
+  const uint8_t* weights;
+  uint8_t* y;
+  ptrdiff_t y_row_stride, y_column_stride;
+  Rescale8 rescale;
+
+  FASTDW_INLINE const uint8_t* pixel(ptrdiff_t row, ptrdiff_t column) const {
+    const bool inside = row >= 0 && row < height && column >= 0 && column < width;
+    return inside ? x + row * row_stride + column * column_stride : outside;
+  }
+};
+
+// clamp(((half + (a − zero_a)·factor_a + (b − zero_b)·factor_b) >> shift) + zero); every flip is its array's.
+struct Sum8 {
+  int32_t zero_a, factor_a, zero_b, factor_b, shift, zero, low, high;
+  uint8_t flip_a, flip_b, flip;
+};
+
+using Pointwise8Fn = void (*)(const Pointwise8&);
+using Depthwise8Fn = void (*)(const Depthwise8&);
+using Add8Fn = void (*)(const Sum8&, const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count);
+
+struct Kernels8 {
+  const char* isa;
+  int lanes;                        // of int32
+  int panel_vectors;                // of a pointwise panel, at most
+  Pointwise8Fn pointwise[kGroup8];  // by vectors less one
+  Depthwise8Fn depthwise;           // any
+  Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads
+  Add8Fn add;
+  double mac_ns, value_ns;
+
+  ptrdiff_t group() const { return ptrdiff_t{kGroup8} * lanes; }
+};
+
+// The channel in lane `lane` of vector `v` of a group of `vectors`.
+FASTDW_INLINE ptrdiff_t channel_of(int vectors, int v, int lane) {
+  return kQuad * vectors * (lane / kQuad) + kQuad * v + lane % kQuad;
+}
+
+}  // namespace fastdw

@@ -1,0 +1,120 @@
+// Depthwise 3×3 by dot products: four neighbouring pixels of a row, interleaved to four bytes a channel, meet
+// the weights (w0 w1 w2 0), and at stride 1 those of the next output too (0 w0 w1 w2).
+//
+// Two columns of outputs, rows rolling down: each row of quads is read once, for all outputs that it belongs
+// to. At stride 1 that is 3 rows × 2 columns × 4 vectors of sums, 24 registers.
+#pragma once
+#include "kernels/contract8.h"
+#include "simd/unroll.h"
+
+namespace fastdw {
+namespace {
+
+template <class B, int S>
+struct Quads8 {
+  static constexpr int kLive = S == 1 ? 3 : 2;  // rows of outputs that one row of the image may belong to
+  static constexpr ptrdiff_t kVector = B::lanes * 4;            // bytes
+  static constexpr ptrdiff_t kWeights = 2 * kGroup8 * kVector;  // from row to row
+  using Ints = typename B::Ints;
+
+  const Depthwise8& t;
+  const typename B::Rescale rescale;
+  const uint8_t* weights;
+  const uint8_t* factors;
+  ptrdiff_t channel, column;
+  int live;
+  bool second;  // whether the second column is there
+  Ints acc[kLive][2][kGroup8];
+
+  // Row `kernel_row` of the window, for the sums in `slot`.
+  template <int Slot, int Row>
+  FASTDW_INLINE void meet(const Ints (&left)[kGroup8], const Ints (&right)[kGroup8]) {
+    const uint8_t* w = weights + Row * kWeights;
+    unroll<kGroup8>([&](auto v) FASTDW_INLINE_LAMBDA {
+      if constexpr (Row == 0) acc[Slot][0][v] = acc[Slot][1][v] = B::load(factors - (kGroup8 - v) * kVector);
+      B::dot_memory(acc[Slot][0][v], left[v], w + v * kVector);
+      B::dot_memory(acc[Slot][1][v], right[v], w + ((S == 1 ? kGroup8 : 0) + v) * kVector);
+    });
+  }
+
+  FASTDW_INLINE void quads(ptrdiff_t row, ptrdiff_t at, Ints (&quad)[kGroup8]) const {
+    B::interleave(t.pixel(row, at) + channel, t.pixel(row, at + 1) + channel, t.pixel(row, at + 2) + channel,
+                  t.pixel(row, at + 3) + channel, live, t.flip, quad);
+  }
+
+  template <int Slot>
+  FASTDW_INLINE void store(ptrdiff_t row) {
+    uint8_t* y = t.y + row * t.y_row_stride + column * t.y_column_stride + channel;
+    rescale.template store<kGroup8>(acc[Slot][0], factors, y, live);
+    if (second) rescale.template store<kGroup8>(acc[Slot][1], factors, y + t.y_column_stride, live);
+  }
+
+  // Row i of the image under the block, at stride 1: the last row of output i − 2, the first of output i.
+  template <int Phase>
+  FASTDW_INLINE void step_1(ptrdiff_t i) {
+    Ints quad[kGroup8];
+    quads(t.first_row + i, t.first_column + column, quad);
+    meet<Phase, 0>(quad, quad);
+    meet<(Phase + 2) % 3, 1>(quad, quad);
+    meet<(Phase + 1) % 3, 2>(quad, quad);
+    if (i >= 2) store<(Phase + 1) % 3>(i - 2);
+  }
+
+  // At stride 2 rows 2i and 2i + 1: the last row of output i − 1, the first two of output i.
+  template <int Phase>
+  FASTDW_INLINE void step_2(ptrdiff_t i) {
+    const ptrdiff_t at = t.first_column + 2 * column;
+    Ints left[kGroup8], right[kGroup8];
+    quads(t.first_row + 2 * i, at, left);
+    quads(t.first_row + 2 * i, second ? at + 2 : at, right);
+    meet<1 - Phase, 2>(left, right);
+    if (i >= 1) store<1 - Phase>(i - 1);
+    if (i == t.rows) return;
+    meet<Phase, 0>(left, right);
+    quads(t.first_row + 2 * i + 1, at, left);
+    quads(t.first_row + 2 * i + 1, second ? at + 2 : at, right);
+    meet<Phase, 1>(left, right);
+  }
+
+  FASTDW_INLINE void columns() {
+    const ptrdiff_t steps = t.rows + (S == 1 ? 2 : 1);
+    unroll<kLive>([&](auto slot) FASTDW_INLINE_LAMBDA {
+      unroll<2 * kGroup8>([&](auto v) FASTDW_INLINE_LAMBDA {
+        acc[slot][v / kGroup8][v % kGroup8] = B::load(factors - kGroup8 * kVector);
+      });
+    });
+    for (ptrdiff_t i = 0; i < steps;) {
+      unroll<kLive>([&](auto phase) FASTDW_INLINE_LAMBDA {
+        if (i == steps) return;
+        if constexpr (S == 1) step_1<phase>(i);
+        if constexpr (S == 2) step_2<phase>(i);
+        ++i;
+      });
+    }
+  }
+};
+
+template <class B, int S>
+void dw8_quads(const Depthwise8& t) {
+  constexpr ptrdiff_t group = ptrdiff_t{kGroup8} * B::lanes;
+  const uint8_t* w = t.weights;
+  for (ptrdiff_t c = 0; c < t.channels; c += group) {
+    const int live = static_cast<int>(t.channels - c < group ? t.channels - c : group);
+    for (ptrdiff_t column = 0; column < t.columns; column += 2) {
+      Quads8<B, S> quads{t,
+                         typename B::Rescale(t.rescale),
+                         w + 8 * group,
+                         w + 4 * group,
+                         c,
+                         column,
+                         live,
+                         column + 1 < t.columns,
+                         {}};
+      quads.columns();
+    }
+    w += 8 * group + 3 * Quads8<B, S>::kWeights;
+  }
+}
+
+}  // namespace
+}  // namespace fastdw

@@ -1,0 +1,148 @@
+#include "ops/run8.h"
+
+#include "base/refuse.h"
+#include "base/threads.h"
+
+namespace fastdw {
+namespace {
+
+struct Rect {
+  ptrdiff_t image, row, rows, column, columns;
+};
+
+// Pixels in memory, one after the other and row by row.
+struct Pixels {
+  uint8_t* data;
+  ptrdiff_t row_stride, column_stride;
+};
+
+Rect rect_of(const Plan8& plan, ptrdiff_t task) {
+  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
+  const ptrdiff_t block = task % plan.blocks.count();
+  const ptrdiff_t i = block / across.parts, j = block % across.parts;
+  return {task / plan.blocks.count(), down.begin(i), down.count(i), across.begin(j), across.count(j)};
+}
+
+void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_t flip) {
+  const Depthwise8Weights& w = *p.chain.depthwise;
+  const Window8& window = w.window;
+  Depthwise8 t{};
+  t.x = p.x.at(rect.image, 0, 0, 0);
+  t.row_stride = p.x.row_stride;
+  t.column_stride = p.x.column_stride;
+  t.height = p.x.height;
+  t.width = p.x.width;
+  t.outside = w.outside.data();
+  t.flip = w.input_flip;
+  t.first_row = rect.row * window.stride_h - p.pad_top;
+  t.first_column = rect.column * window.stride_w - p.pad_left;
+  t.rows = rect.rows;
+  t.columns = rect.columns;
+  t.channels = w.outputs();
+  t.kernel_h = window.kernel_h;
+  t.kernel_w = window.kernel_w;
+  t.stride_h = window.stride_h;
+  t.stride_w = window.stride_w;
+  t.dilation_h = window.dilation_h;
+  t.dilation_w = window.dilation_w;
+  t.multiplier = w.multiplier;
+  t.weights = w.packed();
+  t.y = y.data;
+  t.y_row_stride = y.row_stride;
+  t.y_column_stride = y.column_stride;
+  t.rescale = w.rescale;
+  t.rescale.flip = flip;
+  w.kernel(t);
+}
+
+void fill_copy(const Problem8& p, const Rect& rect, const Pixels& y) {
+  const uint8_t flip = p.chain.pointwise->input_flip;
+  for (ptrdiff_t i = 0; i < rect.rows; ++i) {
+    for (ptrdiff_t j = 0; j < rect.columns; ++j) {
+      const uint8_t* from =
+          p.x.at(rect.image, (rect.row + i) * p.stride_h, (rect.column + j) * p.stride_w, 0);
+      uint8_t* to = y.data + i * y.row_stride + j * y.column_stride;
+      for (ptrdiff_t c = 0; c < p.x.channels; ++c) to[c] = from[c] ^ flip;
+    }
+  }
+}
+
+void consume(const Problem8& p, const Rect& rect, const Pixels& x, const Pixels& y) {
+  const Pointwise8Weights& w = *p.chain.pointwise;
+  const bool in_line = y.row_stride == rect.columns * y.column_stride;
+  const ptrdiff_t runs = in_line ? 1 : rect.rows;
+  for (ptrdiff_t i = 0; i < w.panels(); ++i) {
+    const Pointwise8Weights::Panel panel = w.panel(i);
+    for (ptrdiff_t row = 0; row < runs; ++row) {
+      const Pointwise8 t{x.data + row * x.row_stride,
+                         x.column_stride,
+                         w.quads(),
+                         in_line ? rect.rows * rect.columns : rect.columns,
+                         panel.weights,
+                         y.data + row * y.row_stride + panel.first,
+                         y.column_stride,
+                         panel.channels,
+                         w.rescale};
+      w.set.pointwise[panel.vectors - 1](t);
+    }
+  }
+}
+
+void add(const Problem8& p, const Rect& rect, const Pixels& a) {
+  const ptrdiff_t channels = p.out.channels;
+  for (ptrdiff_t i = 0; i < rect.rows; ++i) {
+    for (ptrdiff_t j = 0; j < rect.columns; ++j) {
+      const ptrdiff_t row = rect.row + i, column = rect.column + j;
+      p.chain.set().add(*p.chain.sum, a.data + i * a.row_stride + j * a.column_stride,
+                        p.residual.at(rect.image, row, column, 0), p.out.at(rect.image, row, column, 0),
+                        channels);
+    }
+  }
+}
+
+void run_task(const Problem8& p, const Plan8& plan, const Rect& rect, uint8_t* scratch) {
+  const Pixels out{p.out.at(rect.image, rect.row, rect.column, 0), p.out.row_stride, p.out.column_stride};
+  if (!p.chain.pointwise) return fill_depthwise(p, rect, out, p.chain.depthwise->rescale.flip);
+  const Pixels block{scratch, rect.columns * plan.stride, plan.stride};
+  if (p.chain.depthwise) {
+    fill_depthwise(p, rect, block, 0);
+  } else {
+    fill_copy(p, rect, block);
+  }
+  if (!p.chain.sum) return consume(p, rect, block, out);
+  const Pixels staging{scratch + plan.block_bytes, rect.columns * p.out.channels, p.out.channels};
+  consume(p, rect, block, staging);
+  add(p, rect, staging);
+}
+
+}  // namespace
+
+void check(const Problem8& p) {
+  const Chain8& chain = p.chain;
+  const ptrdiff_t inputs = chain.depthwise ? chain.depthwise->channels : chain.pointwise->inputs;
+  const ptrdiff_t outputs = chain.pointwise ? chain.pointwise->outputs : chain.depthwise->outputs();
+  if (chain.depthwise && chain.pointwise && chain.depthwise->outputs() != chain.pointwise->inputs) {
+    refuse("channels of the parts");
+  }
+  if (p.x.channels != inputs || p.out.channels != outputs || p.x.images != p.out.images) refuse("channels");
+  if (!p.x.channels_side_by_side() || !p.out.channels_side_by_side()) refuse("channels apart");
+  if (p.pad_top < 0 || p.pad_left < 0) refuse("pads");
+  if (!chain.depthwise &&
+      ((p.out.height - 1) * p.stride_h >= p.x.height || (p.out.width - 1) * p.stride_w >= p.x.width)) {
+    refuse("out");
+  }
+  if (!chain.sum != !p.residual.data) refuse("residual and sum go together");
+  if (p.residual.data && (p.residual.images != p.out.images || p.residual.height != p.out.height ||
+                          p.residual.width != p.out.width || p.residual.channels != p.out.channels ||
+                          !p.residual.channels_side_by_side())) {
+    refuse("residual");
+  }
+}
+
+void run(const Problem8& p, const Plan8& plan) {
+  parallel_for(plan.threads, plan.tasks(), plan.scratch_floats(), [&](ptrdiff_t task, float* scratch) {
+    run_task(p, plan, rect_of(plan, task), reinterpret_cast<uint8_t*>(scratch));
+  });
+}
+
+}  // namespace fastdw

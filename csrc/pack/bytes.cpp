@@ -1,0 +1,120 @@
+#include "pack/bytes.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fastdw {
+namespace {
+
+constexpr int32_t kOffset = 128;  // of the bytes that kernels see
+
+Depthwise8Fn choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
+  const bool quads = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
+                     w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
+  const Depthwise8Fn own = quads ? set.depthwise_3x3[w.stride_h - 1] : nullptr;
+  return own ? own : set.depthwise;
+}
+
+ptrdiff_t depthwise_bytes(const Kernels8& set, const Window8& w, ptrdiff_t outputs, bool quads) {
+  const ptrdiff_t width = quads ? set.group() : set.lanes;
+  const ptrdiff_t channel =
+      quads ? ptrdiff_t{8 + 3 * 2 * kQuad} : 8 + checked_product(w.kernel_h, w.kernel_w);
+  return checked_product(ceil_div(outputs, width), checked_product(width, channel));
+}
+
+// What the sums of channel `f` start from, the zero point and the offset of the input taken off.
+int32_t start_of(const Given8& given, ptrdiff_t taps, ptrdiff_t outputs, ptrdiff_t f) {
+  int64_t sum = 0;
+  for (ptrdiff_t k = 0; k < taps; ++k) sum += given.kernel[k * outputs + f];
+  return static_cast<int32_t>(given.bias[f] - (given.input_zero + kOffset) * sum);
+}
+
+void put(uint8_t* to, const void* number) { std::memcpy(to, number, 4); }
+
+}  // namespace
+
+ByteMemory::ByteMemory(ptrdiff_t bytes) : bytes_(bytes), floats_(allocate_floats(ceil_div(bytes, 4))) {
+  std::memset(get(), 0, static_cast<size_t>(bytes));
+}
+
+Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, const Window8& window,
+                                     ptrdiff_t channels, ptrdiff_t multiplier, uint8_t input_flip,
+                                     const Rescale8& rescale)
+    : set(set),
+      window(window),
+      channels(channels),
+      multiplier(multiplier),
+      input_flip(input_flip),
+      rescale(rescale),
+      kernel(choose_kernel(set, window, multiplier)),
+      outside(static_cast<size_t>(channels), static_cast<uint8_t>((given.input_zero + kOffset) ^ input_flip)),
+      packed_(depthwise_bytes(set, window, channels * multiplier, kernel != set.depthwise)) {
+  pack(given);
+}
+
+void Depthwise8Weights::pack(const Given8& given) {
+  const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
+  const int vectors = by_quads() ? kGroup8 : 1;
+  const ptrdiff_t width = vectors * set.lanes, row_bytes = 2 * kQuad * width;
+  uint8_t* w = packed_.get();
+  for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
+    uint8_t* const weights = w + 8 * width;
+    for (ptrdiff_t slot = 0; slot < width; ++slot) {
+      const ptrdiff_t c =
+          c0 + channel_of(vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes));
+      // Factors stand in the order of the sums too.
+      if (c >= count) continue;
+      const int32_t start = start_of(given, taps, count, c);
+      put(w + 4 * slot, &start);
+      put(w + 4 * (width + slot), &given.factors[c]);
+      for (ptrdiff_t tap = 0; tap < taps; ++tap) {
+        const auto byte = static_cast<uint8_t>(given.kernel[tap * count + c]);
+        if (!by_quads()) {
+          weights[tap * width + slot] = byte;
+          continue;
+        }
+        uint8_t* const quad = weights + tap / 3 * row_bytes + kQuad * slot + tap % 3;
+        quad[0] = byte;
+        quad[kQuad * width + 1] = byte;
+      }
+    }
+    w = weights + (by_quads() ? 3 * row_bytes : taps * width);
+  }
+}
+
+Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, ptrdiff_t inputs,
+                                     ptrdiff_t outputs, uint8_t input_flip, const Rescale8& rescale)
+    : set(set),
+      inputs(inputs),
+      outputs(outputs),
+      input_flip(input_flip),
+      rescale(rescale),
+      packed_(
+          checked_product(ceil_div(outputs, set.lanes) * set.lanes, 8 + kQuad * ceil_div(inputs, kQuad))) {
+  for (ptrdiff_t i = 0; i < panels(); ++i) {
+    const Panel p = panel(i);
+    const ptrdiff_t width = p.vectors * set.lanes;
+    uint8_t* const w = packed_.get() + (p.weights - packed_.get());
+    for (ptrdiff_t slot = 0; slot < width; ++slot) {
+      const ptrdiff_t c =
+          channel_of(p.vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes));
+      if (c >= p.channels) continue;
+      const int32_t start = start_of(given, inputs, outputs, p.first + c);
+      put(w + 4 * slot, &start);
+      put(w + 4 * (width + slot), &given.factors[p.first + c]);
+      for (ptrdiff_t k = 0; k < inputs; ++k) {
+        w[8 * width + k / kQuad * kQuad * width + kQuad * slot + k % kQuad] =
+            static_cast<uint8_t>(given.kernel[k * outputs + p.first + c]);
+      }
+    }
+  }
+}
+
+Pointwise8Weights::Panel Pointwise8Weights::panel(ptrdiff_t i) const {
+  const ptrdiff_t first = i * width();
+  const auto channels = static_cast<int>(std::min(outputs - first, width()));
+  return {first, channels, static_cast<int>(ceil_div(channels, set.lanes)),
+          packed_.get() + first * (8 + kQuad * quads())};
+}
+
+}  // namespace fastdw

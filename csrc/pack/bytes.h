@@ -1,0 +1,85 @@
+// Packed 8-bit weights: where a weight sits in memory. The pictures are in kernels/contract8.h.
+#pragma once
+#include <vector>
+
+#include "base/math.h"
+#include "base/memory.h"
+#include "kernels/contract8.h"
+
+namespace fastdw {
+
+// Weights as Python gives them: kernel in C order with the outputs last, a bias and a factor for each.
+struct Given8 {
+  const int8_t* kernel;
+  const int32_t* bias;
+  const float* factors;
+  int32_t input_zero;  // of int8
+};
+
+class ByteMemory {
+ public:
+  explicit ByteMemory(ptrdiff_t bytes);
+  uint8_t* get() const { return reinterpret_cast<uint8_t*>(floats_.get()); }
+  ptrdiff_t size() const { return bytes_; }
+
+ private:
+  ptrdiff_t bytes_;
+  FloatBuffer floats_;
+};
+
+struct Window8 {
+  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+};
+
+class Depthwise8Weights {
+ public:
+  // kernel (kh, kw, C, m); `input_flip` is that of x, whose padding is kept here.
+  Depthwise8Weights(const Kernels8& set, const Given8& given, const Window8& window, ptrdiff_t channels,
+                    ptrdiff_t multiplier, uint8_t input_flip, const Rescale8& rescale);
+
+  ptrdiff_t outputs() const { return channels * multiplier; }
+  ptrdiff_t nbytes() const { return packed_.size(); }
+  const uint8_t* packed() const { return packed_.get(); }
+
+  const Kernels8& set;
+  const Window8 window;
+  const ptrdiff_t channels, multiplier;
+  const uint8_t input_flip;
+  const Rescale8 rescale;
+  const Depthwise8Fn kernel;
+  const std::vector<uint8_t> outside;  // a pixel of padding
+
+ private:
+  bool by_quads() const { return kernel != set.depthwise; }
+  void pack(const Given8& given);
+  ByteMemory packed_;
+};
+
+class Pointwise8Weights {
+ public:
+  // kernel (Cin, F).
+  Pointwise8Weights(const Kernels8& set, const Given8& given, ptrdiff_t inputs, ptrdiff_t outputs,
+                    uint8_t input_flip, const Rescale8& rescale);
+
+  struct Panel {
+    ptrdiff_t first;
+    int channels, vectors;
+    const uint8_t* weights;
+  };
+  // Of as many vectors as the set likes; the last one may have fewer.
+  ptrdiff_t panels() const { return ceil_div(outputs, width()); }
+  Panel panel(ptrdiff_t i) const;
+  ptrdiff_t quads() const { return ceil_div(inputs, kQuad); }
+  ptrdiff_t nbytes() const { return packed_.size(); }
+
+  const Kernels8& set;
+  const ptrdiff_t inputs, outputs;
+  const uint8_t input_flip;
+  const Rescale8 rescale;
+
+ private:
+  ptrdiff_t width() const { return ptrdiff_t{set.panel_vectors} * set.lanes; }
+  ByteMemory packed_;
+};
+
+}  // namespace fastdw

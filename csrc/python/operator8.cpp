@@ -1,0 +1,206 @@
+// While the GIL is released no object with a destructor of consequence lives in these frames: see call.cpp.
+#include "python/operator8.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <new>
+
+#include "base/refuse.h"
+#include "isa/dispatch.h"
+#include "ops/run8.h"
+#include "plan/cost.h"
+
+namespace py = pybind11;
+
+namespace fastdw {
+namespace {
+
+constexpr double kKeepGilNs = 20e3;  // less work keeps it: handing it over costs more
+
+// (multipliers, bias, zero_point, low, high, saturates), all for int8.
+struct Epilogue {
+  py::array_t<float> factors;
+  py::array_t<int32_t> bias;
+  Rescale8 rescale;
+};
+
+template <class T>
+py::array_t<T> dense(py::handle object, int rank, const char* what) {
+  if (!py::isinstance<py::array_t<T>>(object)) refuse(what);
+  auto array = py::reinterpret_borrow<py::array_t<T>>(object);
+  if (array.ndim() != rank || !(array.flags() & py::array::c_style) || array.size() < 1) refuse(what);
+  if (reinterpret_cast<uintptr_t>(array.data()) % alignof(T) != 0) refuse(what);
+  return array;
+}
+
+Epilogue epilogue(const py::tuple& given, ptrdiff_t channels, uint8_t flip) {
+  if (given.size() != 6) refuse("epilogue");
+  Epilogue e{dense<float>(given[0], 1, "multipliers"), dense<int32_t>(given[1], 1, "bias"), {}};
+  if (e.factors.size() != channels || e.bias.size() != channels) refuse("channels of the epilogue");
+  const int zero = given[2].cast<int>(), low = given[3].cast<int>(), high = given[4].cast<int>();
+  if (std::min({zero, low, high}) < -128 || std::max({zero, low, high}) > 127) refuse("range");
+  e.rescale = {static_cast<float>(low - zero), static_cast<float>(high - zero), zero + 128, flip,
+               given[5].cast<bool>()};
+  return e;
+}
+
+uint8_t flip_of(bool is_signed) { return is_signed ? 0x80 : 0; }
+
+const Kernels8& chosen(const py::object& isa) {
+  return isa.is_none() ? active_kernels8() : kernels8(isa.cast<std::string>());
+}
+
+int32_t checked_zero(int zero) {
+  if (zero < -128 || zero > 127) refuse("zero point");
+  return zero;
+}
+
+std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::tuple& rescale, int input_zero,
+                                                  std::array<bool, 2> signs,
+                                                  const std::array<ptrdiff_t, 4>& place,
+                                                  const py::object& isa) {
+  const auto k = dense<int8_t>(kernel, 4, "kernel");
+  for (const ptrdiff_t n : place) {
+    if (n < 1) refuse("strides and dilation");
+  }
+  const Epilogue e = epilogue(rescale, k.shape(2) * k.shape(3), flip_of(signs[1]));
+  const Window8 window{k.shape(0), k.shape(1), place[0], place[1], place[2], place[3]};
+  return std::make_unique<Depthwise8Weights>(
+      chosen(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window,
+      k.shape(2), k.shape(3), flip_of(signs[0]), e.rescale);
+}
+
+std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::tuple& rescale, int input_zero,
+                                                  std::array<bool, 2> signs, const py::object& isa) {
+  const auto k = dense<int8_t>(kernel, 2, "kernel");
+  const Epilogue e = epilogue(rescale, k.shape(1), flip_of(signs[1]));
+  return std::make_unique<Pointwise8Weights>(
+      chosen(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
+      k.shape(1), flip_of(signs[0]), e.rescale);
+}
+
+template <class T>
+View<T> strided(py::handle object, bool writeable, const char* what) {
+  if (!py::isinstance<py::array_t<int8_t>>(object) && !py::isinstance<py::array_t<uint8_t>>(object)) {
+    refuse(what);
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
+  const auto stride = [&](int axis) { return array.shape(axis) == 1 ? 0 : array.strides(axis); };
+  const View<T> v{static_cast<T*>(const_cast<void*>(array.data())),
+                  array.shape(0),
+                  array.shape(1),
+                  array.shape(2),
+                  array.shape(3),
+                  stride(0),
+                  stride(1),
+                  stride(2),
+                  stride(3)};
+  if (v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
+  return v;
+}
+
+// Throws std::bad_alloc where the plan does; Python's error at an interrupt between images.
+void call(const Problem8& p, int threads) {
+  const Plan8 plan = make_plan8(p, threads);
+  if (plan.nanoseconds < kKeepGilNs) return run(p, plan);
+  bool out_of_memory = false;
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    run(p, plan);
+  } catch (const std::bad_alloc&) {
+    out_of_memory = true;
+  }
+  PyEval_RestoreThread(state);
+  if (out_of_memory) throw std::bad_alloc();
+}
+
+class Operator8 {
+ public:
+  Operator8(py::object depthwise, py::object pointwise, const py::object& sum,
+            std::array<ptrdiff_t, 2> strides)
+      : depthwise_(std::move(depthwise)), pointwise_(std::move(pointwise)), strides_(strides) {
+    if (!depthwise_.is_none()) chain_.depthwise = depthwise_.cast<const Depthwise8Weights*>();
+    if (!pointwise_.is_none()) chain_.pointwise = pointwise_.cast<const Pointwise8Weights*>();
+    if (!chain_.depthwise && !chain_.pointwise) refuse("parts");
+    if (sum.is_none()) return;
+    if (!chain_.pointwise) refuse("a sum without a pointwise half");
+    const auto n = sum.cast<std::array<int32_t, 11>>();
+    if (n[4] < 1 || n[4] > 30) refuse("shift");
+    sum_ = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], flip_of(n[8]), flip_of(n[9]), flip_of(n[10])};
+    chain_.sum = &sum_;
+  }
+  Operator8(const Operator8&) = delete;
+  Operator8& operator=(const Operator8&) = delete;
+
+  void run(py::handle x, py::handle residual, py::handle out, std::array<ptrdiff_t, 2> pads,
+           int threads) const {
+    const Problem8 p =
+        problem(strided<const uint8_t>(x, false, "x"),
+                residual.is_none() ? Input8{} : strided<const uint8_t>(residual, false, "residual"),
+                strided<uint8_t>(out, true, "out"), pads);
+    if (threads < 1) refuse("num_threads");
+    if (p.out.images > 0) call(p, threads);
+  }
+
+  std::string plan(std::array<ptrdiff_t, 4> x, std::array<ptrdiff_t, 4> out, int threads) const {
+    const auto shaped = [](auto data, const std::array<ptrdiff_t, 4>& s) {
+      for (const ptrdiff_t n : s) {
+        if (n < 1) refuse("shape");
+      }
+      return View<std::remove_pointer_t<decltype(data)>>{
+          data, s[0], s[1], s[2], s[3], s[1] * s[2] * s[3], s[2] * s[3], s[3], 1};
+    };
+    uint8_t byte = 0;  // its place alone counts: that there is a residual
+    const Input8 residual = chain_.sum ? shaped(static_cast<const uint8_t*>(&byte), out) : Input8{};
+    const Problem8 p =
+        problem(shaped(static_cast<const uint8_t*>(&byte), x), residual, shaped(&byte, out), {});
+    if (threads < 1) refuse("num_threads");
+    return show(p, make_plan8(p, threads));
+  }
+
+ private:
+  Problem8 problem(const Input8& x, const Input8& residual, const Output8& out,
+                   std::array<ptrdiff_t, 2> pads) const {
+    const Problem8 p{chain_, pads[0], pads[1], strides_[0], strides_[1], x, residual, out};
+    if (strides_[0] < 1 || strides_[1] < 1) refuse("strides");
+    check(p);
+    return p;
+  }
+
+  const py::object depthwise_, pointwise_;
+  const std::array<ptrdiff_t, 2> strides_;
+  Sum8 sum_{};
+  Chain8 chain_{};
+};
+
+}  // namespace
+
+void bind_operator8(py::module_& m) {
+  m.def("config8", [] {
+    using namespace py::literals;
+    return py::dict("built"_a = built_isas8(), "supported"_a = supported_isas8(),
+                    "active"_a = active_kernels8().isa);
+  });
+  py::class_<Depthwise8Weights>(m, "Depthwise8", py::is_final())
+      .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("rescale"), py::arg("input_zero"),
+           py::arg("signs"), py::arg("place"), py::arg("isa") = py::none())
+      .def_property_readonly("nbytes", &Depthwise8Weights::nbytes)
+      .def_property_readonly("isa", [](const Depthwise8Weights& w) { return w.set.isa; });
+  py::class_<Pointwise8Weights>(m, "Pointwise8", py::is_final())
+      .def(py::init(&make_pointwise), py::arg("kernel"), py::arg("rescale"), py::arg("input_zero"),
+           py::arg("signs"), py::arg("isa") = py::none())
+      .def_property_readonly("nbytes", &Pointwise8Weights::nbytes)
+      .def_property_readonly("isa", [](const Pointwise8Weights& w) { return w.set.isa; });
+  py::class_<Operator8>(m, "Operator8", py::is_final())
+      .def(py::init<py::object, py::object, const py::object&, std::array<ptrdiff_t, 2>>(),
+           py::arg("depthwise"), py::arg("pointwise"), py::arg("sum") = py::none(),
+           py::arg("strides") = std::array<ptrdiff_t, 2>{1, 1})
+      .def("run", &Operator8::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("pads"),
+           py::arg("num_threads"))
+      .def("plan", &Operator8::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("num_threads"));
+}
+
+}  // namespace fastdw

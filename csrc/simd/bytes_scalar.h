@@ -1,0 +1,85 @@
+// The words of the 8-bit kernels (contract8.h) in portable C++: four sums a vector.
+#pragma once
+#include <cstring>
+
+#include "kernels/contract8.h"
+#include "simd/compiler.h"
+
+namespace fastdw {
+namespace scalar {
+namespace {
+
+struct Bytes {
+  static constexpr int lanes = 4;
+  struct Ints {
+    int32_t v[lanes];
+  };
+
+  static Ints load(const uint8_t* p) {
+    Ints r;
+    std::memcpy(r.v, p, sizeof r.v);
+    return r;
+  }
+  static Ints broadcast(const uint8_t* p) {
+    Ints r;
+    for (int32_t& lane : r.v) std::memcpy(&lane, p, sizeof lane);
+    return r;
+  }
+  static Ints widen(const uint8_t* p, int n, uint8_t flip) {
+    Ints r = {};
+    for (int i = 0; i < n; ++i) r.v[i] = p[i] ^ flip;
+    return r;
+  }
+  static Ints widen_signed(const uint8_t* p) {
+    Ints r;
+    for (int i = 0; i < lanes; ++i) r.v[i] = static_cast<int8_t>(p[i]);
+    return r;
+  }
+  static void multiply_add(Ints& acc, Ints a, Ints b) {
+    for (int i = 0; i < lanes; ++i) acc.v[i] += a.v[i] * b.v[i];
+  }
+  // Four unsigned bytes by four signed ones, a lane.
+  static void dot(Ints& acc, Ints x, Ints w) {
+    uint8_t a[4 * lanes];
+    int8_t b[4 * lanes];
+    std::memcpy(a, x.v, sizeof a);
+    std::memcpy(b, w.v, sizeof b);
+    for (int i = 0; i < 4 * lanes; ++i) acc.v[i / 4] += a[i] * b[i];
+  }
+  static void dot_memory(Ints& acc, Ints x, const uint8_t* w) { dot(acc, x, load(w)); }
+  // Of n channels of four pixels: the four bytes of each channel.
+  static void interleave(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d, int n,
+                         uint8_t flip, Ints (&quad)[4]) {
+    for (int i = 0; i < 4 * lanes; ++i) {
+      uint8_t bytes[4] = {};
+      if (i < n) {
+        bytes[0] = a[i], bytes[1] = b[i], bytes[2] = c[i], bytes[3] = d[i];
+        for (uint8_t& byte : bytes) byte ^= flip;
+      }
+      std::memcpy(&quad[i / lanes].v[i % lanes], bytes, 4);
+    }
+  }
+
+  struct Rescale {
+    Rescale8 r;
+    explicit Rescale(const Rescale8& rescale) : r(rescale) {}
+
+    // Adding 1.5·2²³ rounds to a whole number, to even, what is smaller than 2²².
+    template <int NV>
+    void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+      for (int i = 0; i < NV * lanes && i < n; ++i) {
+        float factor;
+        std::memcpy(&factor, factors + i * 4, 4);
+        float t = static_cast<float>(acc[i / lanes].v[i % lanes]) * factor;
+        t = t < r.low ? r.low : t > r.high ? r.high : t;
+        const float shifted = t + 12582912.0f;
+        const int32_t rounded = static_cast<int32_t>(shifted - 12582912.0f);
+        y[i] = static_cast<uint8_t>((rounded + r.zero_point) ^ r.flip);
+      }
+    }
+  };
+};
+
+}  // namespace
+}  // namespace scalar
+}  // namespace fastdw

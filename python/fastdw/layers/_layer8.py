@@ -1,0 +1,285 @@
+"""What the 8-bit layers share: checks, calls, pickling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw import _arguments as check
+from fastdw import _core
+from fastdw._arguments import dense, nhwc
+from fastdw._config import get_num_threads
+from fastdw._geometry import Signature
+from fastdw._quantization import (
+    Quantization,
+    Rescale,
+    integers,
+    quantization,
+    rescale,
+)
+from fastdw.layers._layer import Layer
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray, ArrayInput, Float32
+
+_isa8: ContextVar[str | None] = ContextVar("isa8", default=None)
+
+
+@contextmanager
+def packed_for8(isa: str) -> Iterator[None]:
+    """Pack the 8-bit layers that this thread builds inside for one of their instruction sets."""
+    token = _isa8.set(isa)
+    try:
+        yield
+    finally:
+        _isa8.reset(token)
+
+
+class Half8(NamedTuple):
+    """Checked arguments of one convolution and its epilogue."""
+
+    prefix: str
+    """What the names of its bias and activation begin with."""
+    scales_name: str
+    kernel: AnyArray
+    scales: Float32
+    bias: AnyArray | None
+    activation: Any
+    ends: tuple[Quantization, Quantization]
+    rescale: Rescale
+
+    @property
+    def core(self) -> tuple[Any, ...]:
+        """Kernel, epilogue, the input's zero point and signs, as the core takes them."""
+        r, (given, result) = self.rescale, self.ends
+        signs = given.dtype == "int8", result.dtype == "int8"
+        zero = given.zero_point - (0 if signs[0] else 128)
+        epilogue = (r.multipliers, r.bias, r.zero_point, r.low, r.high, r.saturates)
+        return dense(self.kernel), epilogue, zero, signs
+
+    def arrays(self, kernel_name: str) -> dict[str, AnyArray]:
+        kept = {kernel_name: self.kernel.copy(), self.scales_name: self.scales.copy()}
+        return kept if self.bias is None else kept | {f"{self.prefix}bias": self.bias.copy()}
+
+
+def half8(
+    prefix: str,
+    scales_name: str,
+    kernel: AnyArray,
+    scales: object,
+    ends: tuple[Quantization, Quantization],
+    epilogue: tuple[object, object],
+) -> Half8:
+    """Check one half; `ends` are the quantizations before and after it."""
+    bias, activation = epilogue
+    channels = int(np.prod(kernel.shape[2:])) if kernel.ndim == 4 else kernel.shape[1]
+    flat = kernel.reshape(*kernel.shape[:-2], channels) if kernel.ndim == 4 else kernel
+    numbers = rescale((prefix, scales_name), flat, scales, ends, bias, activation)
+    factors = check.as_array(scales_name, scales)
+    terms = None if bias is None else numbers.bias
+    kept = None if activation == "linear" else activation
+    return Half8(prefix, scales_name, kernel, factors, terms, kept, ends, numbers)
+
+
+def packed_depthwise(half: Half8, place: tuple[int, int, int, int]) -> _core.Depthwise8:
+    kernel, epilogue, zero, signs = half.core
+    return _core.Depthwise8(kernel, epilogue, zero, signs, place, _isa8.get())
+
+
+def packed_pointwise(half: Half8) -> _core.Pointwise8:
+    kernel, epilogue, zero, signs = half.core
+    return _core.Pointwise8(kernel, epilogue, zero, signs, _isa8.get())
+
+
+def checked_sum(
+    residual: object, total: object, output: Quantization
+) -> tuple[Quantization, Quantization] | None:
+    """The quantizations of the added tensor and of the sum, which go together."""
+    if residual is None and total is None:
+        return None
+    if residual is None or total is None:
+        msg = "residual and sum go together: both a Quantization, or both None"
+        raise ValueError(msg)
+    pair = quantization("residual", residual), quantization("sum", total)
+    largest = max(np.float32(q.scale) / np.float32(pair[1].scale) for q in (output, pair[0]))
+    if not 2.0**-9 <= largest < 2.0**9:
+        msg = (
+            "sum must have a scale within 512 times the larger of those added, got a ratio of "
+            f"{float(largest)!r}"
+        )
+        raise ValueError(msg)
+    return pair
+
+
+def core_sum(
+    output: Quantization, pair: tuple[Quantization, Quantization] | None
+) -> tuple[int, ...] | None:
+    """The numbers of an addition of bytes: 20 bits of the larger ratio of scales."""
+    if pair is None:
+        return None
+    residual, total = pair
+    tensors = (output, residual, total)
+    ratios = [float(np.float32(q.scale) / np.float32(total.scale)) for q in (output, residual)]
+    shift = 20 - int(np.floor(np.log2(max(ratios))))
+    first, second = (int(np.rint(ratio * 2.0**shift)) for ratio in ratios)
+    zeros = [q.zero_point + (128 if q.dtype == "int8" else 0) for q in tensors]
+    signs = [int(q.dtype == "int8") for q in tensors]
+    return (zeros[0], first, zeros[1], second, shift, zeros[2], 0, 255, *signs)
+
+
+class QuantizedLayer(Layer):
+    """Weights of 8 bits, packed, and as they were given."""
+
+    __slots__ = ("_addend", "_arrays", "_input", "_result")
+
+    _arrays: dict[str, AnyArray]
+    _input: Quantization
+    _addend: Quantization | None
+    _result: Quantization
+
+    def _build(
+        self,
+        signature: Signature,
+        halves: dict[str, Half8],
+        parts: tuple[Any, Any],
+        settings: dict[str, Any],
+        pair: tuple[Quantization, Quantization] | None = None,
+    ) -> None:
+        """From halves by the names of their kernels, and their packed parts."""
+        first, last = next(iter(halves.values())), list(halves.values())[-1]
+        arrays: dict[str, AnyArray] = {}
+        for name, half in halves.items():
+            arrays |= half.arrays(name)
+            settings[f"{half.prefix}activation"] = half.activation
+        strides = (1, 1) if signature.window is None else signature.window.strides
+        self._set(
+            _signature=signature,
+            _kernels={name: half.kernel.shape for name, half in halves.items()},
+            _prefixes=tuple(half.prefix for half in halves.values()),
+            _settings=settings,
+            _num_parameters=sum(
+                half.kernel.size + (0 if half.bias is None else half.bias.size)
+                for half in halves.values()
+            ),
+            _parts=tuple(part for part in parts if part is not None),
+            _operator=_core.Operator8(*parts, core_sum(last.ends[1], pair), strides),
+            _replay=None,
+            _arrays=arrays,
+            _input=first.ends[0],
+            _addend=None if pair is None else pair[0],
+            _result=last.ends[1] if pair is None else pair[1],
+        )
+
+    def _weights(self) -> dict[str, AnyArray]:
+        return dict(self._arrays)
+
+    def _compute(self, x: object, residual: object, out: Any, num_threads: object) -> AnyArray:
+        image = integers("x", x, self._input)
+        plan = self._signature.plan("x.shape", image.shape)
+        addend = self._checked_residual(residual, plan.shape)
+        threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        dtype = np.dtype(self._result.dtype)
+        if out is None:
+            out = filled = np.empty(plan.shape, dtype)
+        else:
+            filled = check.fillable(out, plan.shape, dtype)
+            check.apart(filled, "x", image)
+            if addend is not None and not check.same_place(filled, addend):
+                check.apart(filled, "residual", addend)
+        if not filled.size:
+            return filled if type(out) is np.ndarray else np.asarray(out)
+        target = filled if _side_by_side(filled) else np.empty(plan.shape, dtype)
+        operator: Any = self._operator
+        operator.run(
+            nhwc(_readable(image), False),
+            None if addend is None else nhwc(_readable(addend), False),
+            nhwc(target, False),
+            plan.geometry[4:],
+            threads,
+        )
+        if target is not filled:
+            filled[...] = target
+        result: AnyArray = out
+        return result
+
+    def _checked_residual(self, residual: object, shape: tuple[int, ...]) -> AnyArray | None:
+        if (residual is None) != (self._addend is None):
+            has = "adds a residual, and needs one" if residual is None else "adds no residual"
+            msg = f"this layer {has}: it was built {'with' if residual is None else 'without'} sum="
+            raise ValueError(msg)
+        if residual is None or self._addend is None:
+            return None
+        addend = integers("residual", residual, self._addend)
+        if addend.shape != shape:
+            msg = f"residual must have the output's shape {shape}, got {addend.shape}"
+            raise ValueError(msg)
+        return addend
+
+    def plan(self, input_shape: tuple[int, ...], *, num_threads: int | None = None) -> str:
+        """What a call will do, as text; see `SeparableConv2D.plan`."""
+        shape, plan = self._planned(input_shape)
+        if 0 in shape:
+            msg = f"input_shape must have at least one image, got {input_shape}"
+            raise ValueError(msg)
+        count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        four = [(1, *s) if len(s) == 3 else s for s in (shape, plan.shape)]
+        operator: Any = self._operator
+        text: str = operator.plan(*four, count)
+        return text
+
+
+def _side_by_side(array: AnyArray) -> bool:
+    return array.shape[-1] == 1 or array.strides[-1] == 1
+
+
+def _readable(array: AnyArray) -> AnyArray:
+    """`array`, or its copy where channels are apart."""
+    return array if _side_by_side(array) else np.ascontiguousarray(array)
+
+
+class AddingQuantizedLayer(QuantizedLayer):
+    """An 8-bit layer that can add a residual."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        x: ArrayInput,
+        *,
+        residual: ArrayInput | None = None,
+        out: AnyArray | None = None,
+        num_threads: int | None = None,
+    ) -> AnyArray:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : ndarray, (N, H, W, C) or (H, W, C), int8 or uint8
+            Of the layer's `input`. Where channels are apart it is copied.
+        residual : ndarray, the result's shape, int8 or uint8
+            Of the layer's `residual`: for layers that were built with one, and only these.
+        out : ndarray, int8 or uint8, optional
+            As in `pointwise_conv2d`.
+        num_threads : int, optional
+            1 ... 1024; the default is `get_num_threads`.
+
+        Returns
+        -------
+        ndarray, (N, OH, OW, F) or (OH, OW, F), int8 or uint8
+            `out`, where it was given.
+
+        Raises
+        ------
+        TypeError
+            For a wrong Python type or dtype.
+        ValueError
+            For a wrong shape, value, flag or overlap, and for an empty output.
+        """
+        return self._compute(x, residual, out, num_threads)
+
+
+AddingQuantizedLayer.__call__.__qualname__ = "layer"

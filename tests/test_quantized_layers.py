@@ -1,0 +1,361 @@
+"""The layers of 8-bit integers: to the last bit what the reference gives, on every set."""
+
+import pickle
+
+import numpy as np
+import pytest
+from fastdw import (
+    DepthwiseConv2D,
+    PointwiseConv2D,
+    Quantization,
+    QuantizedDepthwiseConv2D,
+    QuantizedPointwiseConv2D,
+    QuantizedSeparableConv2D,
+    SeparableConv2D,
+    _core,
+    dequantize,
+    quantize,
+    reference,
+)
+from fastdw.layers._layer8 import packed_for8
+from support import Arena, rng, signed, thin
+
+pytestmark = pytest.mark.emulated
+
+ISAS8 = _core.config8()["supported"]
+LOW, HIGH = Quantization(0.05, -128), Quantization(0.05, 127)
+U8, U8_HIGH = Quantization(0.05, 3, "uint8"), Quantization(0.04, 255, "uint8")
+# Before and after a layer, and its activation: zero points at both ends, both signs, ties, and
+# large factors.
+ENDS = {
+    "relu6": (LOW, Quantization(6 / 255, -128), "relu6"),
+    "no clamp": (Quantization(0.05, 7), Quantization(0.3, -5), None),
+    "high": (HIGH, HIGH, ("clip", -3.0, 2.0)),
+    "uint8": (U8, U8_HIGH, "relu"),
+    "to uint8": (LOW, U8, None),
+    "to int8": (U8, Quantization(0.1, 0), "relu_n1_to_1"),
+    "ties": (Quantization(0.5, 1), Quantization(2.0**7, 3), None),
+    "factors above 1": (Quantization(2.0, 1), Quantization(0.25, 3), None),
+}
+
+
+@pytest.fixture(params=ISAS8)
+def isa8(request):
+    return request.param
+
+
+def whole(g, shape, least=-127):
+    return g.integers(least, 128, shape).astype(np.int8)
+
+
+def tensor(g, shape, q):
+    return g.integers(q.limits[0], q.limits[1] + 1, shape).astype(q.dtype)
+
+
+def scales(g, channels, ends):
+    given, result, _ = ends
+    if given.scale == 0.5:  # powers of two: halves occur
+        return np.full(channels, np.float32(2.0**-3))
+    least = 0.3 if given.scale > 1 else 0.001
+    return (g.uniform(least, 3 * least, channels) * result.scale / given.scale).astype(np.float32)
+
+
+def check_depthwise(isa8, g, shape, kernel, ends, **arguments):
+    given, result, activation = ends
+    x = tensor(g, shape, given)
+    channels = kernel.shape[2] * (kernel.shape[3] if kernel.ndim == 4 else 1)
+    bias = g.integers(-3000, 3000, channels).astype(np.int32)
+    arguments |= {"input": given, "output": result, "bias": bias, "activation": activation}
+    factors = scales(g, channels, ends)
+    with packed_for8(isa8):
+        layer = QuantizedDepthwiseConv2D(kernel, factors, **arguments)
+    wanted = reference.quantized_depthwise_conv2d(x, kernel, factors, **arguments)
+    got = layer(x, num_threads=1)
+    assert got.dtype == wanted.dtype == result.dtype
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_depthwise_channels(isa8, stride, padding):
+    g = rng(1)
+    ends = list(ENDS.values())
+    for channels in thin(range(1, 131)):
+        kernel = whole(g, (3, 3, channels), -128)
+        check_depthwise(
+            isa8, g, (1, 5, 6, channels), kernel, ends[channels % len(ends)],
+            strides=stride, padding=padding,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_borders(isa8, name, stride):
+    g = rng(2)
+    for height in range(1, 6):
+        for width in range(1, 8):
+            pads = tuple(map(tuple, g.integers(1, 4, (2, 2)).tolist()))
+            kernel = whole(g, (3, 3, 19), -128)
+            check_depthwise(
+                isa8, g, (2, height, width, 19), kernel, ENDS[name], strides=stride, padding=pads
+            )
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_depthwise_of_any_kind(isa8, seed):
+    g = rng(seed)
+    channels, multiplier = int(g.integers(1, 40)), int(g.integers(1, 4))
+    kernel = whole(g, (*g.integers(1, 8, 2), channels, multiplier), -128)
+    strides, dilation = g.integers(1, 4, 2).tolist(), g.integers(1, 4, 2).tolist()
+    padding = ["same", "same_lower", ((3, 1), (2, 4))][seed % 3]
+    shape = (2, *(g.integers(18, 24, 2).tolist()), channels)
+    ends = list(ENDS.values())[seed % len(ENDS)]
+    check_depthwise(
+        isa8, g, shape, kernel, ends, strides=strides, dilation_rate=dilation, padding=padding
+    )
+
+
+def check_pointwise(isa8, g, pixels, inputs, outputs, ends):
+    given, result, activation = ends
+    x, kernel = tensor(g, (1, *pixels, inputs), given), whole(g, (inputs, outputs), -128)
+    bias = g.integers(-3000, 3000, outputs).astype(np.int32)
+    arguments = {"input": given, "output": result, "bias": bias, "activation": activation}
+    factors = scales(g, outputs, ends)
+    with packed_for8(isa8):
+        layer = QuantizedPointwiseConv2D(kernel, factors, **arguments)
+    wanted = reference.quantized_pointwise_conv2d(x, kernel, factors, **arguments)
+    np.testing.assert_array_equal(layer(x, num_threads=1), wanted)
+
+
+def test_pointwise_inputs_and_outputs(isa8):
+    g = rng(3)
+    ends = list(ENDS.values())
+    for n in thin(range(1, 131)):
+        check_pointwise(isa8, g, (3, 7), n, 40, ends[n % len(ends)])
+        check_pointwise(isa8, g, (1, 5), 9, n, ends[n % len(ends)])
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_pointwise_pixels(isa8, name):
+    g = rng(4)
+    for pixels in thin(range(1, 40)):
+        for outputs in (16, 31, 48, 64):
+            check_pointwise(isa8, g, (1, pixels), 8, outputs, ENDS[name])
+
+
+def test_the_largest_sums(isa8):
+    """Sums far beyond 2**24, where float32(sum) is rounded, and factors that leave int32."""
+    for value, other in ((-128, -128), (127, -127), (-128, 127)):
+        x = np.full((1, 1, 1, 4096), value, np.int8)
+        kernel = np.full((4096, 5), other, np.int8)
+        bias = np.int32([0, 2**30, -(2**30), 12345677, -1])
+        for factor in (1e-7, 1e-3, 255.9):
+            arguments = {"input": Quantization(1.0, -1), "output": Quantization(1.0, 2)}
+            layers = kernel, np.float32([factor])
+            with packed_for8(isa8):
+                layer = QuantizedPointwiseConv2D(*layers, bias=bias, **arguments)
+            wanted = reference.quantized_pointwise_conv2d(x, *layers, bias=bias, **arguments)
+            np.testing.assert_array_equal(layer(x), wanted)
+
+
+def separable(g, channels, filters, ends, multiplier=1, taps=(3, 3)):
+    """Kernels, scales and the rest of a separable layer's arguments."""
+    given, result, activation = ends
+    middle = Quantization(6 / 255, -128) if given.scale < 0.5 else Quantization(40.0, 3)
+    kernels = whole(g, (*taps, channels, multiplier)), whole(g, (channels * multiplier, filters))
+    first = scales(g, channels * multiplier, (given, middle, None))
+    second = scales(g, filters, (middle, result, None))
+    return (kernels[0], first, kernels[1], second), {
+        "input": given, "middle": middle, "output": result, "activation": activation,
+        "depthwise_bias": g.integers(-999, 999, channels * multiplier).astype(np.int32),
+        "bias": g.integers(-999, 999, filters).astype(np.int32),
+        "depthwise_activation": "relu6",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_separable(isa8, seed):
+    g = rng(seed)
+    ends = list(ENDS.values())[seed % len(ENDS)]
+    channels, filters = (int(n) for n in g.integers(1, 100, 2))
+    weights, rest = separable(
+        g, channels, filters, ends, 1 + seed % 5 // 4, [(3, 3), (5, 5), (1, 3)][seed % 7 // 3]
+    )
+    rest |= {"strides": 1 + seed % 2, "padding": ["same", "valid"][seed % 3 // 2]}
+    residual = {}
+    if seed % 4 == 1:
+        rest |= {"residual": U8_HIGH, "sum": Quantization(0.09, 11)}
+    with packed_for8(isa8):
+        layer = QuantizedSeparableConv2D(*weights, **rest)
+    x = tensor(g, (2, 13, 11, channels), ends[0])
+    if seed % 4 == 1:
+        residual = {"residual": tensor(g, layer.output_shape(x.shape), U8_HIGH)}
+        rest = rest | residual | {"addend": U8_HIGH}
+    wanted = reference.quantized_separable_conv2d(x, *weights, **rest)
+    for threads in (1, 2, 3):
+        np.testing.assert_array_equal(layer(x, **residual, num_threads=threads), wanted)
+
+
+def test_images_larger_than_a_block(isa8):
+    g = rng(9)
+    weights, rest = separable(g, 70, 33, ENDS["relu6"])
+    with packed_for8(isa8):
+        layer = QuantizedSeparableConv2D(*weights, **rest, padding="same")
+    for shape in ((1, 60, 40, 70), (1, 3, 1500, 70)):
+        x = tensor(g, shape, LOW)
+        wanted = reference.quantized_separable_conv2d(x, *weights, **rest, padding="same")
+        for threads in (1, 4):
+            np.testing.assert_array_equal(layer(x, num_threads=threads), wanted)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_no_byte_outside_the_arrays(isa8, at_end):
+    places = [Arena() for _ in range(3)]
+    g = rng(5)
+    q = Quantization(0.09, 11)
+    for channels, filters in ((1, 1), (3, 5), (17, 16), (63, 65), (64, 64), (65, 130), (130, 63)):
+        for stride in (1, 2):
+            weights, rest = separable(g, channels, filters, ENDS["no clamp"])
+            rest |= {"strides": stride, "padding": "same"}
+            with packed_for8(isa8):
+                layer = QuantizedSeparableConv2D(*weights, **rest, residual=U8, sum=q)
+                half = QuantizedDepthwiseConv2D(
+                    *weights[:2], input=rest["input"], output=q, strides=stride, padding="same"
+                )
+            x = places[0].place(tensor(g, (1, 5, 7, channels), rest["input"]), at_end)
+            shape = layer.output_shape(x.shape)
+            residual = places[1].place(tensor(g, shape, U8), at_end)
+            out = places[2].place(np.zeros(shape, np.int8), at_end)
+            wanted = reference.quantized_separable_conv2d(
+                x, *weights, **rest, residual=residual, addend=U8, sum=q
+            )
+            np.testing.assert_array_equal(layer(x, residual=residual, out=out), wanted)
+            out = places[2].place(np.zeros((*shape[:3], channels), np.int8), at_end)
+            np.testing.assert_array_equal(half(x, out=out), half(x))
+
+
+def test_arrays_of_any_strides(isa8):
+    g = rng(6)
+    q = Quantization(0.1, 2)
+    weights, rest = separable(g, 6, 5, ENDS["no clamp"])
+    with packed_for8(isa8):
+        layer = QuantizedSeparableConv2D(*weights, **rest, residual=q, sum=q)
+    x, residual = tensor(g, (2, 9, 8, 6), rest["input"]), tensor(g, (2, 7, 6, 5), q)
+    wanted = layer(x, residual=residual)
+    apart = np.zeros((2, 6, 9, 16), np.int8)
+    apart[..., ::2] = x.transpose(0, 3, 1, 2)
+    out = np.zeros((2, 7, 6, 12), np.int8)
+    for part in (out[..., 3:8], out[..., 1:11:2]):
+        got = layer(apart[..., ::2].transpose(0, 2, 3, 1), residual=residual, out=part)
+        assert got is part
+        np.testing.assert_array_equal(part, wanted)
+    assert not out[..., 0].any()
+    assert not out[..., 11].any()
+    assert layer(x[0], residual=residual[0]).shape == (7, 6, 5)
+    assert layer(x[:0], residual=residual[:0]).shape == (0, 7, 6, 5)
+    in_place = residual.copy()
+    np.testing.assert_array_equal(layer(x, residual=in_place, out=in_place), wanted)
+
+
+@pytest.fixture
+def layer():
+    weights, rest = separable(rng(7), 6, 5, ENDS["uint8"])
+    return QuantizedSeparableConv2D(*weights, **rest, residual=U8, sum=LOW, padding="same")
+
+
+def test_layers_are_pickled(layer):
+    again = pickle.loads(pickle.dumps(layer))
+    assert repr(again) == repr(layer)
+    x = tensor(rng(8), (5, 5, 6), U8)
+    residual = tensor(rng(9), (5, 5, 5), U8)
+    np.testing.assert_array_equal(again(x, residual=residual), layer(x, residual=residual))
+    assert again.num_parameters == layer.num_parameters == 9 * 6 + 6 + 30 + 5
+    assert layer.macs((5, 5, 6)) == 25 * (54 + 30)
+    assert layer.nbytes > 0
+
+
+def test_a_plan_as_text(layer):
+    text = layer.plan((5, 5, 6), num_threads=1)
+    assert _core.config8()["active"] in text
+    assert "by quads" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"x": np.zeros((5, 5, 6), np.int8)}, TypeError, "x must be an array of uint8"),
+        ({"x": np.zeros((5, 5, 6), np.float32)}, TypeError, "x must be an array of uint8"),
+        ({"x": np.zeros((5, 5, 7), np.uint8)}, ValueError, "channels"),
+        ({"residual": None}, ValueError, "residual"),
+        ({"residual": np.zeros((5, 5, 5), np.int8)}, TypeError, "residual"),
+        ({"residual": np.zeros((5, 5, 4), np.uint8)}, ValueError, "residual"),
+        ({"out": np.zeros((5, 5, 5), np.uint8)}, TypeError, "out must be of native int8"),
+        ({"out": np.zeros((5, 5, 4), np.int8)}, ValueError, "out"),
+        ({"num_threads": 0}, ValueError, "num_threads"),
+    ],
+)
+def test_refused_calls(layer, arguments, error, match):
+    usual = {"x": np.zeros((5, 5, 6), np.uint8), "residual": np.zeros((5, 5, 5), np.uint8)}
+    usual |= arguments
+    with pytest.raises(error, match=match):
+        layer(usual.pop("x"), **usual)
+
+
+def test_out_must_not_overlap(layer):
+    memory = np.zeros((5, 5, 6), np.uint8)
+    with pytest.raises(ValueError, match="overlap"):
+        layer(memory, residual=np.zeros((5, 5, 5), np.uint8), out=memory[..., :5].view(np.int8))
+
+
+def test_refused_arguments():
+    ones, kernel = np.ones(1, np.float32), np.ones((3, 3, 2), np.int8)
+    with pytest.raises(TypeError, match="int8"):
+        QuantizedDepthwiseConv2D(kernel.astype(np.float32), ones, input=LOW, output=LOW)
+    with pytest.raises(TypeError, match="input must be a Quantization"):
+        QuantizedDepthwiseConv2D(kernel, ones, input=0.5, output=LOW)
+    with pytest.raises(ValueError, match="residual and sum go together"):
+        QuantizedPointwiseConv2D(kernel[0, :, :], ones, input=LOW, output=LOW, residual=LOW)
+    with pytest.raises(ValueError, match="sum must have a scale"):
+        QuantizedPointwiseConv2D(
+            kernel[0], ones, input=LOW, output=LOW, residual=LOW, sum=Quantization(1e-5)
+        )
+    with pytest.raises(ValueError, match="pointwise_kernel has 3"):
+        QuantizedSeparableConv2D(
+            kernel, ones, np.ones((3, 4), np.int8), ones, input=LOW, middle=LOW, output=LOW
+        )
+    with pytest.raises(ValueError, match="overflow int32"):
+        QuantizedDepthwiseConv2D(
+            kernel, ones, input=LOW, output=LOW, bias=np.full(2, 2**31 - 1, np.int32)
+        )
+
+
+def test_from_float_and_back():
+    g = rng(11)
+    x = signed(g, (1, 9, 9, 8))
+    kernels = signed(g, (3, 3, 8, 2)), signed(g, (16, 5))
+    layer = SeparableConv2D(
+        *kernels, padding="same", depthwise_activation="relu6", bias=signed(g, 5)
+    )
+    wanted = layer(x)
+    given, middle = Quantization(1 / 127), Quantization(4 / 255, -128)
+    output = Quantization(float(np.abs(wanted).max()) / 127)
+    eight = QuantizedSeparableConv2D.from_float(layer, input=given, middle=middle, output=output)
+    got = dequantize(eight(quantize(x, given)), output)
+    assert np.abs(got - wanted).max() < 0.05 * np.abs(wanted).max()
+    again = QuantizedSeparableConv2D.from_float(
+        eight.to_float(), input=given, middle=middle, output=output
+    )
+    for name, array in eight._weights().items():
+        np.testing.assert_allclose(again._weights()[name], array, rtol=1e-6)
+    one = PointwiseConv2D(kernels[1], activation="relu")
+    eight = QuantizedPointwiseConv2D.from_float(one, input=given, output=output)
+    assert eight.to_float().kernel_shapes["pointwise_kernel"] == (16, 5)
+    first = DepthwiseConv2D(kernels[0], activation=("clip", -1.0, 1.0))
+    eight = QuantizedDepthwiseConv2D.from_float(first, input=given, output=given)
+    assert eight.to_float().activation == ("clip", -1.0, 1.0)
+    with pytest.raises(TypeError, match="PointwiseConv2D"):
+        QuantizedPointwiseConv2D.from_float(first, input=given, output=given)
+    with pytest.raises(ValueError, match="NHWC"):
+        QuantizedDepthwiseConv2D.from_float(
+            DepthwiseConv2D(kernels[0], data_format="NCHW"), input=given, output=given
+        )
