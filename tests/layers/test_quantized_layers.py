@@ -20,8 +20,6 @@ from fastdw import (
 from fastdw.layers._layer8 import packed_for8
 from support import Arena, rng, signed, thin
 
-pytestmark = pytest.mark.emulated
-
 ISAS8 = _core.config8()["supported"]
 LOW, HIGH = Quantization(0.05, -128), Quantization(0.05, 127)
 U8, U8_HIGH = Quantization(0.05, 3, "uint8"), Quantization(0.04, 255, "uint8")
@@ -75,6 +73,7 @@ def check_depthwise(isa8, g, shape, kernel, ends, **arguments):
     np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_depthwise_channels(isa8, stride, padding):
@@ -127,6 +126,7 @@ def check_pointwise(isa8, g, pixels, inputs, outputs, ends):
     np.testing.assert_array_equal(layer(x, num_threads=1), wanted)
 
 
+@pytest.mark.emulated
 def test_pointwise_inputs_and_outputs(isa8):
     g = rng(3)
     ends = list(ENDS.values())
@@ -143,6 +143,7 @@ def test_pointwise_pixels(isa8, name):
             check_pointwise(isa8, g, (1, pixels), 8, outputs, ENDS[name])
 
 
+@pytest.mark.emulated
 def test_the_largest_sums(isa8):
     """Sums far beyond 2**24, where float32(sum) is rounded, and factors that leave int32."""
     for value, other in ((-128, -128), (127, -127), (-128, 127)):
@@ -173,6 +174,7 @@ def separable(g, channels, filters, ends, multiplier=1, taps=(3, 3)):
     }  # fmt: skip
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("seed", range(24))
 def test_separable(isa8, seed):
     g = rng(seed)
@@ -208,6 +210,7 @@ def test_images_larger_than_a_block(isa8):
             np.testing.assert_array_equal(layer(x, num_threads=threads), wanted)
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("at_end", [True, False])
 def test_no_byte_outside_the_arrays(isa8, at_end):
     places = [Arena() for _ in range(3)]
