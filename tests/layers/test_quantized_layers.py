@@ -150,8 +150,8 @@ def test_the_largest_sums(isa8):
         x = np.full((1, 1, 1, 4096), value, np.int8)
         kernel = np.full((4096, 5), other, np.int8)
         bias = np.int32([0, 2**30, -(2**30), 12345677, -1])
-        for factor in (1e-7, 1e-3, 255.9):
-            arguments = {"input": Quantization(1.0, -1), "output": Quantization(1.0, 2)}
+        for factor, zero in ((1e-7, 2), (1e-3, -128), (255.9, 2), (255.9, -128)):
+            arguments = {"input": Quantization(1.0, -1), "output": Quantization(1.0, zero)}
             layers = kernel, np.float32([factor])
             with packed_for8(isa8):
                 layer = QuantizedPointwiseConv2D(*layers, bias=bias, **arguments)

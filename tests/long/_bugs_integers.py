@@ -12,17 +12,51 @@ QUADS, PW8, DW8 = (
 QUANTIZATION = "python/fastdw/_quantization.py"
 
 INTEGERS = [
-    Mutant("no 128 in the start of sums", PACK, "(given.input_zero + kOffset) * sum", "given.input_zero * sum"),
-    Mutant("padding with 0", PACK, "(given.input_zero + kOffset) ^ input_flip", "kOffset ^ input_flip"),
+    Mutant(
+        "no 128 in the start of sums",
+        PACK,
+        "(given.input_zero + kOffset) * sum",
+        "given.input_zero * sum",
+    ),
+    Mutant(
+        "padding with 0", PACK, "(given.input_zero + kOffset) ^ input_flip", "kOffset ^ input_flip"
+    ),
     Mutant("one factor for all channels", PACK, "&given.factors[c]", "&given.factors[0]"),
-    Mutant("the factors of the first panel", PACK, "&given.factors[p.first + c]", "&given.factors[c]"),
-    Mutant("half away from zero", BYTES_SCALAR, "t + 12582912.0f", "t + (t < 0 ? -0.25f : 0.25f) + 12582912.0f"),
+    Mutant(
+        "the factors of the first panel", PACK, "&given.factors[p.first + c]", "&given.factors[c]"
+    ),
+    Mutant(
+        "half away from zero",
+        BYTES_SCALAR,
+        "t + 12582912.0f",
+        "t + (t < 0 ? -0.25f : 0.25f) + 12582912.0f",
+    ),
     Mutant("bytes keep their sign", RUN, "to[c] = from[c] ^ flip", "to[c] = from[c]"),
     Mutant("a second column that is not there", QUADS, "if (second) rescale", "rescale"),
-    Mutant("the third row of a window is the second", QUADS, "meet<(Phase + 1) % 3, 2>", "meet<(Phase + 1) % 3, 1>"),
+    Mutant(
+        "the third row of a window is the second",
+        QUADS,
+        "meet<(Phase + 1) % 3, 2>",
+        "meet<(Phase + 1) % 3, 1>",
+    ),
     Mutant("single pixels are left out", PW8, "if constexpr (MR > 1)", "if constexpr (MR > 2)"),
-    Mutant("the last columns are left out", DW8, "column < t.columns; ++column", "column + 1 < t.columns; ++column"),
+    Mutant(
+        "the last columns are left out",
+        DW8,
+        "column < t.columns; ++column",
+        "column + 1 < t.columns; ++column",
+    ),
     Mutant("a tail of eight bytes", BYTES_AVX2, "NV == 1 && n >= lanes", "NV == 1"),
-    Mutant("bounds round to even", QUANTIZATION, "int(steps + (0.5 if steps >= 0 else -0.5))", "round(steps)"),
-    Mutant("sums out of range saturate alone", QUANTIZATION, "return self.converts and ends", "return ends"),
+    Mutant(
+        "bounds round to even",
+        QUANTIZATION,
+        "int(steps + (0.5 if steps >= 0 else -0.5))",
+        "round(steps)",
+    ),
+    Mutant(
+        "sums out of range saturate alone",
+        QUANTIZATION,
+        "return self.converts and ends",
+        "return ends",
+    ),
 ]

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from fastdw import Quantization, dequantize, quantize, reference
-from fastdw._quantization import rescale
+from fastdw._quantization import clamp, rescale
 from support import rng
 
 HALF = Quantization(0.5, -128)
@@ -116,6 +116,12 @@ def test_the_largest_bias_that_cannot_overflow():
     bias = np.int32([2**31 - 1 - 1020])
     assert not rescale(("", "scales"), ones, np.float32([1.5]), (one, one), bias, None).converts
     assert rescale(("", "scales"), ones, np.float32([0.5]), (one, one), bias, None).converts
+
+
+def test_halves_of_bounds_go_away_from_zero():
+    half = Quantization(0.5)
+    assert clamp("activation", ("clip", 0.25, 1.25), half) == (1, 3)
+    assert clamp("activation", ("clip", -1.25, -0.25), half) == (-3, -1)
 
 
 def test_the_twin_by_hand():
