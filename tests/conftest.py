@@ -13,6 +13,8 @@ REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().sp
 tested: set[str] = set()
 # Fixtures of which each instruction set has its own.
 EVERY_ISA = {"isa", "dwconv", "pwconv"}
+# Kernels that no plain depthwise or pointwise convolution takes.
+OF_OTHER_SHAPES = ("_in_block", "_multiplied", "_windows")
 
 
 def pytest_addoption(parser):
@@ -76,7 +78,8 @@ def pytest_generate_tests(metafunc):
             (isa, kernel)
             for isa in ISAS["supported"]
             for kernel in _core.kernels(isa)
-            if kernel.startswith(fixture) and not kernel.endswith(("_in_block", "_multiplied"))
+            if kernel.startswith(fixture)
+            and not kernel.endswith(("_in_block", "_multiplied", "_windows"))
         ]
         metafunc.parametrize(fixture, entries, indirect=True, ids="-".join)
 

@@ -51,6 +51,8 @@ struct Tuning : Bodies<Vec> {
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<Vec, MR, NV, steps>;
   template <int MR, int NV>
+  static constexpr PwWindowTileFn windows = pwconv_tile<Vec, MR, NV, steps, PwWindowTile>;
+  template <int MR, int NV>
   static constexpr PwTileFn halved = pwconv_halved_tile<MR, NV, steps>;
   // 16×1½: 24 accumulators; 10×2½: 25; 8×2½: 20 (240 → 40 1.5 % faster).
   static constexpr TilePixels halved_pixels[] = {16, 16, {10, 8}, 6};

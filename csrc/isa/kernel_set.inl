@@ -133,16 +133,35 @@ constexpr DwKernel kDepthwise[] = {
         generic_kernel(),
 };
 
+// Whether rows of windows are cut into tiles of `size` pixels where these have `most` at most.
+constexpr bool cuts_windows(int size, int most) {
+  for (int row = kLeastWindowPixels; row < kLeastWindowPixels + most * most; ++row) {
+    const int tiles = (row + most - 1) / most;
+    if (row / tiles == size || (row + tiles - 1) / tiles == size) return true;
+  }
+  return false;
+}
+
+template <int MR, int NV>
+constexpr PwWindowTileFn window_tile() {
+  constexpr const TilePixels& pixels = Tuning::tile_pixels[NV - 1];
+  if constexpr (cuts_windows(MR, pixels.most) || cuts_windows(MR, pixels.light)) {
+    return Tuning::template windows<MR, NV>;
+  }
+  return nullptr;
+}
+
 template <int NV, int... I>
 constexpr PwKernels tiles(std::integer_sequence<int, I...>) {
   constexpr const TilePixels& pixels = Tuning::tile_pixels[NV - 1];
-  return {pixels.most, pixels.light, {Tuning::template pointwise<I + 1, NV>...}};
+  return {
+      pixels.most, pixels.light, {Tuning::template pointwise<I + 1, NV>...}, {window_tile<I + 1, NV>()...}};
 }
 
 template <int NV, int... I>
 constexpr PwKernels halved_tiles(std::integer_sequence<int, I...>) {
   constexpr const TilePixels& pixels = Tuning::halved_pixels[NV - 1];
-  return {pixels.most, pixels.light, {Tuning::template halved<I + 1, NV>...}};
+  return {pixels.most, pixels.light, {Tuning::template halved<I + 1, NV>...}, {}};
 }
 
 template <int... I>

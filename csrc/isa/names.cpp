@@ -17,7 +17,11 @@ void add_depthwise(const DwKernel& kernel, Names& names) {
 }
 
 void add_pointwise(const PwKernels& kernels, const std::string& vectors, Names& names) {
-  for (int pixels = 1; pixels <= kernels.pixels; ++pixels) names.push_back("pwconv_" + size(pixels, vectors));
+  const auto& [most, light, tiles, windows] = kernels;
+  for (int pixels = 1; pixels <= most; ++pixels) {
+    names.push_back("pwconv_" + size(pixels, vectors));
+    if (windows[pixels - 1]) names.push_back(names.back() + "_windows");
+  }
 }
 
 void add_planes(const PlaneKernels& kernels, Names& names) {

@@ -35,6 +35,8 @@ struct Tuning : Bodies<Vec> {
   static constexpr int quad_pixels = kGroup;
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_grouped<MR, NV>;
+  template <int MR, int NV>
+  static constexpr PwWindowTileFn windows = nullptr;
   static constexpr PackFn pack = pack_groups;
 };
 

@@ -78,6 +78,8 @@ struct Bodies {
   static constexpr TileSize lane_packed = {7, 1};
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;
+  template <int MR, int NV>
+  static constexpr PwWindowTileFn windows = pwconv_tile<V, MR, NV, 1, PwWindowTile>;
   // Tiles of halved panels, and the most pixels of one: for a set whose vectors are long enough to waste.
   template <int MR, int NV>
   static constexpr PwTileFn halved = nullptr;

@@ -147,6 +147,16 @@ struct PwTile {
 
 using PwTileFn = void (*)(const PwTile&);
 
+// A pixel's inputs are rows, those of its window: `rows` times `input_channels` floats.
+struct PwWindowTile : PwTile {
+  ptrdiff_t rows, row_stride;
+};
+
+using PwWindowTileFn = void (*)(const PwWindowTile&);
+
+// Windows are read in place where a row of outputs has so many. It is cut into tiles of about one size.
+constexpr int kLeastWindowPixels = 24;
+
 // Quads, four pixels × channels: [ channel 0 of each pixel | channel 1 | … ], quad after quad, each of
 // quad_floats(). The last quad may be short of pixels; what then stands in their place is left open.
 struct PackTile {
@@ -246,6 +256,8 @@ struct PwKernels {
   int pixels;                      // most of a tile
   int light_pixels;                // the same where many tiles read a panel that stays in L1
   PwTileFn tiles[kMaxTilePixels];  // by pixels less one
+  // The same; null where no row is cut so small, and of halved panels and quads.
+  PwWindowTileFn windows[kMaxTilePixels];
 };
 
 enum class Curve {

@@ -10,10 +10,53 @@ PatchSource::PatchSource(const Problem& p, const Plan& plan)
       geometry_(p.geometry),
       kernel_h_(p.chain.kernel_h),
       kernel_w_(p.chain.kernel_w),
-      stride_(plan.stride) {}
+      stride_(plan.stride),
+      in_place_(plan.windows_in_place),
+      inner_(p) {}
+
+bool PatchSource::is_inside(const OutputRect& r) const {
+  return r.row >= inner_.row && r.row + r.rows <= inner_.row + inner_.rows && r.column >= inner_.column &&
+         r.column + r.columns <= inner_.column + inner_.columns;
+}
+
+// Above, left, inside, right, below.
+Parts PatchSource::parts(const OutputRect& rect) const {
+  Parts parts{{}, 0};
+  const auto add = [&](ptrdiff_t row, ptrdiff_t end_row, ptrdiff_t column, ptrdiff_t end_column) {
+    if (row >= end_row || column >= end_column) return;
+    OutputRect& part = parts.rects[parts.count++] = rect;
+    part.row = row;
+    part.rows = end_row - row;
+    part.column = column;
+    part.columns = end_column - column;
+  };
+  const ptrdiff_t end_row = rect.row + rect.rows, end_column = rect.column + rect.columns;
+  if (!in_place_) {
+    add(rect.row, end_row, rect.column, end_column);
+    return parts;
+  }
+  const ptrdiff_t top = std::clamp(inner_.row, rect.row, end_row);
+  const ptrdiff_t bottom = std::clamp(inner_.row + inner_.rows, top, end_row);
+  const ptrdiff_t left = std::clamp(inner_.column, rect.column, end_column);
+  const ptrdiff_t right = std::clamp(inner_.column + inner_.columns, left, end_column);
+  add(rect.row, top, rect.column, end_column);
+  add(top, bottom, rect.column, left);
+  add(top, bottom, left, right);
+  add(top, bottom, right, end_column);
+  add(bottom, end_row, rect.column, end_column);
+  return parts;
+}
 
 Block PatchSource::fill(ptrdiff_t image, const OutputRect& rect, float* buffer, float*) const {
   const Geometry& g = geometry_;
+  if (in_place_ && is_inside(rect)) {
+    return {x_.at(image, rect.row * g.stride_h - g.pad_top, rect.column * g.stride_w - g.pad_left, 0),
+            BlockLayout::kPixels,
+            g.stride_h * x_.row_stride,
+            g.stride_w * x_.column_stride,
+            kernel_h_,
+            g.dilation_h * x_.row_stride};
+  }
   const ptrdiff_t extent_h = (kernel_h_ - 1) * g.dilation_h + 1;
   const ptrdiff_t extent_w = (kernel_w_ - 1) * g.dilation_w + 1;
   // Of an output's coordinate, whether its window lies in the image.

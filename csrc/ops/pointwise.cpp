@@ -10,6 +10,7 @@ struct Pointwise::Spans {
   ptrdiff_t count, rows, columns;
   const float* a;
   ptrdiff_t a_span_stride, a_stride;  // from span to span; from pixel to pixel, or from quad to quad
+  ptrdiff_t window_rows, window_row_stride;
 };
 
 namespace {
@@ -25,17 +26,25 @@ struct Span {
   }
 };
 
+// Of a span: from pixel to pixel, or from quad to quad; of each the rows of its window.
+struct Inputs {
+  const float* data;
+  ptrdiff_t stride, rows, row_stride;
+};
+
 // A span against the panels: every panel's weights are read once while the pixels stay in cache.
 void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_panel, const Span& span,
-              const float* a, ptrdiff_t a_stride, float* y, const Layout& y_layout, const float* residual,
+              const Inputs& a, float* y, const Layout& y_layout, const float* residual,
               const Layout& residual_layout, const Ahead& ahead) {
   const Activation& f = w.activation;
   const ptrdiff_t origin = w.panel(first_panel).first, pixels = span.rows * span.columns;
   const ptrdiff_t quad = w.set.quad_pixels, quads = ceil_div(pixels, quad);
   const ptrdiff_t quad_columns = quad / span.rows;
-  PwTile t{};
-  t.x_stride = a_stride;
-  t.input_channels = w.inputs;
+  PwWindowTile t{};
+  t.x_stride = a.stride;
+  t.input_channels = w.inputs / a.rows;
+  t.rows = a.rows;
+  t.row_stride = a.row_stride;
   t.y_stride = span.strides(y_layout);
   t.residual_stride = span.strides(residual_layout);
   t.lo = f.lo();
@@ -63,11 +72,15 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
         t.ahead_lines = ahead_lines;
         t.tiles = std::min(alike, ceil_div(left_ahead, ahead_lines * w.inputs * kLineBytes));
       }
-      t.x = a + first * a_stride;
+      t.x = a.data + first * a.stride;
       t.y = y + column * y_layout.column_stride + (panel.first - origin);
       t.residual =
           residual ? residual + column * residual_layout.column_stride + (panel.first - origin) : nullptr;
-      panel.kernels.tiles[count - 1](t);
+      if (a.rows > 1) {
+        panel.kernels.windows[count - 1](t);
+      } else {
+        panel.kernels.tiles[count - 1](t);
+      }
       t.ahead += t.tiles * t.ahead_lines * w.inputs * kLineBytes;
       if (!f.clamps()) {
         const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
@@ -109,7 +122,7 @@ void Pointwise::consume(const PixelBlock& b, const Block& block, float* scratch)
       if (staging_floats_ == 0) return part(b, block, scratch);
       return parts(b, block, scratch);
     case BlockLayout::kQuads:
-      return multiply_spans(b, {1, b.rows, b.columns, block.data, 0, block.stride}, scratch);
+      return multiply_spans(b, {1, b.rows, b.columns, block.data, 0, block.stride, 1, 0}, scratch);
     case BlockLayout::kPlanes:
       return planes(b, block);
   }
@@ -143,15 +156,24 @@ void Pointwise::part(const PixelBlock& b, const Block& block, float* scratch) co
   const KernelSet& set = weights_.set;
   const bool together = in_line(b.rows, b.columns, {block.row_stride, block.stride, 1}) &&
                         (staging_floats_ > 0 || in_line_outside(b));
-  Spans s{together ? 1 : b.rows, 1,           b.columns * (together ? b.rows : 1), block.data,
-          block.row_stride,      block.stride};
+  // Pixels one above the other are a span, too.
+  const bool one_span = together || b.columns == 1;
+  const ptrdiff_t stride = b.columns == 1 ? block.row_stride : block.stride;
+  Spans s{one_span ? 1 : b.rows,
+          1,
+          b.columns * (one_span ? b.rows : 1),
+          block.data,
+          block.row_stride,
+          stride,
+          block.window_rows,
+          block.window_row_stride};
   if (packed_floats_ > 0) {
     float* to = scratch;
     s.a = scratch;
     s.a_stride = set.quad_floats(weights_.inputs);
     s.a_span_stride = ceil_div(s.columns, set.quad_pixels) * s.a_stride;
     for (ptrdiff_t i = 0; i < s.count; ++i) {
-      set.pack({block.data + i * block.row_stride, block.stride, s.columns, weights_.inputs, to});
+      set.pack({block.data + i * block.row_stride, stride, s.columns, weights_.inputs, to});
       to += s.a_span_stride;
     }
   }
@@ -162,9 +184,9 @@ void Pointwise::multiply_spans(const PixelBlock& b, const Spans& s, float* stagi
   const auto multiply_panels = [&](ptrdiff_t first, ptrdiff_t last, float* y, const Layout& y_layout,
                                    const float* r, const Layout& r_layout, const Ahead& ahead) {
     for (ptrdiff_t i = 0; i < s.count; ++i) {
-      multiply(weights_, first, last, {s.rows, s.columns}, s.a + i * s.a_span_stride, s.a_stride,
-               y + i * y_layout.row_stride, y_layout, r ? r + i * r_layout.row_stride : nullptr, r_layout,
-               ahead);
+      const Inputs inputs{s.a + i * s.a_span_stride, s.a_stride, s.window_rows, s.window_row_stride};
+      multiply(weights_, first, last, {s.rows, s.columns}, inputs, y + i * y_layout.row_stride, y_layout,
+               r ? r + i * r_layout.row_stride : nullptr, r_layout, ahead);
     }
   };
   const auto residual_at = [&](ptrdiff_t channel) {
@@ -172,8 +194,13 @@ void Pointwise::multiply_spans(const PixelBlock& b, const Spans& s, float* stagi
   };
   if (staging_floats_ == 0) {
     const ptrdiff_t channel = weights_.panel(b.first_panel).first;
-    multiply_panels(b.first_panel, b.last_panel, out_.at(b.image, b.row, b.column, channel), layout_of(out_),
-                    residual_at(channel), layout_of(residual_), s.count == 1 ? b.ahead : Ahead{});
+    const auto layout = [&](const auto& v) {
+      Layout l = layout_of(v);
+      if (s.rows == 1 && b.columns == 1) l.column_stride = l.row_stride;
+      return l;
+    };
+    multiply_panels(b.first_panel, b.last_panel, out_.at(b.image, b.row, b.column, channel), layout(out_),
+                    residual_at(channel), layout(residual_), s.count == 1 ? b.ahead : Ahead{});
     return;
   }
   const ptrdiff_t pixels = b.rows * b.columns;

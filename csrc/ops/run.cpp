@@ -1,5 +1,7 @@
 #include "ops/run.h"
 
+#include <utility>
+
 #include "base/threads.h"
 #include "ops/depthwise_source.h"
 #include "ops/expanded.h"
@@ -11,10 +13,14 @@
 namespace fastdw {
 namespace {
 
-// Of a task its parts: all of it, or a band of rows where the source writes quads.
+// Of a task its parts: the source's, or bands of rows where it writes quads.
 template <class Part>
-void for_bands(const Plan& plan, OutputRect rect, const Part& part) {
-  if (plan.layout != BlockLayout::kQuads) return part(rect);
+void for_parts(const Plan& plan, const Source& source, OutputRect rect, const Part& part) {
+  if (plan.layout != BlockLayout::kQuads) {
+    const Parts parts = source.parts(rect);
+    for (size_t i = 0; i < parts.count; ++i) part(parts.rects[i]);
+    return;
+  }
   for (const ptrdiff_t end = rect.row + rect.rows; rect.row < end; rect.row += rect.rows) {
     rect.rows = plan.kernel->band_rows(end - rect.row);
     part(rect);
@@ -35,10 +41,11 @@ void multiply(const Problem& p, const Plan& plan, const Source& source) {
       ahead = source.ahead(other.image, other.rect);
     }
     float* const copied = scratch + plan.scratch.block;
-    for_bands(plan, task.rect, [&](const OutputRect& r) {
+    for_parts(plan, source, task.rect, [&](const OutputRect& r) {
       const Block block = source.fill(task.image, r, scratch, copied);
-      pointwise.consume({task.image, r.row, r.rows, r.column, r.columns, first_panel, last_panel, ahead},
-                        block, copied + plan.scratch.copied);
+      pointwise.consume(
+          {task.image, r.row, r.rows, r.column, r.columns, first_panel, last_panel, std::exchange(ahead, {})},
+          block, copied + plan.scratch.copied);
     });
   });
 }

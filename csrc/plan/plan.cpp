@@ -141,6 +141,19 @@ void plan_separable(const Problem& p, Plan& plan) {
   plan_blocks(p, source, plan);
 }
 
+// Whether tiles read windows where they are, which saves their copies (a stem of 3×3×3 takes 0.6 to 0.8 of
+// the time): each row of a window must be a line of floats, and rows of the output long enough for whole
+// tiles.
+bool windows_pay_in_place(const Problem& p, const Plan& plan) {
+  const PointwiseWeights& w = *p.chain.pointwise;
+  const PwKernels &first = w.panel(0).kernels, &last = w.panel(w.panels - 1).kernels;
+  const bool exist = first.windows[first.pixels - 1] && last.windows[last.pixels - 1];
+  const bool lines = p.x.channels_side_by_side() && p.x.column_stride == p.x.channels &&
+                     (p.geometry.dilation_w == 1 || p.chain.kernel_w == 1);
+  return exist && lines && p.chain.kernel_h > 1 && plan.scratch.staging == 0 &&
+         plan.blocks.across.parts == 1 && InnerWindows(p).columns >= kLeastWindowPixels;
+}
+
 void plan_dense(const Problem& p, Plan& plan) {
   const ptrdiff_t inputs = p.chain.pointwise->inputs;
   // The last row of a window overwrites what follows it.
@@ -148,6 +161,7 @@ void plan_dense(const Problem& p, Plan& plan) {
   const BlockSource source{1, 1, plan.stride, copy_ns(p.set(), static_cast<double>(inputs)), 0};
   plan_blocks(p, source, plan);
   plan.asks_ahead = false;  // copying is what reads ahead
+  plan.windows_in_place = windows_pay_in_place(p, plan);
 }
 
 void plan_depthwise(const Problem& p, Plan& plan) {

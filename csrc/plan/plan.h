@@ -26,7 +26,8 @@ struct Plan {
   const DwKernel* kernel = nullptr;  // of the depthwise half
   BlockLayout layout = BlockLayout::kPixels;
   ptrdiff_t stride = 0;  // of a block in scratch: from pixel to pixel, from quad to quad, from plane to plane
-  bool asks_ahead = false;  // for the input of the next block
+  bool asks_ahead = false;        // for the input of the next block
+  bool windows_in_place = false;  // of a dense convolution, but those on the border
 
   // What a pointwise convolution expands for the depthwise half: some rows of some columns of the image,
   // with a share of the channels or all of them.

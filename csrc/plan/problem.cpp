@@ -1,5 +1,7 @@
 #include "plan/problem.h"
 
+#include <algorithm>
+
 namespace fastdw {
 namespace {
 
@@ -80,6 +82,20 @@ Problem expanded(const Problem& problem) {
   x.row_stride = x.width * x.column_stride;
   x.image_stride = x.height * x.row_stride;
   return p;
+}
+
+InnerWindows::InnerWindows(const Problem& p) {
+  const Geometry& g = p.geometry;
+  const auto set = [](ptrdiff_t& first, ptrdiff_t& count, ptrdiff_t pad, ptrdiff_t stride, ptrdiff_t extent,
+                      ptrdiff_t size, ptrdiff_t outputs) {
+    first = pad <= 0 ? 0 : std::min(ceil_div(pad, stride), outputs);
+    const ptrdiff_t room = size - extent + pad;
+    const ptrdiff_t end = room < 0 ? 0 : std::min(room / stride + 1, outputs);
+    count = std::max<ptrdiff_t>(0, end - first);
+  };
+  set(row, rows, g.pad_top, g.stride_h, (p.chain.kernel_h - 1) * g.dilation_h + 1, p.x.height, p.out.height);
+  set(column, columns, g.pad_left, g.stride_w, (p.chain.kernel_w - 1) * g.dilation_w + 1, p.x.width,
+      p.out.width);
 }
 
 Problem all_of(const Problem& problem) {

@@ -51,6 +51,12 @@ struct Problem {
   }
 };
 
+// The outputs of which the windows lie in the image.
+struct InnerWindows {
+  ptrdiff_t row, rows, column, columns;
+  explicit InnerWindows(const Problem& problem);
+};
+
 // Some images, and of each some rows of the output.
 struct Part {
   ptrdiff_t image, images, row, rows;

@@ -63,7 +63,8 @@ std::string show(const Problem& p, const Plan& plan) {
               dw->kernel_w, kib(dw->nbytes()));
   }
   if (p.dense()) {
-    lines.add("windows", "%tdx%td, copied into lines of %td floats", p.chain.kernel_h, p.chain.kernel_w,
+    lines.add("windows", "%tdx%td, %s lines of %td floats", p.chain.kernel_h, p.chain.kernel_w,
+              plan.windows_in_place ? "read in place, on borders copied into" : "copied into",
               p.chain.pointwise->inputs);
   }
   if (const PointwiseWeights* pw = p.chain.pointwise) {

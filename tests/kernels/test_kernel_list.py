@@ -84,6 +84,26 @@ def force_pointwise(isa, name):
     assert_same(got, reference.pointwise_conv2d(x, matrix).astype(np.float32))
 
 
+def force_windows(isa, name):
+    """Rows of outputs that some largest tile cuts into ones of this size."""
+    pixels, vectors = map(int, re.fullmatch(r"pwconv_(\d+)x(\d+)_windows", name).groups())
+    generator = rng(7)
+    kernel = integers(generator, (3, 2, 3, vectors * _core.lanes(isa)))
+    weights = _core.Pointwise(kernel.reshape(-1, kernel.shape[-1]), None, CLAMP, isa)
+    operator = _core.Operator(None, weights, None, False, (3, 2))
+    for columns in range(24, 60):
+        counts = {-(-columns // most) for most in range(pixels, 17)}
+        cuts = [(columns // count, -(-columns // count)) for count in counts]
+        if not any(pixels in cut for cut in cuts):
+            continue
+        x = integers(generator, (1, 5, columns + 1, 3))
+        out = np.full((1, 5, columns, kernel.shape[-1]), np.nan, np.float32)
+        operator.run(x, None, out, (1, 1, 1, 1, 1, 0), 1)
+        expected = reference.conv2d(x, kernel, padding=((1, 1), (0, 0))).astype(np.float32)
+        assert_same(out, expected)
+        assert "in place" in operator.plan(x.shape, out.shape, (1, 1, 1, 1, 1, 0), 1)["text"]
+
+
 def force_planes(isa, name):
     lanes, generator = _core.lanes(isa), rng(4)
     if name.startswith("dw"):
@@ -146,6 +166,7 @@ def force_fma_loop(isa, name):
 FORCE = {
     r"dwconv_.*_in_block": force_in_block,
     r"dwconv_.*": force_depthwise,
+    r"pwconv_.*_windows": force_windows,
     r"pwconv_.*": force_pointwise,
     r"(dw|pw)planes_.*": force_planes,
     r"curve_.*": force_curve,

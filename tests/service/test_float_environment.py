@@ -85,7 +85,8 @@ def operators():
 
 
 def test_every_operator_is_here():
-    assert len([*operators()]) == sum("conv2d" in name.lower() for name in fastdw.__all__)
+    names = [name for name in fastdw.__all__ if not name.startswith("Quantized")]
+    assert len([*operators()]) == sum("conv2d" in name.lower() for name in names)
 
 
 @pytest.mark.emulated

@@ -83,7 +83,8 @@ struct Quads8 {
         acc[slot][v / kGroup8][v % kGroup8] = B::load(factors - kGroup8 * kVector);
       });
     });
-    for (ptrdiff_t i = 0; i < steps;) {
+    ptrdiff_t i = 0;
+    while (i < steps) {
       unroll<kLive>([&](auto phase) FASTDW_INLINE_LAMBDA {
         if (i == steps) return;
         if constexpr (S == 1) step_1<phase>(i);

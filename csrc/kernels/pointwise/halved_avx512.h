@@ -25,8 +25,7 @@ void pwconv_halved_tile(const PwTile& t) {
     });
     const Vec half_bias = Vec::load(w + kWhole * Vec::lanes, All{});
     unroll<kPairs>([&](auto p) FASTDW_INLINE_LAMBDA { pair[p] = half_bias; });
-    PixelInputs<MR> x(t, tile);
-    const auto step = [&](ptrdiff_t k) FASTDW_INLINE_LAMBDA {
+    const auto step = [&](const PixelInputs<MR>& x, ptrdiff_t k) FASTDW_INLINE_LAMBDA {
       w += NV * Vec::lanes;
       Vec wv[NV];
       unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { wv[j] = Vec::load(w + j * Vec::lanes, All{}); });
@@ -41,9 +40,8 @@ void pwconv_halved_tile(const PwTile& t) {
         if constexpr (even + 1 < MR) both = halves(input(std::integral_constant<int, even + 1>{}), both);
         pair[p] = fma(both, wv[kWhole], pair[p]);
       });
-      x.next();
     };
-    ahead = multiply_and_fetch<kSteps>(t, ahead, step);
+    ahead = multiply<MR, kSteps>(t, t.x + tile * MR * t.x_stride, ahead, step);
     const ptrdiff_t y_stride = t.y_stride.one, residual_stride = t.residual_stride.one;
     float* const y = t.y + tile * MR * y_stride;
     const float* const residual = t.residual ? t.residual + tile * MR * residual_stride : nullptr;

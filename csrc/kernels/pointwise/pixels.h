@@ -44,12 +44,12 @@ struct PixelDistance {
   }
 };
 
-// The inputs of a pointwise tile's pixels: at(k) is the k-th input channel's, where k counts the calls of
-// next() so far. Up to twelve pixels, the compiler holds a pointer to each.
+// The inputs of a pointwise tile's pixels, the first of them at x: at(k) is the k-th input channel's, where k
+// counts the calls of next() so far. Up to twelve pixels, the compiler holds a pointer to each.
 template <int MR, bool kMany = (MR > 12)>
 class PixelInputs {
  public:
-  PixelInputs(const PwTile& t, ptrdiff_t tile) : x_(t.x + tile * MR * t.x_stride), stride_(t.x_stride) {}
+  PixelInputs(const PwTile& t, const float* x) : x_(x), stride_(t.x_stride) {}
   template <int I>
   FASTDW_INLINE float at(ptrdiff_t k) const {
     return x_[I * stride_ + k];
@@ -65,9 +65,9 @@ class PixelInputs {
 template <int MR>
 class PixelInputs<MR, true> {
  public:
-  PixelInputs(const PwTile& t, ptrdiff_t tile)
+  PixelInputs(const PwTile& t, const float* x)
       : distance_(static_cast<size_t>(t.x_stride) * sizeof(float)),
-        low_(reinterpret_cast<const char*>(t.x + tile * MR * t.x_stride)),
+        low_(reinterpret_cast<const char*>(x)),
         high_(low_ + 8 * distance_.one) {
     distance_.hide();
   }
@@ -85,6 +85,26 @@ class PixelInputs<MR, true> {
   PixelDistance distance_;
   const char *low_, *high_;  // pixels 0 and 8
 };
+
+// Does step(x, k) for all inputs of a tile's pixels.
+template <int MR, int kSteps, class Step>
+FASTDW_INLINE const char* multiply(const PwTile& t, const float* row, const char* ahead, const Step& step) {
+  PixelInputs<MR> x(t, row);
+  return multiply_and_fetch<kSteps>(t, ahead, [&](ptrdiff_t k) FASTDW_INLINE_LAMBDA {
+    step(x, k);
+    x.next();
+  });
+}
+
+template <int MR, int kSteps, class Step>
+FASTDW_INLINE const char* multiply(const PwWindowTile& t, const float* row, const char* ahead,
+                                   const Step& step) {
+  const PwTile& one = t;
+  for (ptrdiff_t i = 0; i < t.rows; ++i, row += t.row_stride) {
+    ahead = multiply<MR, kSteps>(one, row, ahead, step);
+  }
+  return ahead;
+}
 
 }  // namespace
 }  // namespace fastdw

@@ -11,8 +11,8 @@ namespace fastdw {
 namespace {
 
 // MR pixels × NV vectors of output channels. Registers: MR·NV accumulators, NV weights, one broadcast input.
-template <class V, int MR, int NV, int kSteps = 1>
-void pwconv_tile(const PwTile& t) {
+template <class V, int MR, int NV, int kSteps = 1, class Tile = PwTile>
+void pwconv_tile(const Tile& t) {
   const char* ahead = t.ahead;
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
     V acc[MR][NV];
@@ -21,8 +21,7 @@ void pwconv_tile(const PwTile& t) {
       const V bias = V::load(w + j * V::lanes, All{});
       unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][j] = bias; });
     });
-    PixelInputs<MR> x(t, tile);
-    const auto step = [&](ptrdiff_t k) FASTDW_INLINE_LAMBDA {
+    const auto step = [&](const PixelInputs<MR>& x, ptrdiff_t k) FASTDW_INLINE_LAMBDA {
       w += NV * V::lanes;
       V wv[NV];
       unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { wv[j] = V::load(w + j * V::lanes, All{}); });
@@ -30,9 +29,8 @@ void pwconv_tile(const PwTile& t) {
         const V xv = V::set1(x.template at<decltype(i)::value>(k));
         unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j] = fma(xv, wv[j], acc[i][j]); });
       });
-      x.next();
     };
-    ahead = multiply_and_fetch<kSteps>(t, ahead, step);
+    ahead = multiply<MR, kSteps>(t, t.x + tile * MR * t.x_stride, ahead, step);
     // Locals: after a store through a pointer the compiler would read the tile's fields anew.
     const ptrdiff_t y_stride = t.y_stride.one, channels = t.channels;
     float* const y = t.y + tile * MR * y_stride;
