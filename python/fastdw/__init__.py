@@ -17,29 +17,28 @@ except ImportError as error:
     )
     raise ImportError(_msg) from error
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastdw import reference
-from fastdw._batch_norm import BatchNorm
 from fastdw._config import get_num_threads, set_num_threads, show_config, threads
-from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
-from fastdw._quantization import Quantization, dequantize, quantize
-from fastdw.layers import (
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    InvertedResidual,
-    PointwiseConv2D,
-    QuantizedDepthwiseConv2D,
-    QuantizedPointwiseConv2D,
-    QuantizedSeparableConv2D,
-    SeparableConv2D,
-    SqueezeExcite,
-)
+from fastdw._lazy import attributes
 
 if TYPE_CHECKING:
-    from fastdw import ops
+    from fastdw import ops, reference
+    from fastdw._batch_norm import BatchNorm
+    from fastdw._functional import conv2d, depthwise_conv2d, pointwise_conv2d, separable_conv2d
+    from fastdw._quantization import Quantization, dequantize, quantize
+    from fastdw.layers import (
+        Conv2D,
+        Dense,
+        DepthwiseConv2D,
+        InvertedResidual,
+        PointwiseConv2D,
+        QuantizedDepthwiseConv2D,
+        QuantizedPointwiseConv2D,
+        QuantizedSeparableConv2D,
+        SeparableConv2D,
+        SqueezeExcite,
+    )
     from fastdw.network._network import Network
     from fastdw.network._record import Input
 
@@ -75,18 +74,22 @@ __all__ = [
     "threads",
 ]
 
-# Networks are imported when they are first named: whoever calls layers does not wait for them.
-_LATER = {"Input": "network._record", "Network": "network._network", "ops": "ops"}
-
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in _LATER:
-            msg = f"module 'fastdw' has no attribute {name!r}"
-            raise AttributeError(msg)
-        module = import_module(f"fastdw.{_LATER[name]}")
-        value = globals()[name] = module if name == "ops" else getattr(module, name)
-        return value
+    __getattr__ = attributes(
+        __name__,
+        {
+            "_batch_norm": ["BatchNorm"],
+            "_functional": [name for name in __all__ if name.endswith("conv2d")],
+            "_quantization": ["Quantization", "dequantize", "quantize"],
+            "layers": [
+                name for name in __all__ if name.endswith(("Conv2D", "Dense", "Residual", "Excite"))
+            ],
+            "network._network": ["Network"],
+            "network._record": ["Input"],
+            "ops": [],
+            "reference": [],
+        },
+    )
 
 
 def __dir__() -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw import _arguments as check
+from fastdw import layers
 from fastdw._arguments import describe
 from fastdw._quantization import Quantization
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 VERSION = 2
 _DTYPES = ("<f4", "<f8", "|i1", "<i4")
-CLASSES: dict[str, type[Layer]] = {}
-"""What a pickle may name: the package `layers` fills it."""
+
+
+def layer_class(name: str) -> type[Layer] | None:
+    """The class that a pickle means by a name."""
+    return getattr(layers, name) if name in layers.__all__ else None
 
 
 def _restore(*state: Any) -> Layer:
@@ -52,8 +56,9 @@ def _restore(*state: Any) -> Layer:
 
 def _rebuild(name: object, arguments: object) -> Layer:
     """The layer of a class, from exactly the arguments that its pickle holds."""
-    if not isinstance(name, str) or name not in CLASSES:
-        msg = f"the class must be one of {', '.join(CLASSES)}, got {describe(name)}"
+    cls = layer_class(name) if isinstance(name, str) else None
+    if cls is None:
+        msg = f"the class must be one of {', '.join(layers.__all__)}, got {describe(name)}"
         raise ValueError(msg)
     if not isinstance(arguments, dict):
         msg = f"the arguments must be a dict, got {describe(arguments)}"
@@ -64,7 +69,7 @@ def _rebuild(name: object, arguments: object) -> Layer:
         if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
             msg = f"{key} must be C-contiguous"
             raise ValueError(msg)
-    layer = CLASSES[name](**arguments)
+    layer = cls(**arguments)
     if arguments.keys() != layer._weights().keys() | layer._settings.keys():
         msg = f"arguments are missing or too many: {sorted(arguments)}"
         raise ValueError(msg)

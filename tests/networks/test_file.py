@@ -23,7 +23,7 @@ def saved(graph, weights="float32"):
 
 
 def loaded(data):
-    return _file.read(io.BytesIO(data))
+    return _file.read(io.BytesIO(data))[0]
 
 
 def network():

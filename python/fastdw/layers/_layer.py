@@ -220,7 +220,7 @@ class Layer(Immutable):
 
     def __reduce__(self) -> tuple[object, ...]:
         cls = type(self)
-        if _layers.CLASSES.get(cls.__name__) is not cls:
+        if _layers.layer_class(cls.__name__) is not cls:
             msg = (
                 f"{cls.__qualname__} cannot be pickled or copied, for it could not be loaded "
                 "again; keep a layer of fastdw as an attribute instead of a subclass of its class"

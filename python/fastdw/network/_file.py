@@ -1,9 +1,11 @@
 """The file of a network: a valid safetensors file with the graph as JSON in its metadata.
 
 Eight bytes hold the length of a JSON header, then come the tensors without gaps, those of float32
-first. ``__metadata__`` is {"format": "fastdw", "version": "1", "graph": …}; an array among a node's
-attributes is {"tensor": name} there. The file says what is computed, nothing about how: no offset,
-tile or packed weight, so there is nothing in it to be trusted.
+first. ``__metadata__`` is {"format": "fastdw", "version": "1", "rewrites": "1", "graph": …}; an
+array among a node's attributes is {"tensor": name} there. The file says what is computed, nothing
+about how: no offset, tile or packed weight, so there is nothing in it to be trusted. Nor is
+"rewrites", which may be left out: the graph may be any, but where it says that it went through the
+rewrites that this fastdw has, loading does not look for their cases again.
 
 https://github.com/huggingface/safetensors
 """
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
 VERSION = 1
+REWRITES = 1
+"""The version of `_rewrite.REWRITES`: who changes these raises it."""
 WEIGHTS = {"float32": "F32", "float16": "F16"}
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
@@ -40,8 +44,12 @@ class _Tensor(NamedTuple):
     end: int
 
 
-def write(file: BinaryIO, graph: Graph, weights: str = "float32") -> None:
-    """Write a checked graph; `weights` is the dtype of its kernels, "float32" or "float16"."""
+def write(file: BinaryIO, graph: Graph, weights: str = "float32", rewrites: int = 0) -> None:
+    """Write a checked graph.
+
+    `weights` is the dtype of its kernels, "float32" or "float16"; `rewrites` the version of those
+    that it went through, 0 for none.
+    """
     if not isinstance(weights, str):
         msg = f"weights must be a str, got {describe(weights)}"
         raise TypeError(msg)
@@ -50,8 +58,8 @@ def write(file: BinaryIO, graph: Graph, weights: str = "float32") -> None:
         raise ValueError(msg)
     arrays: dict[str, AnyArray] = {}
     text = _text(_encoded(graph, arrays))
-    metadata = {"format": "fastdw", "version": str(VERSION), "graph": text}
-    header: dict[str, Any] = {"__metadata__": metadata}
+    metadata = {"format": "fastdw", "version": str(VERSION), "rewrites": str(rewrites)}
+    header: dict[str, Any] = {"__metadata__": metadata | {"graph": text}}
     tensors = {
         name: (WEIGHTS[weights] if array.ndim == _KERNEL_RANK else "F32", array)
         for name, array in arrays.items()
@@ -103,8 +111,11 @@ def _encoded(graph: Graph, arrays: dict[str, AnyArray]) -> dict[str, Any]:
     return {"inputs": inputs, "nodes": nodes, "outputs": graph.outputs, "notes": graph.notes}
 
 
-def read(file: BinaryIO) -> Graph:
-    """Read a checked graph; its arrays are of float32. A damaged file is a ValueError."""
+def read(file: BinaryIO) -> tuple[Graph, bool]:
+    """A checked graph, its arrays of float32, and whether it went through all rewrites.
+
+    A damaged file is a ValueError.
+    """
     start = file.tell()
     size = file.seek(0, 2) - start - 8
     file.seek(start)
@@ -112,13 +123,8 @@ def read(file: BinaryIO) -> Graph:
     if length > min(_MAX_HEADER, size):
         _refuse(f"its header of {length} bytes is longer than it may be")
     header = _parsed(_exactly(file, length))
-    fields = _graph_fields(header.pop("__metadata__", None))
-    tensors = _tensors(header, size - length)
-    arrays = {}
-    for tensor in tensors:
-        data = np.empty(tensor.shape, tensor.dtype)
-        _fill(file, data)
-        arrays[tensor.name] = data.astype(np.float32, copy=False)
+    fields, rewrites = _graph_fields(header.pop("__metadata__", None))
+    arrays = _arrays(file, _tensors(header, size - length), size - length)
     try:
         graph = checked(_decoded(fields, arrays))
     except TypeError as error:
@@ -126,7 +132,7 @@ def read(file: BinaryIO) -> Graph:
         raise ValueError(msg) from error
     if arrays:
         _refuse(f"no node names its tensor {next(iter(arrays))!r}")
-    return graph
+    return graph, rewrites == str(REWRITES)
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -141,9 +147,22 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
     return data
 
 
-def _fill(file: Any, array: AnyArray) -> None:
-    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:
+def _arrays(file: Any, tensors: list[_Tensor], size: int) -> dict[str, AnyArray]:
+    """The tensors by name, in float32."""
+    # All in one array: NumPy asks for huge pages where it is large, and the page faults of small
+    # ones take longer than to copy what they hold.
+    data = np.empty(size, np.uint8)
+    if file.readinto(data) != size:
         _refuse("it ends too early")
+    # Where some are converted, the others are copied too, for each would keep the bytes of all.
+    copied = any(tensor.dtype != np.float32 for tensor in tensors)
+    return {
+        tensor.name: data[tensor.begin : tensor.end]
+        .view(tensor.dtype)
+        .reshape(tensor.shape)
+        .astype(np.float32, copy=copied)
+        for tensor in tensors
+    }
 
 
 def _parsed(data: bytes | str) -> dict[str, Any]:
@@ -186,15 +205,18 @@ def _fields(value: object, name: str, types: Mapping[str, type]) -> list[Any]:
     return [value[key] for key in types]
 
 
-def _graph_fields(metadata: object) -> list[Any]:
+def _graph_fields(metadata: object) -> tuple[list[Any], str]:
+    """The parts of the graph, and the version of its rewrites."""
     if not isinstance(metadata, dict) or metadata.get("format") != "fastdw":
         _refuse("it is not of fastdw")
     version = metadata.get("version")
     if version != str(VERSION):
         _refuse(f"this fastdw reads version {VERSION}, a newer one may read {describe(version)}")
-    text = _fields(metadata, "__metadata__", {"format": str, "version": str, "graph": str})[2]
+    metadata = {"rewrites": "0"} | metadata
+    keys = ("format", "version", "rewrites", "graph")
+    rewrites, text = _fields(metadata, "__metadata__", dict.fromkeys(keys, str))[2:]
     parts = ("inputs", "nodes", "outputs", "notes")
-    return _fields(_parsed(text), "the graph", dict.fromkeys(parts, list))
+    return _fields(_parsed(text), "the graph", dict.fromkeys(parts, list)), rewrites
 
 
 def _tensors(header: dict[str, Any], size: int) -> list[_Tensor]:

@@ -16,11 +16,8 @@ from fastdw._arguments import describe
 from fastdw._config import get_num_threads
 from fastdw.network import _file, _summary
 from fastdw.network._graph import Graph, TensorSpec, checked, rounded
-from fastdw.network._input import rescaled
 from fastdw.network._lower import Lowerer, Program
 from fastdw.network._models import FromModels
-from fastdw.network._record import graph_of
-from fastdw.network._rewrite import rewrite
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, ArrayInput, Float32
@@ -64,25 +61,20 @@ class Network(FromModels):
     def __init__(
         self, inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]
     ) -> None:
-        self._prepare(graph_of(inputs, outputs))
+        from fastdw.network._record import graph_of  # as `_rewritten`
+
+        self._prepare(_rewritten(graph_of(inputs, outputs)))
 
     @classmethod
     def _from_graph(cls, graph: Graph, limit: int | None = None) -> Network:
         """A network of an importer's graph, after at most `limit` rewrites."""
         network = object.__new__(cls)
-        network._prepare(checked(graph), limit)
+        network._prepare(_rewritten(checked(graph), limit))
         return network
 
-    def _prepare(
-        self,
-        graph: Graph,
-        limit: int | None = None,
-        max_arena_bytes: int | None = None,
-        *,
-        copied: bool = True,
-    ) -> None:
-        short = rounded(rewrite(graph, limit)[0], copied=copied)
-        lowerer = Lowerer(short)
+    def _prepare(self, graph: Graph, max_arena_bytes: int | None = None) -> None:
+        """Prepare a graph that is rewritten, its arrays of float32."""
+        lowerer = Lowerer(graph)
         size = 4 * lowerer.memory.arena.size
         if max_arena_bytes is not None and size > max_arena_bytes:
             msg = (
@@ -90,7 +82,7 @@ class Network(FromModels):
                 f"{max_arena_bytes}"
             )
             raise ValueError(msg)
-        self._set(_graph=short, _program=lowerer.program())
+        self._set(_graph=graph, _program=lowerer.program())
 
     def __call__(
         self,
@@ -309,6 +301,8 @@ class Network(FromModels):
         TypeError, ValueError
             For other values, and for a network of several inputs, or of one that is no image.
         """
+        from fastdw.network._input import rescaled  # as `_rewritten`
+
         return self._from_graph(rescaled(self._graph, scale, offset, dtype, reverse_channels))
 
     def save(self, path: str | os.PathLike[str], weights: str = "float32") -> None:
@@ -358,12 +352,13 @@ class Network(FromModels):
     @classmethod
     def _read(cls, file: Any, max_arena_bytes: int | None = None) -> Network:
         network = object.__new__(cls)
-        network._prepare(_file.read(file), None, max_arena_bytes, copied=False)
+        graph, done = _file.read(file)
+        network._prepare(graph if done else _rewritten(graph, copied=False), max_arena_bytes)
         return network
 
     def _bytes(self, weights: str = "float32") -> bytes:
         file = io.BytesIO()
-        _file.write(file, self._graph, weights)
+        _file.write(file, self._graph, weights, _file.REWRITES)
         return file.getvalue()
 
     def __repr__(self) -> str:
@@ -374,6 +369,12 @@ class Network(FromModels):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self._bytes(),)
+
+
+def _rewritten(graph: Graph, limit: int | None = None, *, copied: bool = True) -> Graph:
+    from fastdw.network._rewrite import rewrite  # a file that was saved is loaded without
+
+    return rounded(rewrite(graph, limit)[0], copied=copied)
 
 
 def _restore(data: object) -> Network:

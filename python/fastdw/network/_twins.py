@@ -1,4 +1,7 @@
-"""The twin of every operator: its definition in float64, from `fastdw.reference`."""
+"""The twin of every operator: its definition in float64, from `fastdw.reference`.
+
+That is imported on use: whoever loads a network runs no twin.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw import reference
+import fastdw
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -25,7 +28,7 @@ def _second(inputs: Values) -> AnyArray | None:
 
 
 def _depthwise(x: AnyArray, attrs: Attrs, prefix: str) -> AnyArray:
-    return reference.depthwise_conv2d(
+    return fastdw.reference.depthwise_conv2d(
         x,
         attrs[f"{prefix}kernel"],
         **_window(attrs),
@@ -35,7 +38,7 @@ def _depthwise(x: AnyArray, attrs: Attrs, prefix: str) -> AnyArray:
 
 
 def _project(x: AnyArray, inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.conv2d(
+    return fastdw.reference.conv2d(
         x,
         attrs["pointwise_kernel"],
         bias=attrs["bias"],
@@ -46,7 +49,7 @@ def _project(x: AnyArray, inputs: Values, attrs: Attrs) -> AnyArray:
 
 def conv2d(inputs: Values, attrs: Attrs) -> AnyArray:
     x = inputs[0] * np.reshape(inputs[2], -1) if len(inputs) > 2 else inputs[0]
-    return reference.conv2d(x, **attrs, residual=_second(inputs))
+    return fastdw.reference.conv2d(x, **attrs, residual=_second(inputs))
 
 
 def depthwise(inputs: Values, attrs: Attrs) -> AnyArray:
@@ -54,15 +57,17 @@ def depthwise(inputs: Values, attrs: Attrs) -> AnyArray:
 
 
 def conv2d_transpose(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.conv2d_transpose(inputs[0], **attrs)
+    return fastdw.reference.conv2d_transpose(inputs[0], **attrs)
 
 
 def affine(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.activate(inputs[0] * attrs["scale"] + attrs["offset"], attrs["activation"])
+    return fastdw.reference.activate(
+        inputs[0] * attrs["scale"] + attrs["offset"], attrs["activation"]
+    )
 
 
 def activation(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.activate(inputs[0], attrs["activation"])
+    return fastdw.reference.activate(inputs[0], attrs["activation"])
 
 
 def _term(inputs: Values) -> AnyArray:
@@ -71,19 +76,19 @@ def _term(inputs: Values) -> AnyArray:
 
 
 def add(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.activate(inputs[0] + _term(inputs), attrs["activation"])
+    return fastdw.reference.activate(inputs[0] + _term(inputs), attrs["activation"])
 
 
 def multiply(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.activate(inputs[0] * _term(inputs), attrs["activation"])
+    return fastdw.reference.activate(inputs[0] * _term(inputs), attrs["activation"])
 
 
 def pool(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.pool(inputs[0], **attrs)
+    return fastdw.reference.pool(inputs[0], **attrs)
 
 
 def global_pool(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.global_pool(inputs[0], **attrs)
+    return fastdw.reference.global_pool(inputs[0], **attrs)
 
 
 def concat(inputs: Values, attrs: Attrs) -> AnyArray:
@@ -97,7 +102,7 @@ def slice_(inputs: Values, attrs: Attrs) -> AnyArray:
 
 
 def gather(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.gather(inputs[0], **attrs)
+    return fastdw.reference.gather(inputs[0], **attrs)
 
 
 def bilinear(inputs: Values, attrs: Attrs) -> AnyArray:
@@ -105,7 +110,7 @@ def bilinear(inputs: Values, attrs: Attrs) -> AnyArray:
         (attrs[f"{axis}_low"], attrs[f"{axis}_high"], attrs[f"{axis}_weight"])
         for axis in ("row", "column")
     )
-    return reference.bilinear(inputs[0], rows, columns)
+    return fastdw.reference.bilinear(inputs[0], rows, columns)
 
 
 def reshape(inputs: Values, attrs: Attrs) -> AnyArray:
@@ -117,16 +122,16 @@ def transpose(inputs: Values, attrs: Attrs) -> AnyArray:
 
 
 def softmax(inputs: Values, attrs: Attrs) -> AnyArray:
-    return reference.softmax(inputs[0], **attrs)
+    return fastdw.reference.softmax(inputs[0], **attrs)
 
 
 def separable(inputs: Values, attrs: Attrs) -> AnyArray:
-    x = reference.activate(inputs[0], attrs["pre_activation"])
+    x = fastdw.reference.activate(inputs[0], attrs["pre_activation"])
     return _project(_depthwise(x, attrs, "depthwise_"), inputs, attrs)
 
 
 def expand_depthwise(inputs: Values, attrs: Attrs) -> AnyArray:
-    x = reference.conv2d(
+    x = fastdw.reference.conv2d(
         inputs[0],
         attrs["expand_kernel"],
         bias=attrs["expand_bias"],
