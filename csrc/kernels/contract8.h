@@ -25,6 +25,13 @@ struct Rescale8 {
   int32_t zero_point;
   uint8_t flip;    // of what is stored
   bool saturates;  // 0, 0 and 255 for all channels, no sum out of range: rounding and saturating is enough
+
+  // Adding 1.5·2²³ rounds to a whole number, to even, what is smaller than 2²².
+  FASTDW_INLINE uint8_t operator()(float t) const {
+    t = t < low ? low : t > high ? high : t;
+    const float shifted = t + 12582912.0f;
+    return static_cast<uint8_t>((static_cast<int32_t>(shifted - 12582912.0f) + zero_point) ^ flip);
+  }
 };
 
 // Pixels by a panel of NV vectors of channels:

@@ -1,6 +1,8 @@
 // From strides to strides: what a view cannot say.
 #include "ops/copy.h"
 
+#include <cstring>
+
 #include "base/refuse.h"
 #include "network/step.h"
 #include "network/sweep.h"
@@ -39,9 +41,14 @@ CopyAxis take_least(std::vector<CopyAxis>& axes, ptrdiff_t CopyAxis::* stride) {
 
 class CopyStep final : public Step {
  public:
-  CopyStep(const KernelSet& set, bool bytes, const Operands& o)
-      : set_(set), bytes_(bytes), out_(o.out), x_(o.x), outer_(merged(o.x, o.out)) {
-    if (!same_sizes(out_, x_)) refuse("x");
+  CopyStep(const KernelSet& set, std::array<bool, 2> bytes, const Operands& o)
+      : set_(set),
+        from_bytes_(bytes[0]),
+        to_bytes_(bytes[1]),
+        out_(o.out),
+        x_(o.x),
+        outer_(merged(o.x, o.out)) {
+    if (!same_sizes(out_, x_) || to_bytes_ > from_bytes_) refuse("x");
     channels_ = take_least(outer_, &CopyAxis::to);
     columns_ = take_least(outer_, &CopyAxis::from);
     for (const CopyAxis& axis : outer_) rows_ *= axis.size;
@@ -62,12 +69,14 @@ class CopyStep final : public Step {
         to += row % axis.size * axis.to;
         row /= axis.size;
       }
-      float* y = data<float>(out_, memory) + to;
-      if (bytes_) {
-        from_bytes(data<const uint8_t>(x_, memory) + from, y, columns);
+      if (to_bytes_) {
+        move_bytes(data<const uint8_t>(x_, memory) + from, data<uint8_t>(out_, memory) + to, columns);
+      } else if (from_bytes_) {
+        from_bytes(data<const uint8_t>(x_, memory) + from, data<float>(out_, memory) + to, columns);
       } else {
-        copy_block(set_, data<const float>(x_, memory) + from, {0, columns_.from, channels_.from}, y,
-                   {0, columns_.to, channels_.to}, 1, columns, channels_.size);
+        copy_block(set_, data<const float>(x_, memory) + from, {0, columns_.from, channels_.from},
+                   data<float>(out_, memory) + to, {0, columns_.to, channels_.to}, 1, columns,
+                   channels_.size);
       }
     });
   }
@@ -85,8 +94,18 @@ class CopyStep final : public Step {
     }
   }
 
+  void move_bytes(const uint8_t* x, uint8_t* y, ptrdiff_t columns) const {
+    for (ptrdiff_t j = 0; j < columns; ++j, x += columns_.from, y += columns_.to) {
+      if (channels_.from == 1 && channels_.to == 1) {
+        std::memmove(y, x, static_cast<size_t>(channels_.size));
+        continue;
+      }
+      for (ptrdiff_t c = 0; c < channels_.size; ++c) y[c * channels_.to] = x[c * channels_.from];
+    }
+  }
+
   const KernelSet& set_;
-  const bool bytes_;
+  const bool from_bytes_, to_bytes_;
   const Operand out_, x_;
   std::vector<CopyAxis> outer_;
   CopyAxis channels_{}, columns_{};
@@ -95,7 +114,7 @@ class CopyStep final : public Step {
 
 }  // namespace
 
-StepPointer copy_step(const KernelSet& set, bool bytes, const Operands& o) {
+StepPointer copy_step(const KernelSet& set, std::array<bool, 2> bytes, const Operands& o) {
   return std::make_unique<CopyStep>(set, bytes, o);
 }
 

@@ -10,15 +10,6 @@ namespace {
 
 constexpr ptrdiff_t kLineFloats = 1024;
 
-bool is_dense(const Operand& o) {
-  ptrdiff_t size = 1;
-  for (size_t i = 3; i-- > 0;) {
-    if (o.sizes[i] > 1 && o.strides[i] != size) return false;
-    size *= o.sizes[i];
-  }
-  return true;
-}
-
 // Whole pixels to a line, where a number stands for each channel.
 ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kLineFloats / channels); }
 

@@ -23,16 +23,17 @@ Run::Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t ima
   const ptrdiff_t floats = network.buffers_[0].size;
   memory_.push_back(nullptr);
   memory_.insert(memory_.end(), arrays.begin(), arrays.end());
+  memory_.push_back(nullptr);
   for (Network::Arena& arena : network.arenas_) {
     std::unique_lock<std::mutex> lock(arena.mutex, std::try_to_lock);
     if (!lock) continue;
     if (!arena.memory) arena.memory = allocate_floats(floats);
     lock_ = std::move(lock);
-    memory_[0] = reinterpret_cast<char*>(arena.memory.get());
+    memory_.front() = memory_.back() = reinterpret_cast<char*>(arena.memory.get());
     return;
   }
   own_ = allocate_floats(floats);
-  memory_[0] = reinterpret_cast<char*>(own_.get());
+  memory_.front() = memory_.back() = reinterpret_cast<char*>(own_.get());
 }
 
 bool Run::advance(double nanoseconds, int64_t* times) {
@@ -51,10 +52,7 @@ bool Run::advance(double nanoseconds, int64_t* times) {
     if (++step_ < steps.size()) continue;
     step_ = 0;
     ++image_;
-    for (size_t i = 1; i < memory_.size(); ++i) {
-      const Buffer& buffer = network_.buffers_[i];
-      memory_[i] += buffer.size * (buffer.bytes ? 1 : ptrdiff_t{sizeof(float)});
-    }
+    for (size_t i = 1; i + 1 < memory_.size(); ++i) memory_[i] += network_.buffers_[i].nbytes();
   }
   return image_ < images_;
 }

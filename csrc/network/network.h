@@ -11,7 +11,7 @@ namespace fastdw {
 // Immutable but for the arenas that it keeps; any number of threads may run it at once.
 class Network {
  public:
-  // `buffers` begins with the arena. The steps run in their order.
+  // `buffers` begins with the arena, and ends with it too, as bytes. The steps run in their order.
   Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps);
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
@@ -34,7 +34,7 @@ class Network {
 // One run, which can be left now and then.
 class Run {
  public:
-  // `arrays`: all buffers but the arena, image after image. Throws std::bad_alloc.
+  // `arrays`: the buffers between the arena and itself, image after image. Throws std::bad_alloc.
   Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t images, int threads);
 
   // Computes steps of about so much work; whether any are left. Adds what each took to `times`, if there are

@@ -38,6 +38,15 @@ void check(const Operand& o, const std::vector<Buffer>& buffers, bool written, b
   if (o.offset < 0 || o.offset > buffer.size - 1 - last) refuse("beyond the buffer");
 }
 
+bool is_dense(const Operand& o) {
+  ptrdiff_t size = 1;
+  for (size_t i = 3; i-- > 0;) {
+    if (o.sizes[i] > 1 && o.strides[i] != size) return false;
+    size *= o.sizes[i];
+  }
+  return true;
+}
+
 void check_image(const Operand& o, const char* what) {
   if (o.rank != 3 || (o.sizes[2] > 1 && o.strides[2] != 1)) refuse(what);
 }

@@ -9,11 +9,17 @@ namespace fastdw {
 
 constexpr int kMaxRank = 6;
 
-// The arena, then a call's inputs and outputs, one image of each. A step may write to the arena and to
-// outputs.
+enum class Element : char { kFloat, kUint8, kInt8 };
+
+// The arena, then a call's inputs and outputs, one image of each, then the arena as bytes. A step may write
+// to the arena and to outputs.
 struct Buffer {
   ptrdiff_t size = 0;  // in elements
-  bool writeable = false, bytes = false;
+  bool writeable = false;
+  Element element = Element::kFloat;
+
+  bool bytes() const { return element != Element::kFloat; }
+  ptrdiff_t nbytes() const { return size * (bytes() ? 1 : ptrdiff_t{sizeof(float)}); }
 };
 
 // Strides and the offset count elements. An axis of one has the stride 0.
@@ -51,7 +57,10 @@ View<T> image(const Operand& o, Memory memory) {
 
 inline bool same_sizes(const Operand& a, const Operand& b) { return a.rank == b.rank && a.sizes == b.sizes; }
 
-// Refuses what is no image of floats with channels side by side.
+// Whether an image's numbers lie in one line.
+bool is_dense(const Operand& operand);
+
+// Refuses what is no image with channels side by side.
 void check_image(const Operand& operand, const char* what);
 
 }  // namespace fastdw

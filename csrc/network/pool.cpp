@@ -1,6 +1,6 @@
 // Pools: which cells of a window are there, and which count.
 #include "base/refuse.h"
-#include "network/step.h"
+#include "network/step8.h"
 #include "network/sweep.h"
 
 namespace fastdw {
@@ -152,7 +152,132 @@ class GlobalPoolStep final : public Step {
   const Operand out_, x_;
 };
 
+// The cells of one output, for some channels at a time: their sums stay in L1.
+constexpr ptrdiff_t kSums = 256;
+
+class Pool8Step final : public Step {
+ public:
+  Pool8Step(const Pool8& pool, const PoolAxis& rows, const PoolAxis& columns, const Operands& o)
+      : pool_(pool),
+        rows_(rows, o.x.sizes[0], o.out.sizes[0]),
+        columns_(columns, o.x.sizes[1], o.out.sizes[1]),
+        out_(o.out),
+        x_(o.x) {
+    check_image(out_, "out");
+    check_image(x_, "x");
+    if (out_.sizes[2] != x_.sizes[2]) refuse("channels");
+    // A window of padding alone has no average; what a file may ask for must not overflow.
+    for (const Axis* axis : {&rows_, &columns_}) {
+      const ptrdiff_t outputs = out_.sizes[axis == &rows_ ? 0 : 1];
+      for (ptrdiff_t i = 0; i < outputs; ++i) {
+        if (axis->live(i).count < 1 || axis->live(i).count > kMostCells) refuse("window");
+      }
+    }
+  }
+
+  double nanoseconds() const override {
+    const auto cells = static_cast<double>(rows_.live(out_.sizes[0] / 2).count) *
+                       static_cast<double>(columns_.live(out_.sizes[1] / 2).count);
+    return floats(out_) * kByteNs * (4 + cells);
+  }
+
+  void run(Memory memory, int threads) const override {
+    const View<const uint8_t> x = image<const uint8_t>(x_, memory);
+    const View<uint8_t> out = image<uint8_t>(out_, memory);
+    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+      for (ptrdiff_t column = 0; column < out.width; ++column) output(x, out, row, column);
+    });
+  }
+
+ private:
+  static constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
+  static constexpr double kByteNs = 0.1;
+
+  void output(const View<const uint8_t>& x, const View<uint8_t>& out, ptrdiff_t row, ptrdiff_t column) const {
+    const Live down = rows_.live(row), across = columns_.live(column);
+    const auto cells = static_cast<int32_t>(down.count * across.count);
+    for (ptrdiff_t first = 0; first < out.channels; first += kSums) {
+      const ptrdiff_t count = std::min(kSums, out.channels - first);
+      int32_t sums[kSums] = {};
+      for (ptrdiff_t i = 0; i < down.count; ++i) {
+        for (ptrdiff_t j = 0; j < across.count; ++j) {
+          const ptrdiff_t di = rows_.start(row) + (down.first + i) * rows_.numbers().dilation;
+          const ptrdiff_t dj = columns_.start(column) + (across.first + j) * columns_.numbers().dilation;
+          gather(x.at(0, di, dj, first), count, sums);
+        }
+      }
+      uint8_t* y = out.at(0, row, column, first);
+      for (ptrdiff_t c = 0; c < count; ++c) {
+        const int32_t value = pool_.pooling == Pooling::kMaximum ? sums[c] : average(sums[c], cells);
+        y[c] = static_cast<uint8_t>(std::clamp(value, pool_.low, pool_.high) ^ pool_.flip);
+      }
+    }
+  }
+
+  void gather(const uint8_t* x, ptrdiff_t count, int32_t* sums) const {
+    const uint8_t flip = pool_.flip;
+    if (pool_.pooling == Pooling::kMaximum) {
+      for (ptrdiff_t c = 0; c < count; ++c) sums[c] = std::max<int32_t>(sums[c], x[c] ^ flip);
+    } else {
+      for (ptrdiff_t c = 0; c < count; ++c) sums[c] += x[c] ^ flip;
+    }
+  }
+
+  // Halves away from the origin.
+  int32_t average(int32_t sum, int32_t cells) const {
+    sum -= cells * pool_.origin;
+    return (sum + (sum >= 0 ? cells / 2 : -(cells / 2))) / cells + pool_.origin;
+  }
+
+  const Pool8 pool_;
+  const Axis rows_, columns_;
+  const Operand out_, x_;
+};
+
+class Mean8Step final : public Step {
+ public:
+  Mean8Step(const Mean8& mean, const Operands& o) : mean_(mean), out_(o.out), x_(o.x) {
+    check_image(out_, "out");
+    check_image(x_, "x");
+    if (out_.sizes[0] != 1 || out_.sizes[1] != 1 || out_.sizes[2] != x_.sizes[2]) refuse("out");
+    if (x_.sizes[0] > kMostCells || x_.sizes[1] > kMostCells) refuse("x");
+  }
+
+  double nanoseconds() const override { return floats(x_) * 0.1; }
+
+  void run(Memory memory, int) const override {
+    const View<const uint8_t> x = image<const uint8_t>(x_, memory);
+    uint8_t* const y = data<uint8_t>(out_, memory);
+    const auto zeros = static_cast<int32_t>(x.height * x.width) * mean_.zero;
+    for (ptrdiff_t first = 0; first < x.channels; first += kSums) {
+      const ptrdiff_t count = std::min(kSums, x.channels - first);
+      int32_t sums[kSums] = {};
+      for (ptrdiff_t i = 0; i < x.height; ++i) {
+        for (ptrdiff_t j = 0; j < x.width; ++j) {
+          const uint8_t* from = x.at(0, i, j, first);
+          for (ptrdiff_t c = 0; c < count; ++c) sums[c] += from[c] ^ mean_.flip;
+        }
+      }
+      for (ptrdiff_t c = 0; c < count; ++c) {
+        y[first + c] = mean_.rescale(static_cast<float>(sums[c] - zeros) * mean_.factor);
+      }
+    }
+  }
+
+ private:
+  static constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
+
+  const Mean8 mean_;
+  const Operand out_, x_;
+};
+
 }  // namespace
+
+StepPointer pool8_step(const Pool8& pool, const PoolAxis& rows, const PoolAxis& columns, const Operands& o) {
+  return std::make_unique<Pool8Step>(pool, rows, columns, o);
+}
+
+StepPointer mean8_step(const Mean8& mean, const Operands& o) { return std::make_unique<Mean8Step>(mean, o); }
 
 StepPointer pool_step(const KernelSet& set, Pooling pooling, const PoolAxis& rows, const PoolAxis& columns,
                       const Operands& o) {

@@ -43,17 +43,19 @@ std::vector<Span> spans_of(const std::vector<ptrdiff_t>& table, ptrdiff_t size, 
 }
 
 // Operands may lie across each other: wrong numbers, but nothing worse.
-void copy_floats(float* to, const float* from, ptrdiff_t count) {
-  std::memmove(to, from, static_cast<size_t>(count) * sizeof(float));
+template <class T>
+void copy_line(T* to, const T* from, ptrdiff_t count) {
+  std::memmove(to, from, static_cast<size_t>(count) * sizeof(T));
 }
 
+template <class T>
 class GatherStep final : public Step {
  public:
   GatherStep(const GatherTables& tables, const Operands& o)
       : rows_(tables.rows),
         columns_(spans_of(tables.columns, o.x.sizes[1], o.out.sizes[1])),
         channels_(spans_of(tables.channels, o.x.sizes[2], o.out.sizes[2])),
-        constant_(tables.constant),
+        constant_(static_cast<T>(tables.constant)),
         out_(o.out),
         x_(o.x) {
     spans_of(rows_, x_.sizes[0], out_.sizes[0]);
@@ -62,12 +64,12 @@ class GatherStep final : public Step {
   double nanoseconds() const override { return floats(out_) * kMoveNs; }
 
   void run(Memory memory, int threads) const override {
-    const Input x = image<const float>(x_, memory);
-    const Output out = image<float>(out_, memory);
+    const View<const T> x = image<const T>(x_, memory);
+    const View<T> out = image<T>(out_, memory);
     parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
       const ptrdiff_t from = rows_.empty() ? row : rows_[static_cast<size_t>(row)];
       for (const Span& span : columns_) {
-        float* y = out.at(0, row, span.to, 0);
+        T* y = out.at(0, row, span.to, 0);
         if (from < 0 || span.constant()) {
           fill(y, out, span.count);
         } else {
@@ -78,23 +80,23 @@ class GatherStep final : public Step {
   }
 
  private:
-  void fill(float* y, const Output& out, ptrdiff_t pixels) const {
+  void fill(T* y, const View<T>& out, ptrdiff_t pixels) const {
     for (ptrdiff_t j = 0; j < pixels; ++j, y += out.column_stride) {
       std::fill(y, y + out.channels, constant_);
     }
   }
 
-  void copy(const float* x, const Input& in, float* y, const Output& out, ptrdiff_t pixels) const {
+  void copy(const T* x, const View<const T>& in, T* y, const View<T>& out, ptrdiff_t pixels) const {
     const bool all = channels_.size() == 1 && channels_[0].from == 0 && out.channels == in.channels;
     if (all && in.column_stride == in.channels && out.column_stride == out.channels) {
-      return copy_floats(y, x, pixels * in.channels);
+      return copy_line(y, x, pixels * in.channels);
     }
     for (ptrdiff_t j = 0; j < pixels; ++j, x += in.column_stride, y += out.column_stride) {
       for (const Span& span : channels_) {
         if (span.constant()) {
           std::fill(y + span.to, y + span.to + span.count, constant_);
         } else {
-          copy_floats(y + span.to, x + span.from, span.count);
+          copy_line(y + span.to, x + span.from, span.count);
         }
       }
     }
@@ -102,7 +104,7 @@ class GatherStep final : public Step {
 
   const std::vector<ptrdiff_t> rows_;
   const std::vector<Span> columns_, channels_;
-  const float constant_;
+  const T constant_;
   const Operand out_, x_;
 };
 
@@ -141,10 +143,12 @@ class BilinearStep final : public Step {
 
 }  // namespace
 
-StepPointer gather_step(const GatherTables& tables, const Operands& o) {
+StepPointer gather_step(const GatherTables& tables, bool bytes, const Operands& o) {
   check_image(o.out, "out");
   check_image(o.x, "x");
-  return std::make_unique<GatherStep>(tables, o);
+  if (!bytes) return std::make_unique<GatherStep<float>>(tables, o);
+  if (!(tables.constant >= 0 && tables.constant <= 255)) refuse("constant");
+  return std::make_unique<GatherStep<uint8_t>>(tables, o);
 }
 
 StepPointer bilinear_step(const KernelSet& set, BilinearTable rows, BilinearTable columns,

@@ -60,7 +60,7 @@ struct GatherTables {
   std::vector<ptrdiff_t> rows, columns, channels;
   float constant;
 };
-StepPointer gather_step(const GatherTables& tables, const Operands& operands);
+StepPointer gather_step(const GatherTables& tables, bool bytes, const Operands& operands);
 
 // Along one axis: two numbers of the input's for each of the output's, and the second one's weight.
 struct BilinearTable {
@@ -72,7 +72,7 @@ StepPointer bilinear_step(const KernelSet& set, BilinearTable rows, BilinearTabl
 
 StepPointer softmax_step(const KernelSet& set, float beta, const Operands& operands);
 
-// From strides to strides, any number of axes; from bytes where `bytes`.
-StepPointer copy_step(const KernelSet& set, bool bytes, const Operands& operands);
+// From strides to strides, any number of axes; from bytes and to bytes where it is said.
+StepPointer copy_step(const KernelSet& set, std::array<bool, 2> bytes, const Operands& operands);
 
 }  // namespace fastdw

@@ -14,16 +14,16 @@ struct Pixels {
   ptrdiff_t row, column, columns, channels;
 };
 
-// An image as rows of pixels; or, where all operands are dense, as one row of "pixels" of `channels` floats,
-// of which the last may have less. So few channels fill vectors too.
+// An image as rows of pixels; or, where all operands are dense, as one row of "pixels" of `channels`
+// elements, of which the last may have less. So few channels fill vectors too.
 struct Sweep {
   ptrdiff_t rows, columns, channels, last;
   bool lines;
 
   static Sweep pixels(const Operand& o) { return {o.sizes[0], o.sizes[1], o.sizes[2], o.sizes[2], false}; }
-  static Sweep in_lines(const Operand& o, ptrdiff_t floats) {
-    const ptrdiff_t size = o.sizes[0] * o.sizes[1] * o.sizes[2], count = ceil_div(size, floats);
-    return {1, count, floats, size - (count - 1) * floats, true};
+  static Sweep in_lines(const Operand& o, ptrdiff_t line) {
+    const ptrdiff_t size = o.sizes[0] * o.sizes[1] * o.sizes[2], count = ceil_div(size, line);
+    return {1, count, line, size - (count - 1) * line, true};
   }
 
   // f(pixels) for all of them, on some threads.
@@ -49,8 +49,9 @@ struct Walk {
   Walk(const Operand& o, const Sweep& s)
       : operand(o), row_stride(s.lines ? 0 : o.strides[0]), stride(s.lines ? s.channels : o.strides[1]) {}
 
-  float* at(Memory memory, const Pixels& p) const {
-    return data<float>(operand, memory) + p.row * row_stride + p.column * stride;
+  template <class T = float>
+  T* at(Memory memory, const Pixels& p) const {
+    return data<T>(operand, memory) + p.row * row_stride + p.column * stride;
   }
 };
 

@@ -1,5 +1,8 @@
 #include "ops/run8.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/refuse.h"
 #include "base/threads.h"
 
@@ -11,10 +14,13 @@ struct Rect {
 };
 
 // Pixels in memory, one after the other and row by row.
-struct Pixels {
-  uint8_t* data;
+template <class T>
+struct PixelsOf {
+  T* data;
   ptrdiff_t row_stride, column_stride;
 };
+using Pixels = PixelsOf<uint8_t>;
+using ReadPixels = PixelsOf<const uint8_t>;
 
 Rect rect_of(const Plan8& plan, ptrdiff_t task) {
   const Cut &down = plan.blocks.down, &across = plan.blocks.across;
@@ -55,21 +61,82 @@ void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_
   w.kernel(t);
 }
 
-void fill_copy(const Problem8& p, const Rect& rect, const Pixels& y) {
-  const uint8_t flip = p.chain.pointwise->input_flip;
+// Eight bytes at a time, the last ones twice: a first layer copies three pixels of three.
+void copy_flipped(uint8_t* to, const uint8_t* from, ptrdiff_t count, uint8_t flip) {
+  constexpr ptrdiff_t kWord = sizeof(uint64_t);
+  if (count < kWord) {
+    for (ptrdiff_t i = 0; i < count; ++i) to[i] = from[i] ^ flip;
+    return;
+  }
+  const uint64_t flips = flip * (~uint64_t{0} / 0xFF);
+  const auto word = [&](ptrdiff_t i) {
+    uint64_t bytes;
+    std::memcpy(&bytes, from + i, kWord);
+    bytes ^= flips;
+    std::memcpy(to + i, &bytes, kWord);
+  };
+  for (ptrdiff_t i = 0; i + kWord <= count; i += kWord) word(i);
+  word(count - kWord);
+}
+
+// A row of a window whose first pixel stands at a column: pixels of the image, or padding.
+class WindowRow {
+ public:
+  explicit WindowRow(const Problem8& p)
+      : p_(p),
+        w_(*p.chain.pointwise),
+        in_line_(p.window.dilation_w == 1 && p.x.column_stride == channels()) {}
+
+  void copy(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, uint8_t* to) const {
+    const ptrdiff_t taps = p_.window.kernel_w;
+    if (row < 0 || row >= p_.x.height) return pad(to, taps);
+    if (!in_line_) {
+      for (ptrdiff_t tap = 0; tap < taps; ++tap, to += channels()) {
+        const ptrdiff_t at = column + tap * p_.window.dilation_w;
+        at < 0 || at >= p_.x.width ? pad(to, 1) : pixels(image, row, at, 1, to);
+      }
+      return;
+    }
+    const ptrdiff_t before = std::clamp<ptrdiff_t>(-column, 0, taps);
+    const ptrdiff_t end = std::clamp<ptrdiff_t>(p_.x.width - column, before, taps);
+    if (before > 0) pad(to, before);
+    if (end > before) pixels(image, row, column + before, end - before, to + before * channels());
+    if (taps > end) pad(to + end * channels(), taps - end);
+  }
+
+ private:
+  ptrdiff_t channels() const { return p_.x.channels; }
+  void pad(uint8_t* to, ptrdiff_t pixels) const {
+    std::memset(to, w_.outside, static_cast<size_t>(pixels * channels()));
+  }
+  void pixels(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, uint8_t* to) const {
+    copy_flipped(to, p_.x.at(image, row, column, 0), count * channels(), w_.input_flip);
+  }
+
+  const Problem8& p_;
+  const Pointwise8Weights& w_;
+  const bool in_line_;
+};
+
+void fill_windows(const Problem8& p, const Rect& rect, const Pixels& y) {
+  const Window8& window = p.window;
+  const WindowRow window_row(p);
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
     for (ptrdiff_t j = 0; j < rect.columns; ++j) {
-      const uint8_t* from =
-          p.x.at(rect.image, (rect.row + i) * p.stride_h, (rect.column + j) * p.stride_w, 0);
+      const ptrdiff_t row = (rect.row + i) * window.stride_h - p.pad_top;
+      const ptrdiff_t column = (rect.column + j) * window.stride_w - p.pad_left;
       uint8_t* to = y.data + i * y.row_stride + j * y.column_stride;
-      for (ptrdiff_t c = 0; c < p.x.channels; ++c) to[c] = from[c] ^ flip;
+      for (ptrdiff_t di = 0; di < window.kernel_h; ++di, to += window.kernel_w * p.x.channels) {
+        window_row.copy(rect.image, row + di * window.dilation_h, column, to);
+      }
     }
   }
 }
 
-void consume(const Problem8& p, const Rect& rect, const Pixels& x, const Pixels& y) {
+void consume(const Problem8& p, const Rect& rect, const ReadPixels& x, const Pixels& y) {
   const Pointwise8Weights& w = *p.chain.pointwise;
-  const bool in_line = y.row_stride == rect.columns * y.column_stride;
+  const bool in_line =
+      y.row_stride == rect.columns * y.column_stride && x.row_stride == rect.columns * x.column_stride;
   const ptrdiff_t runs = in_line ? 1 : rect.rows;
   for (ptrdiff_t i = 0; i < w.panels(); ++i) {
     const Pointwise8Weights::Panel panel = w.panel(i);
@@ -104,14 +171,17 @@ void run_task(const Problem8& p, const Plan8& plan, const Rect& rect, uint8_t* s
   const Pixels out{p.out.at(rect.image, rect.row, rect.column, 0), p.out.row_stride, p.out.column_stride};
   if (!p.chain.pointwise) return fill_depthwise(p, rect, out, p.chain.depthwise->rescale.flip);
   const Pixels block{scratch, rect.columns * plan.stride, plan.stride};
+  ReadPixels x{block.data, block.row_stride, block.column_stride};
   if (p.chain.depthwise) {
     fill_depthwise(p, rect, block, 0);
+  } else if (plan.stride > 0) {
+    fill_windows(p, rect, block);
   } else {
-    fill_copy(p, rect, block);
+    x = {p.x.at(rect.image, rect.row, rect.column, 0), p.x.row_stride, p.x.column_stride};
   }
-  if (!p.chain.sum) return consume(p, rect, block, out);
+  if (!p.chain.sum) return consume(p, rect, x, out);
   const Pixels staging{scratch + plan.block_bytes, rect.columns * p.out.channels, p.out.channels};
-  consume(p, rect, block, staging);
+  consume(p, rect, x, staging);
   add(p, rect, staging);
 }
 
@@ -119,18 +189,18 @@ void run_task(const Problem8& p, const Plan8& plan, const Rect& rect, uint8_t* s
 
 void check(const Problem8& p) {
   const Chain8& chain = p.chain;
-  const ptrdiff_t inputs = chain.depthwise ? chain.depthwise->channels : chain.pointwise->inputs;
+  const ptrdiff_t inputs =
+      chain.depthwise ? p.x.channels
+                      : checked_product(checked_product(p.window.kernel_h, p.window.kernel_w), p.x.channels);
   const ptrdiff_t outputs = chain.pointwise ? chain.pointwise->outputs : chain.depthwise->outputs();
   if (chain.depthwise && chain.pointwise && chain.depthwise->outputs() != chain.pointwise->inputs) {
     refuse("channels of the parts");
   }
-  if (p.x.channels != inputs || p.out.channels != outputs || p.x.images != p.out.images) refuse("channels");
+  if (inputs != (chain.depthwise ? chain.depthwise->channels : chain.pointwise->inputs) ||
+      p.out.channels != outputs || p.x.images != p.out.images)
+    refuse("channels");
   if (!p.x.channels_side_by_side() || !p.out.channels_side_by_side()) refuse("channels apart");
   if (p.pad_top < 0 || p.pad_left < 0) refuse("pads");
-  if (!chain.depthwise &&
-      ((p.out.height - 1) * p.stride_h >= p.x.height || (p.out.width - 1) * p.stride_w >= p.x.width)) {
-    refuse("out");
-  }
   if (!chain.sum != !p.residual.data) refuse("residual and sum go together");
   if (p.residual.data && (p.residual.images != p.out.images || p.residual.height != p.out.height ||
                           p.residual.width != p.out.width || p.residual.channels != p.out.channels ||

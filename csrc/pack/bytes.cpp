@@ -88,6 +88,7 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       inputs(inputs),
       outputs(outputs),
       input_flip(input_flip),
+      outside(static_cast<uint8_t>(given.input_zero + kOffset)),
       rescale(rescale),
       packed_(
           checked_product(ceil_div(outputs, set.lanes) * set.lanes, 8 + kQuad * ceil_div(inputs, kQuad))) {

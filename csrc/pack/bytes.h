@@ -75,6 +75,7 @@ class Pointwise8Weights {
   const Kernels8& set;
   const ptrdiff_t inputs, outputs;
   const uint8_t input_flip;
+  const uint8_t outside;  // a byte of padding, as kernels see it
   const Rescale8 rescale;
 
  private:

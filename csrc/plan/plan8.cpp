@@ -18,6 +18,14 @@ ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.w
 
 }  // namespace
 
+// Reading whole quads must not go beyond the last pixel.
+bool in_place(const Problem8& p) {
+  const Window8& w = p.window;
+  return !p.chain.depthwise && p.chain.pointwise->input_flip == 0 && p.x.channels % kQuad == 0 &&
+         w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1 && p.pad_top == 0 &&
+         p.pad_left == 0 && p.x.height == p.out.height && p.x.width == p.out.width;
+}
+
 double cost_ns(const Problem8& p) {
   const Kernels8& set = p.chain.set();
   double value = 0;
@@ -56,7 +64,7 @@ Plan8 make_plan8(const Problem8& p, int threads) {
     }
   }
   const ptrdiff_t pixels = plan.blocks.largest();
-  if (chain.pointwise) {
+  if (chain.pointwise && !in_place(p)) {
     plan.stride = stride;
     plan.block_bytes = checked_product(pixels, stride);
   }

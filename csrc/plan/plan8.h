@@ -25,8 +25,8 @@ struct Chain8 {
 struct Problem8 {
   Chain8 chain;
   ptrdiff_t pad_top, pad_left;
-  ptrdiff_t stride_h, stride_w;  // of a pointwise layer alone
-  Input8 x, residual;            // a residual's data is null where there is none
+  Window8 window;      // without a depthwise half: the pixels whose channels are the inputs
+  Input8 x, residual;  // a residual's data is null where there is none
   Output8 out;
 };
 
@@ -41,6 +41,9 @@ struct Plan8 {
   ptrdiff_t tasks() const { return images * blocks.count(); }
   ptrdiff_t scratch_floats() const { return ceil_div(block_bytes + staging_bytes, ptrdiff_t{sizeof(float)}); }
 };
+
+// Whether a pointwise layer's inputs are the bytes that its kernels take as they lie.
+bool in_place(const Problem8& problem);
 
 double cost_ns(const Problem8& problem);
 Plan8 make_plan8(const Problem8& problem, int threads);

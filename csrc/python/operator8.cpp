@@ -11,6 +11,7 @@
 #include "isa/dispatch.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
+#include "python/read.h"
 
 namespace py = pybind11;
 
@@ -48,10 +49,6 @@ Epilogue epilogue(const py::tuple& given, ptrdiff_t channels, uint8_t flip) {
 
 uint8_t flip_of(bool is_signed) { return is_signed ? 0x80 : 0; }
 
-const Kernels8& chosen(const py::object& isa) {
-  return isa.is_none() ? active_kernels8() : kernels8(isa.cast<std::string>());
-}
-
 int32_t checked_zero(int zero) {
   if (zero < -128 || zero > 127) refuse("zero point");
   return zero;
@@ -68,8 +65,8 @@ std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::t
   const Epilogue e = epilogue(rescale, k.shape(2) * k.shape(3), flip_of(signs[1]));
   const Window8 window{k.shape(0), k.shape(1), place[0], place[1], place[2], place[3]};
   return std::make_unique<Depthwise8Weights>(
-      chosen(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window,
-      k.shape(2), k.shape(3), flip_of(signs[0]), e.rescale);
+      chosen_kernels8(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)},
+      window, k.shape(2), k.shape(3), flip_of(signs[0]), e.rescale);
 }
 
 std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::tuple& rescale, int input_zero,
@@ -77,8 +74,8 @@ std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::t
   const auto k = dense<int8_t>(kernel, 2, "kernel");
   const Epilogue e = epilogue(rescale, k.shape(1), flip_of(signs[1]));
   return std::make_unique<Pointwise8Weights>(
-      chosen(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
-      k.shape(1), flip_of(signs[0]), e.rescale);
+      chosen_kernels8(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)},
+      k.shape(0), k.shape(1), flip_of(signs[0]), e.rescale);
 }
 
 template <class T>
@@ -127,9 +124,7 @@ class Operator8 {
     if (!chain_.depthwise && !chain_.pointwise) refuse("parts");
     if (sum.is_none()) return;
     if (!chain_.pointwise) refuse("a sum without a pointwise half");
-    const auto n = sum.cast<std::array<int32_t, 11>>();
-    if (n[4] < 1 || n[4] > 30) refuse("shift");
-    sum_ = {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], flip_of(n[8]), flip_of(n[9]), flip_of(n[10])};
+    sum_ = read_sum8(sum);
     chain_.sum = &sum_;
   }
   Operator8(const Operator8&) = delete;
@@ -164,7 +159,7 @@ class Operator8 {
  private:
   Problem8 problem(const Input8& x, const Input8& residual, const Output8& out,
                    std::array<ptrdiff_t, 2> pads) const {
-    const Problem8 p{chain_, pads[0], pads[1], strides_[0], strides_[1], x, residual, out};
+    const Problem8 p{chain_, pads[0], pads[1], {1, 1, strides_[0], strides_[1], 1, 1}, x, residual, out};
     if (strides_[0] < 1 || strides_[1] < 1) refuse("strides");
     check(p);
     return p;
@@ -177,6 +172,25 @@ class Operator8 {
 };
 
 }  // namespace
+
+const Kernels8& chosen_kernels8(const py::object& isa) {
+  return isa.is_none() ? active_kernels8() : kernels8(read_text(isa));
+}
+
+Sum8 read_sum8(py::handle object) {
+  std::array<int32_t, 11> n;
+  const auto numbers = read_integers<11>(object);
+  for (size_t i = 0; i < n.size(); ++i) {
+    if (numbers[i] < 0 || numbers[i] > INT32_MAX) refuse("sum");
+    n[i] = static_cast<int32_t>(numbers[i]);
+  }
+  // 20 or 21 bits of the ratios: no sum of two overflows.
+  if (n[4] < 1 || n[4] > 30 || std::max(n[1], n[3]) > 1 << 21) refuse("shift");
+  for (const size_t i : {0u, 2u, 5u, 6u, 7u}) {
+    if (n[i] > 255) refuse("zero");
+  }
+  return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], flip_of(n[8]), flip_of(n[9]), flip_of(n[10])};
+}
 
 void bind_operator8(py::module_& m) {
   m.def("config8", [] {

@@ -64,17 +64,12 @@ struct Bytes {
     Rescale8 r;
     explicit Rescale(const Rescale8& rescale) : r(rescale) {}
 
-    // Adding 1.5·2²³ rounds to a whole number, to even, what is smaller than 2²².
     template <int NV>
     void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
       for (int i = 0; i < NV * lanes && i < n; ++i) {
         float factor;
         std::memcpy(&factor, factors + i * 4, 4);
-        float t = static_cast<float>(acc[i / lanes].v[i % lanes]) * factor;
-        t = t < r.low ? r.low : t > r.high ? r.high : t;
-        const float shifted = t + 12582912.0f;
-        const int32_t rounded = static_cast<int32_t>(shifted - 12582912.0f);
-        y[i] = static_cast<uint8_t>((rounded + r.zero_point) ^ r.flip);
+        y[i] = r(static_cast<float>(acc[i / lanes].v[i % lanes]) * factor);
       }
     }
   };

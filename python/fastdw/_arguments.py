@@ -240,9 +240,14 @@ def residual(value: object, shape: tuple[int, ...]) -> Float32:
     return array
 
 
-def out(value: object, shape: tuple[int, ...], **inputs: AnyArray | None) -> Float32:
+def out(
+    value: object,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any] = FLOAT32,
+    **inputs: AnyArray | None,
+) -> AnyArray:
     """`value` as a plain ndarray, of any strides, that the core may fill."""
-    array = fillable(value, shape, FLOAT32)
+    array = fillable(value, shape, dtype)
     for name, other in inputs.items():
         if other is not None:
             apart(array, name, other)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _F32 = npt.NDArray[np.float32]
-_Array = _F32 | npt.NDArray[np.uint8]
+_Array = _F32 | npt.NDArray[np.uint8] | npt.NDArray[np.int8]
 
 curves: tuple[str, ...]
 """Names that `Activation` takes besides "clamp"."""
@@ -130,7 +130,8 @@ class Operator:
 Array = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 """Where a step finds an array: (buffer, offset, sizes, strides), in elements, one to six axes.
 
-Buffer 0 is the arena, then come the inputs and the outputs, one image of each. Strides are at least
+Buffer 0 is the arena, then come the inputs and the outputs, one image of each; the last one is the
+arena as bytes. Strides are at least
 0, and no element lies at two places, but for the second term of add and multiply: its strides of
 rows and columns may be 0, so that one pixel serves for all.
 """
@@ -146,7 +147,7 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                side by side, as with two more arrays: scale (1, 1, c), by which a pointwise
                convolution multiplies x first; sums (h, 1, c), which takes for each row of a
                depthwise result the sum over its columns
-"copy"         any axes, x of the same sizes; from bytes too
+"copy"         any axes, x of the same sizes; from bytes to bytes or floats too
 "add", "multiply"  second: the other term. activation
 "affine"       scale, offset: float32, one a channel; activation
 "activation"   activation
@@ -157,6 +158,20 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                for the constant; None or left out: all. constant
 "bilinear"     rows, columns: (low, high, weight), the weights float32
 "softmax"      over the channels. beta: finite, at least 0
+
+Steps on bytes, which count from 0 in all numbers: memory of int8 has a flip of 128, uint8 one of 0.
+`rescale` is (zero, low, high, flip) of what is written; "gather" takes bytes too.
+
+"layer8"       second: the residual or None. depthwise, pointwise; kernel_size, geometry as "layer";
+               sum: as of `Operator8`
+"add8"         second: the other term. sum, isa
+"multiply8"    second: as "multiply". zero_a, flip_a, zero_b, flip_b, factor, rescale
+"table8"       table: 256 ints, as they are stored; flip
+"quantize"     from floats. factor, rescale
+"dequantize"   to floats. factor, zero, flip
+"pool8"        as "pool", nothing counted; origin, low, high, flip
+"mean8"        of all pixels. zero, factor, flip, rescale
+"softmax8"     powers: exp(beta·scale·−n) for n to 255; factor, flip, rescale
 
 An activation may be left out. Steps that read their x pixel for pixel may write it over.
 """
@@ -169,28 +184,30 @@ class Network:
         self,
         arena: int,
         inputs: tuple[tuple[int, str], ...],
-        outputs: tuple[int, ...],
+        outputs: tuple[tuple[int, str], ...],
         steps: tuple[Step, ...],
         isa: str | None = None,
     ) -> None:
-        """`arena`: floats. Inputs: elements of an image, and "float32" or "uint8", which "copy"
-        alone reads. Outputs: floats of an image. All weights are of the instruction set `isa`.
+        """`arena`: floats. Inputs and outputs: elements of an image, and "float32", "uint8" or
+        "int8". All weights of floats are of the instruction set `isa`.
         """
-    def run(self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int) -> None:
+    def run(
+        self, inputs: tuple[_Array, ...], outputs: tuple[_Array, ...], num_threads: int
+    ) -> None:
         """Compute image after image: C-contiguous arrays, of whatever shape, image after image."""
     def call(
         self,
         inputs: tuple[Any, ...],
         shapes: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]],
         num_threads: int,
-    ) -> tuple[_F32, ...] | None:
+    ) -> tuple[_Array, ...] | None:
         """The outputs as new arrays, if the inputs are dense and of the right type and shape.
 
         `shapes`: those of one image, of the inputs and of the outputs. All inputs have a batch, or
         none has. None, and nothing computed, for any other.
         """
     def profile(
-        self, inputs: tuple[_Array, ...], outputs: tuple[_F32, ...], num_threads: int
+        self, inputs: tuple[_Array, ...], outputs: tuple[_Array, ...], num_threads: int
     ) -> list[int]:
         """The same, and the nanoseconds that each step took."""
 

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _isa: ContextVar[str | None] = ContextVar("isa", default=None)
+_isa8: ContextVar[str | None] = ContextVar("isa8", default=None)
 
 
 def chosen_isa() -> str | None:
     """Its name, or None for the active one."""
     return _isa.get()
+
+
+def chosen_isa8() -> str | None:
+    """The same of the 8-bit instruction sets."""
+    return _isa8.get()
 
 
 @contextmanager
@@ -26,3 +32,13 @@ def packed_for(isa: str) -> Iterator[None]:
         yield
     finally:
         _isa.reset(token)
+
+
+@contextmanager
+def packed_for8(isa: str) -> Iterator[None]:
+    """Pack what this thread builds of 8-bit integers inside for one of their instruction sets."""
+    token = _isa8.set(isa)
+    try:
+        yield
+    finally:
+        _isa8.reset(token)

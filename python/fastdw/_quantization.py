@@ -235,7 +235,7 @@ def rescale(
     terms = np.zeros(channels, np.int32)
     if bias is not None:
         terms = check.vector(name, bias, channels, (INT32,)).copy()
-    weights = np.abs(kernel.reshape(-1, channels).astype(np.int64)).sum(axis=0)
+    weights = np.abs(kernel.reshape(-1, channels).astype(np.int16)).sum(axis=0, dtype=np.int64)
     largest = np.abs(terms.astype(np.int64)) + 255 * weights
     if np.any(largest + 255 * weights >= 2**31):
         msg = (

@@ -17,7 +17,7 @@ from fastdw import (
     quantize,
     reference,
 )
-from fastdw.layers._layer8 import packed_for8
+from fastdw._isa import packed_for8
 from support import Arena, rng, signed, thin
 
 ISAS8 = _core.config8()["supported"]

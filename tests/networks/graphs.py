@@ -2,6 +2,7 @@
 
 import numpy as np
 from fastdw.network._graph import GraphBuilder
+from graphs8 import EXAMPLES8, dtypes_of
 from support import rng, signed
 
 PADS = ((1, 1), (1, 1))
@@ -115,18 +116,28 @@ EXAMPLES = {
         | {"padding": PADS},
         (5, 6, 4),
     ),
-}
+} | EXAMPLES8
 
 
 def example(op):
     """A graph of one node."""
     shapes, attrs, _ = EXAMPLES[op]
     builder = GraphBuilder()
-    names = [builder.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    dtypes = dtypes_of(op, attrs) if op in EXAMPLES8 else ["float32"] * len(shapes)
+    names = [builder.input(f"x{i}", s, dtypes[i]) for i, s in enumerate(shapes)]
     return builder.build(builder.add(op, names, "y", (f"the {op}",), **attrs))
 
 
 def inputs(graph, seed=0):
     """Arrays for the inputs of a graph."""
     generator = rng(seed)
-    return [2 * signed(generator, spec.shape).astype(np.float64) for spec in graph.inputs]
+    arrays = [drawn(generator, spec.shape, spec.dtype) for spec in graph.inputs]
+    return [a.astype(np.float64) if a.dtype == np.float32 else a for a in arrays]
+
+
+def drawn(generator, shape, dtype):
+    """An array for an input."""
+    if dtype == "float32":
+        return 2 * signed(generator, shape)
+    limits = np.iinfo(dtype)
+    return generator.integers(limits.min, limits.max + 1, shape).astype(dtype)

@@ -54,7 +54,7 @@ def network(isa, kind, out, inputs, settings):
     return _core.Network(
         0,
         tuple((placed.flat.size, placed.flat.dtype.name) for placed in inputs),
-        (out.flat.size,),
+        ((out.flat.size, out.flat.dtype.name),),
         ((kind, (operands[-1], *operands[:-1]), settings),),
         isa,
     )

@@ -48,7 +48,7 @@ def joined(header, tensors):
 
 def rounded(value):
     if isinstance(value, np.ndarray):
-        return value.astype(np.float32)
+        return value.astype(np.float32) if value.dtype.kind == "f" else value
     return tuple(map(rounded, value)) if isinstance(value, tuple) else value
 
 

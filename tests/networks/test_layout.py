@@ -20,12 +20,12 @@ def image_graph(first):
     if first:
         inner = b.add("transpose", x, axes=(1, 2, 0))
     kernel = signed(rng(1), (1, 1, 3, 5))
-    y = b.add("conv2d", inner, kernel=kernel, output=None if first else "y")
+    y = b.add("conv2d", inner, kernel=kernel, name=None if first else "y")
     if first:
-        y = b.add("transpose", y, axes=(2, 0, 1), output="y")
+        y = b.add("transpose", y, axes=(2, 0, 1), name="y")
     twice = b.add("activation", inner, activation="relu")
     mean = b.add("reshape", b.add("global_pool", twice, function="average"), shape=(3,))
-    z = b.add("add", (mean, vector), output="z")
+    z = b.add("add", (mean, vector), name="z")
     return b.build([y, z])
 
 

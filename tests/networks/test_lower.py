@@ -8,11 +8,14 @@ import support
 import test_architectures as architectures
 from blocks import block, builder_of, conv, dw
 from bounds import BOUNDS, check_nodes, run_program, traced
+from fastdw import _core
+from fastdw._isa import packed_for8
 from fastdw.network._graph import GraphBuilder, rounded
 from fastdw.network._lower import lower
 from fastdw.network._ops import OPS
+from fastdw.network._ops8 import OPS8
 from fastdw.network._rewrite import rewrite
-from graphs import example, kernel
+from graphs import drawn, example, kernel
 from hypothesis import given, settings
 from support import assert_same, rng, signed
 from test_drawn_rewrites import graphs
@@ -23,9 +26,7 @@ pytestmark = pytest.mark.emulated
 def arrays(graph, seed=0, batch=()):
     g = rng(seed)
     return [
-        g.integers(0, 256, (*batch, *spec.shape)).astype(np.uint8)
-        if spec.dtype == "uint8"
-        else 2 * signed(g, (*batch, *spec.shape))
+        drawn(g, (*batch, *spec.shape), spec.dtype)
         for spec in graph.inputs
     ]
 
@@ -38,7 +39,7 @@ def check(graph, seed=0):
     check_nodes(graph, values)
     program = lower(graph)
     for name, got in zip(graph.outputs, run_program(program, graph, x), strict=True):
-        assert_same(got, np.asarray(values[name], np.float32))
+        assert_same(got, values[name])
     batch = arrays(graph, seed + 1, (3,))
     for i, images in enumerate(zip(*batch, strict=True)):
         one = run_program(program, graph, images)
@@ -52,9 +53,16 @@ def test_every_operator_has_a_bound():
     assert BOUNDS.keys() == OPS.keys()
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", [op for op in OPS if op not in OPS8])
 def test_every_operator(forced_isa, op):
     check(example(op))
+
+
+@pytest.mark.parametrize("isa8", _core.config8()["supported"])
+@pytest.mark.parametrize("op", OPS8)
+def test_every_operator_of_integers(isa8, op):
+    with packed_for8(isa8):
+        check(example(op))
 
 
 @settings(deadline=None)

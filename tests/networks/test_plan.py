@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from blocks import block, builder_of, conv, dw
+from bounds import unset
 from fastdw.network._arena import Lifetime, _by_size, _end, _placed, arena
-from fastdw.network._graph import run, shapes
+from fastdw.network._graph import dtypes, run, shapes
 from fastdw.network._ops import OPS
-from fastdw.network._plan import ARENA, plan_memory
+from fastdw.network._plan import _ELEMENTWISE, ARENA, plan_memory
 from fastdw.network._rewrite import rewrite
 from fastdw.network._view import View, dense_strides
 from graphs import EXAMPLES, example, inputs
@@ -66,8 +67,8 @@ def test_nothing_needs_nothing():
 
 
 def array_of(view, buffers):
-    strides = [4 * step for step in view.strides]
     start = buffers[view.buffer][view.offset :]
+    strides = [start.itemsize * step for step in view.strides]
     return np.lib.stride_tricks.as_strided(start, view.shape, strides)
 
 
@@ -86,21 +87,24 @@ def check_step(node, memory):
         x = memory.views[name]
         if x != y and x.buffer == y.buffer:
             assert cells(x).isdisjoint(cells(y))
-        assert x != y or node.op in ("affine", "activation", "add", "multiply")
+        assert x != y or node.op in _ELEMENTWISE
 
 
 def run_in(memory, graph, arrays):
-    """Evaluate a graph by its twins, every value in its view; float32."""
-    size = shapes(graph)
+    """Evaluate a graph by its twins, every value in its view; floats are of float32."""
+    size, types = shapes(graph), dtypes(graph)
     buffers = [np.full(memory.arena.size + 1, np.nan, np.float32)]
-    buffers += [np.asarray(a, np.float32).reshape(-1) for a in arrays]
-    buffers += [np.full(np.prod(size[name]), np.nan, np.float32) for name in graph.outputs]
+    buffers += [a.reshape(-1) for a in arrays]
+    buffers += [unset(np.prod(size[name]), types[name]) for name in graph.outputs]
+    buffers.append(buffers[0].view(np.uint8))
     for view in memory.views.values():
         reach = view.offset + sum(
             (n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)
         )
         assert 0 <= view.offset <= reach < buffers[view.buffer].size
-    values = {name: array_of(view, buffers) for name, view in memory.views.items()}
+    values = {
+        name: array_of(view, buffers).view(types[name]) for name, view in memory.views.items()
+    }
     for node in graph.nodes:
         operands = [values.get(name) for name in node.inputs]
         if node.op == "concat":
@@ -121,7 +125,7 @@ def run_in(memory, graph, arrays):
 
 def check(graph, accepts=None):
     memory = plan_memory(graph, accepts) if accepts else plan_memory(graph)
-    arrays = [a.astype(np.float32) for a in inputs(graph)]
+    arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in inputs(graph)]
     kept = [a.copy() for a in arrays]
     got = run_in(memory, graph, arrays)
     for y, wanted in zip(got, run(graph, arrays, np.float32), strict=True):

@@ -12,6 +12,7 @@ C = 24
 SIDE = 20
 ARENA = 2 * SIDE * SIDE * C
 IMAGE = ((SIDE, SIDE, C), (SIDE * C, C, 1))
+ONE = ((1, "float32"),)
 VECTOR = ((1, 1, C), (0, 0, 1))
 SPREAD = ((SIDE, SIDE, C), (0, 0, 1))
 SECOND = SIDE * SIDE * C  # offset of the arena's second image
@@ -59,7 +60,7 @@ def steps(isa, generator=None):
 
 def network(isa, plan=None, arena=ARENA):
     size = SIDE * SIDE * C
-    return _core.Network(arena, ((size, "float32"),), (size,), plan or steps(isa), isa)
+    return _core.Network(arena, ((size, "float32"),), ((size, "float32"),), plan or steps(isa), isa)
 
 
 def run(made, x, threads=1):
@@ -265,7 +266,10 @@ IMAGES = tuple((0, offset, *IMAGE) for offset in (0, SECOND))
         (("copy", ((1, 0, *IMAGE), IMAGES[0]), {}), "an input is written to"),
         (("copy", ((0, SECOND + 1, *IMAGE), IMAGES[0]), {}), "beyond the buffer"),
         (("copy", ((0, -1, *IMAGE), IMAGES[0]), {}), "beyond the buffer"),
-        (("copy", ((3, 0, *IMAGE), IMAGES[0]), {}), "buffer"),
+        (("copy", ((4, 0, *IMAGE), IMAGES[0]), {}), "buffer"),
+        (("copy", ((3, 0, *IMAGE), IMAGES[0]), {}), "bytes"),
+        (("add", (IMAGES[0], IMAGES[0], (3, 0, *IMAGE)), {}), "bytes"),
+        (("add8", (IMAGES[0], IMAGES[0], IMAGES[0]), {}), "bytes"),
         (("copy", ((-1, 0, *IMAGE), IMAGES[0]), {}), "buffer"),
         (("copy", (None, IMAGES[0]), {}), "buffer"),
         (("copy", (IMAGES[1], None), {}), "buffer"),
@@ -315,23 +319,23 @@ def test_weights_of_another_instruction_set():
 @pytest.mark.parametrize(
     ("arena", "inputs", "outputs"),
     [
-        (-1, ((1, "float32"),), (1,)),
-        (2**62, ((1, "float32"),), (1,)),
-        (2**70, ((1, "float32"),), (1,)),
-        (1, ((0, "float32"),), (1,)),
-        (1, ((1, "float64"),), (1,)),
-        (1, ((1, b"float32"),), (1,)),
-        (1, ((1,),), (1,)),
-        (1, (1,), (1,)),
-        (1, None, (1,)),
-        (1, ((1, "float32"),), (0,)),
+        (-1, ((1, "float32"),), ONE),
+        (2**62, ((1, "float32"),), ONE),
+        (2**70, ((1, "float32"),), ONE),
+        (1, ((0, "float32"),), ONE),
+        (1, ((1, "float64"),), ONE),
+        (1, ((1, b"float32"),), ONE),
+        (1, ((1,),), ONE),
+        (1, (1,), ONE),
+        (1, None, ONE),
+        (1, ((1, "float32"),), ((0, "float32"),)),
         (1, ((1, "float32"),), 1),
     ],
 )
 def test_buffers_that_are_refused(arena, inputs, outputs):
     one = ((1, 1, 1), (0, 0, 0))
     plan = (("copy", ((2, 0, *one), (1, 0, *one)), {}),)
-    _core.Network(1, ((1, "float32"),), (1,), plan)
+    _core.Network(1, ((1, "float32"),), ONE, plan)
     with pytest.raises(ValueError):  # noqa: PT011
         _core.Network(arena, inputs, outputs, plan)
 
@@ -339,4 +343,4 @@ def test_buffers_that_are_refused(arena, inputs, outputs):
 @pytest.mark.parametrize("plan", [(), None, [], (1,), ((),), ((1, 2, 3),)])
 def test_steps_that_are_none(plan):
     with pytest.raises(ValueError):  # noqa: PT011
-        _core.Network(1, ((1, "float32"),), (1,), plan)
+        _core.Network(1, ((1, "float32"),), ONE, plan)

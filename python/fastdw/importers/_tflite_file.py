@@ -175,6 +175,13 @@ class TfliteFile:
 
     def constant(self, index: int) -> AnyArray:
         """The numbers of a tensor: floats in float32, with what is quantised or sparse resolved."""
+        array, q = self.stored(index), self.tensors[index].quantization
+        if q is not None and array.dtype.kind in "iu":
+            return q.real(array)
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+    def stored(self, index: int) -> AnyArray:
+        """The numbers of a tensor as they stand in the file; what is sparse is resolved."""
         tensor = self.tensors[index]
         if tensor.dtype not in _DTYPES:
             msg = f"with a constant of {tensor.dtype}"
@@ -190,10 +197,7 @@ class TfliteFile:
         if min(tensor.shape, default=1) < 0 or math.prod(tensor.shape) != array.size:
             msg = f"{self.name}: tensor {tensor.name!r} has {array.size} numbers for {tensor.shape}"
             raise ValueError(msg)
-        array = array.reshape(tensor.shape)
-        if tensor.quantization is not None and array.dtype.kind in "iu":
-            return tensor.quantization.real(array)
-        return array.astype(np.float32) if array.dtype.kind == "f" else array
+        return array.reshape(tensor.shape)
 
     def _bytes(self, number: int) -> AnyArray:
         """A buffer; those of files above 2 GiB lie behind the flatbuffer."""

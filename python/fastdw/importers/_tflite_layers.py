@@ -43,16 +43,15 @@ def _weights(c: Conversion, node: TfliteNode, position: int, rank: int) -> AnyAr
     return weights
 
 
-def _convolution(c: Conversion, node: TfliteNode, options: Any, op: str, kernel: AnyArray) -> Value:
-    """conv2d or depthwise of an image, or of the blocks of one."""
-    value, bias = c.get(node, 0), c.optional(node, 2, "biases")
+def convolution(
+    c: Conversion, node: TfliteNode, options: Any, op: str, attrs: dict[str, Any]
+) -> Value:
+    """A convolution of an image, or of the blocks of one."""
+    value, kernel = c.get(node, 0), attrs["kernel"]
     x = value.base if isinstance(value, Blocks) else c.image(node)
     strides = options.StrideH(), options.StrideW()
     dilation_rate = options.DilationHFactor(), options.DilationWFactor()
-    height, width, channels = c.builder.shape(x.name)
-    attrs: dict[str, Any] = {"kernel": kernel, "bias": bias, "strides": strides}
-    if op == "conv2d":
-        attrs["groups"] = channels // kernel.shape[2]
+    height, width, _ = c.builder.shape(x.name)
     if isinstance(value, Blocks):
         if strides != (1, 1) or dilation_rate != (1, 1):
             msg = f"in blocks with strides {strides} and dilation {dilation_rate}"
@@ -61,9 +60,8 @@ def _convolution(c: Conversion, node: TfliteNode, options: Any, op: str, kernel:
     else:
         taps = kernel.shape[:2]
         pads = _padding(options.Padding(), (height, width), taps, strides, dilation_rate)
-    activation = c.activation(node, options)
-    attrs |= {"padding": pads, "dilation_rate": dilation_rate, "activation": activation}
-    y = c.add(op, x.name, **attrs)
+    place = {"strides": strides, "padding": pads, "dilation_rate": dilation_rate}
+    y = c.add(op, x.name, **attrs, **place)
     if isinstance(value, Blocks):
         return value._replace(base=y, pads=NO_PADS)
     return y
@@ -83,27 +81,36 @@ def _of_blocks(code: int, blocks: Blocks, taps: Sequence[int]) -> Pads:
     return rows, columns
 
 
-def _conv(c: Conversion, node: TfliteNode) -> Value:
-    options, weights = node.options("Conv2DOptions"), _weights(c, node, 1, 4)
+def kernel_of(c: Conversion, node: TfliteNode, weights: AnyArray) -> tuple[str, AnyArray]:
+    """The graph's operator of a convolution, and its kernel."""
     value = c.get(node, 0)
     channels = (value.base if isinstance(value, Blocks) else c.image(node)).shape[3]
-    filters, kh, kw, depth = weights.shape
-    if depth == 1 < channels and filters % channels == 0:
-        kernel = weights.reshape(channels, filters // channels, kh, kw).transpose(2, 3, 0, 1)
-        return _convolution(c, node, options, "depthwise", kernel)
-    return _convolution(c, node, options, "conv2d", weights.transpose(1, 2, 3, 0))
-
-
-def _depthwise(c: Conversion, node: TfliteNode) -> Value:
-    options, weights = node.options("DepthwiseConv2DOptions"), _weights(c, node, 1, 4)
-    value = c.get(node, 0)
-    channels = (value.base if isinstance(value, Blocks) else c.image(node)).shape[3]
+    if node.op == "CONV_2D":
+        filters, kh, kw, depth = weights.shape
+        if depth == 1 < channels and filters % channels == 0:
+            kernel = weights.reshape(channels, filters // channels, kh, kw)
+            return "depthwise", kernel.transpose(2, 3, 0, 1)
+        return "conv2d", weights.transpose(1, 2, 3, 0)
     one, kh, kw, filters = weights.shape
     if one != 1 or filters % channels:
         msg = f"with weights of shape {weights.shape} for {channels} channels"
         raise Unsupported(msg)
-    kernel = weights.reshape(kh, kw, channels, filters // channels)
-    return _convolution(c, node, options, "depthwise", kernel)
+    return "depthwise", weights.reshape(kh, kw, channels, filters // channels)
+
+
+def _convolution(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
+    def convert(c: Conversion, node: TfliteNode) -> Value:
+        options, weights = node.options(f"{kind}Options"), _weights(c, node, 1, 4)
+        op, kernel = kernel_of(c, node, weights)
+        attrs: dict[str, Any] = {"kernel": kernel, "bias": c.optional(node, 2, "biases")}
+        if op == "conv2d":
+            value = c.get(node, 0)
+            x = value.base if isinstance(value, Blocks) else c.image(node)
+            attrs["groups"] = x.shape[3] // kernel.shape[2]
+        attrs["activation"] = c.activation(node, options)
+        return convolution(c, node, options, op, attrs)
+
+    return convert
 
 
 def _transpose_conv(c: Conversion, node: TfliteNode) -> Value:
@@ -180,36 +187,46 @@ def _transpose_conv_bias(c: Conversion, node: TfliteNode) -> Value:
     return _spread(c, x, weights, bias, strides, pads, sizes)
 
 
-def _dense(c: Conversion, node: TfliteNode) -> Value:
-    options, weights = node.options("FullyConnectedOptions"), _weights(c, node, 1, 2)
-    x, bias = c.live(node), c.optional(node, 2, "biases")
-    filters, depth = weights.shape
+def pixels_of(
+    c: Conversion, node: TfliteNode, options: Any, weights: tuple[int, ...]
+) -> tuple[str, tuple[int, ...]]:
+    """What a matrix (F, Cin) mixes the channels of, and the shape of the result."""
+    x, (filters, depth) = c.live(node), weights
     if options.WeightsFormat():
         msg = f"with weights in format {options.WeightsFormat()}"
         raise Unsupported(msg)
     rows, rest = divmod(math.prod(x.shape), depth)
     if rest or (options.KeepNumDims() and x.shape[-1] != depth):
-        msg = f"with weights of shape {weights.shape} on {x.shape}"
+        msg = f"with weights of shape {weights} on {x.shape}"
         raise Unsupported(msg)
     shape = (*x.shape[:-1], filters) if options.KeepNumDims() else (rows, filters)
+    return c.seen(x, (1, 1, depth) if rows == 1 else (rows, 1, depth)), shape
+
+
+def _dense(c: Conversion, node: TfliteNode) -> Value:
+    options, weights = node.options("FullyConnectedOptions"), _weights(c, node, 1, 2)
+    bias, activation = c.optional(node, 2, "biases"), c.activation(node, options)
+    pixels, shape = pixels_of(c, node, options, weights.shape)
     kernel = weights.T[np.newaxis, np.newaxis]
-    activation = c.activation(node, options)
-    pixels = c.seen(x, (1, 1, depth) if rows == 1 else (rows, 1, depth))
     return c.add("conv2d", pixels, shape, kernel=kernel, bias=bias, activation=activation)
+
+
+def pool_window(options: Any, size: Sequence[int]) -> dict[str, Any]:
+    """The window of a pool over an image of this height and width."""
+    window = options.FilterHeight(), options.FilterWidth()
+    strides = options.StrideH(), options.StrideW()
+    pads = _padding(options.Padding(), size, window, strides)
+    return {"window": window, "strides": strides, "padding": pads}
 
 
 def _pool(function: str) -> Callable[[Conversion, TfliteNode], Value]:
     def convert(c: Conversion, node: TfliteNode) -> Value:
         options, x = node.options("Pool2DOptions"), c.image(node)
-        window = options.FilterHeight(), options.FilterWidth()
-        strides = options.StrideH(), options.StrideW()
-        size = x.shape[1:3]
-        pads = _padding(options.Padding(), size, window, strides)
-        if window == size and pads == NO_PADS:
+        place = pool_window(options, x.shape[1:3])
+        if place["window"] == x.shape[1:3] and place["padding"] == NO_PADS:
             y = c.add("global_pool", x.name, function=function)
         else:
-            attrs = {"window": window, "strides": strides, "padding": pads}
-            y = c.add("pool", x.name, function=function, **attrs)
+            y = c.add("pool", x.name, function=function, **place)
         return c.activate(y, fused(options))
 
     return convert
@@ -250,14 +267,17 @@ def _of_space(c: Conversion, node: TfliteNode) -> tuple[tuple[int, int], Pads]:
     return (block[0], block[1]), ((top, bottom), (left, right))
 
 
+BLOCKS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
+    "SPACE_TO_BATCH_ND": _to_blocks,
+    "BATCH_TO_SPACE_ND": _from_blocks,
+}
 CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
-    "CONV_2D": _conv,
-    "DEPTHWISE_CONV_2D": _depthwise,
+    **BLOCKS,
+    "CONV_2D": _convolution("Conv2D"),
+    "DEPTHWISE_CONV_2D": _convolution("DepthwiseConv2D"),
     "TRANSPOSE_CONV": _transpose_conv,
     "custom operator Convolution2DTransposeBias": _transpose_conv_bias,
     "FULLY_CONNECTED": _dense,
     "AVERAGE_POOL_2D": _pool("average"),
     "MAX_POOL_2D": _pool("max"),
-    "SPACE_TO_BATCH_ND": _to_blocks,
-    "BATCH_TO_SPACE_ND": _from_blocks,
 }

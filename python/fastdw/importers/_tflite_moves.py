@@ -172,7 +172,7 @@ def _reverse(c: Conversion, node: TfliteNode) -> Value:
 
 def _pad(c: Conversion, node: TfliteNode) -> Value:
     x = c.live(node)
-    value = c.constant(node, 2, "values") if node.op == "PADV2" else np.zeros(1)
+    value = c.constant(node, 2, "values") if node.op == "PADV2" else c.zero(node)
     return _padded(c, node, x, "constant", float(value.reshape(-1)[0]))
 
 

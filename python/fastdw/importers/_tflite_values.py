@@ -7,11 +7,13 @@ graph's value has it not: images are (1, H, W, C) there and (H, W, C) here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
+from fastdw._quantization import Quantization
 from fastdw.importers import _common
 from fastdw.importers._common import Missing, Unknown, Unsupported
 from fastdw.importers._tflite_file import TfliteFile, TfliteNode
@@ -57,30 +59,80 @@ Value = Union[Live, Blocks, "AnyArray"]
 class Conversion:
     """The graph while it grows, and the values that are there, by the numbers of tensors."""
 
-    def __init__(self, file: TfliteFile) -> None:
+    def __init__(self, file: TfliteFile, keeps_integers: bool = False) -> None:
         self.file = file
+        self.keeps_integers = keeps_integers
         self.builder = GraphBuilder()
         self.missing = Missing(file.name)
         self.values: dict[int, Value | None] = {}
         self.quantised = False
         """Whether any value was computed in integers."""
+        self.in_float: dict[str, None] = {}
+        """Operators on integers that run in float32."""
         self.source: tuple[str, ...] = ()
         self._told: set[str] = set()
+        self._stored = False
+        self._reals: dict[str, Live] = {}
+        self._constants: tuple[dict[int, AnyArray], dict[int, AnyArray]] = ({}, {})
 
     # --- reading ---
 
+    @contextmanager
+    def as_stored(self) -> Iterator[None]:
+        """Let values be the integers that they are, not the numbers that these stand for."""
+        before, self._stored = self._stored, True
+        try:
+            yield
+        finally:
+            self._stored = before
+
+    def quantization(self, index: int) -> Quantization | None:
+        """What the integers of a tensor stand for, if the graph has these."""
+        tensor = self.file.tensors[index]
+        q = tensor.quantization
+        if q is None or tensor.dtype not in ("INT8", "UINT8") or not self.keeps_integers:
+            return None
+        if q.scale.size != 1:
+            return None
+        return Quantization(float(q.scale[0]), int(q.zero_point[0]), tensor.dtype.lower())
+
+    def is_constant(self, index: int) -> bool:
+        """Whether a tensor is not computed."""
+        return index not in self.values or isinstance(self.values[index], np.ndarray)
+
+    def zero(self, node: TfliteNode) -> AnyArray:
+        """The number 0 as the input of a node has it."""
+        q = self.quantization(node.inputs[0]) if self._stored else None
+        return np.array([0 if q is None else q.zero_point])
+
     def value(self, index: int) -> Value:
-        """The value of a tensor."""
+        """The value of a tensor: real numbers, or integers as they are stored."""
         if index not in self.values:
             if not self.file.has_numbers(index):
                 name = self.file.tensors[index].name
                 msg = f"{self.file.name}: nothing computes {name!r} before it is read"
                 raise ValueError(msg)
-            self.values[index] = self.file.constant(index)
+            kind = self._constants[self._stored]
+            if index not in kind:
+                read = self.file.stored if self._stored else self.file.constant
+                kind[index] = read(index)
+            return kind[index]
         value = self.values[index]
         if value is None:
             raise Unknown
-        return value
+        return value if self._stored or isinstance(value, np.ndarray) else self._real(index, value)
+
+    def _real(self, index: int, value: Live | Blocks) -> Live | Blocks:
+        """The numbers that integers stand for."""
+        if isinstance(value, Blocks):
+            base = self._real(index, value.base)
+            return value._replace(base=base) if isinstance(base, Live) else value
+        if self.builder.dtype(value.name) == "float32":
+            return value
+        if value.name not in self._reals:
+            q = self.quantization(index)
+            self._reals[value.name] = self.add("dequantize", value.name, value.shape, input=q)
+        return self._reals[value.name]
 
     def get(self, node: TfliteNode, position: int) -> Value | None:
         """An input, None where it is left out."""
@@ -228,6 +280,11 @@ class Conversion:
         tensor = self.file.tensors[index]
         limits = tensor.limits()
         self.quantised |= limits is not None
+        if self.builder.dtype(result.name) != "float32":
+            return result
+        if q := self.quantization(index):
+            self.in_float[node.op] = None
+            return self.add("quantize", result.name, result.shape, output=q)
         if limits is None or node.ranged or self._moves(node, limits):
             return result
         return self.activate(result, clamp(*limits))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers import _tflite_layers, _tflite_math, _tflite_moves
+from fastdw._arguments import describe
+from fastdw.importers import _tflite_integers, _tflite_layers, _tflite_math, _tflite_moves
 from fastdw.importers._common import (
     Unknown,
     Unsupported,
@@ -44,14 +45,12 @@ def from_tflite(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    integers: str = "float",
 ) -> Graph:
     """Read a TFLite model.
 
-    The graph takes and gives one image; the model's first axis is the batch, 1 or open. It computes
-    in float32 throughout. Weights of float16 and of integers, quantised by tensor or by channel,
-    become float32. So do the values of an integer model: what remains of a quantised value is its
-    range, to which it is clamped. An input of uint8 is taken as such, one of int8 as the float32
-    numbers that it stands for; outputs are float32.
+    The graph takes and gives one image; the model's first axis is the batch, 1 or open. Weights of
+    float16 become float32.
 
     Parameters
     ----------
@@ -62,6 +61,12 @@ def from_tflite(
     input_shape : sequence of int, or {name: sequence of int}, optional
         The shape of one image, (H, W, C). It is needed where the model leaves it open, and goes
         before what the model says.
+    integers : {"float", "keep"}
+        "float": the graph computes in float32 throughout. Weights of integers, quantised by tensor
+        or by channel, become float32. So do the values of an integer model: what remains of a
+        quantised value is its range, to which it is clamped. An input of uint8 is taken as such,
+        one of int8 as the float32 numbers that it stands for; outputs are float32. "keep": values
+        of int8 and uint8 stay what they are, inputs and outputs too.
 
     Returns
     -------
@@ -78,15 +83,21 @@ def from_tflite(
     RuntimeError
         The package tflite is missing.
     """
+    if not isinstance(integers, str):
+        msg = f"integers must be a str, got {describe(integers)}"
+        raise TypeError(msg)
+    if integers not in ("float", "keep"):
+        msg = f"integers must be 'float' or 'keep', got {integers!r}"
+        raise ValueError(msg)
     model = TfliteFile(read(file))
     # A damaged number may be anything; what it leads to is said, or it changes weights alone.
     with damage_is_a_value_error(model.name), np.errstate(all="ignore"):
-        return _convert(model, outputs, input_shape)
+        return _convert(Conversion(model, integers == "keep"), outputs, input_shape)
 
 
-def _convert(model: TfliteFile, outputs: Any, input_shape: Any) -> Graph:
+def _convert(c: Conversion, outputs: Any, input_shape: Any) -> Graph:
+    model = c.file
     ends = _ends(model, outputs)
-    c = Conversion(model)
     _add_inputs(c, input_shape)
     for node in _needed(model, set(ends.values())):
         c.source = (node.name,)
@@ -98,7 +109,14 @@ def _convert(model: TfliteFile, outputs: Any, input_shape: Any) -> Graph:
             c.values[index] = result
     names = {name: _output(c, index) for name, index in ends.items()}
     c.missing.check()
-    return finished(c.builder, names, [_AS_FLOAT] if c.quantised else [])
+    return finished(c.builder, names, _notes(c))
+
+
+def _notes(c: Conversion) -> list[str]:
+    if c.keeps_integers:
+        words = ", ".join(c.in_float)
+        return [f"In float32 between integers: {words}."] if c.in_float else []
+    return [_AS_FLOAT] if c.quantised else []
 
 
 def _needed(model: TfliteFile, wanted: set[int]) -> list[TfliteNode]:
@@ -135,15 +153,22 @@ def _evaluated(c: Conversion, node: TfliteNode) -> Value | list[Value]:
     if convert is None and node.op not in FOLDS and node.op != "SHAPE":
         c.missing.add(node.op, node.name)
         raise Unknown
-    inputs = [c.get(node, position) for position in range(len(node.inputs))]
+    if any(i in c.values and c.values[i] is None for i in node.inputs):
+        raise Unknown
     if node.op == "SHAPE":
-        x = inputs[0]
-        return np.asarray(x.shape if isinstance(x, np.ndarray) else c.live(node).shape, np.int64)
-    if node.op in FOLDS and all(isinstance(value, np.ndarray) for value in inputs):
-        return np.asarray(FOLDS[node.op](node, inputs))
+        with c.as_stored():
+            x = c.get(node, 0)
+            shape = x.shape if isinstance(x, np.ndarray) else c.live(node).shape
+        return np.asarray(shape, np.int64)
+    if node.op in FOLDS and all(i >= 0 and c.is_constant(i) for i in node.inputs):
+        return np.asarray(FOLDS[node.op](node, [c.value(i) for i in node.inputs]))
     if convert is None:
         msg = "of a computed value"
         raise Unsupported(msg)
+    if c.keeps_integers:
+        kept = _tflite_integers.convert(c, node)
+        if kept is not None:
+            return kept
     result: Value | list[Value] = convert(c, node)
     return result
 
@@ -177,13 +202,14 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
     for name, index in names.items():
         c.source, tensor = (name,), c.file.tensors[index]
         try:
-            c.values[index] = _input(c, name, tensor, given.get(name))
+            c.values[index] = _input(c, name, index, given.get(name))
         except Unsupported as reason:
             c.values[index] = None
             c.missing.add(f"an input {reason}", name)
 
 
-def _input(c: Conversion, name: str, tensor: Tensor, given: tuple[int, ...] | None) -> Live:
+def _input(c: Conversion, name: str, index: int, given: tuple[int, ...] | None) -> Live:
+    tensor = c.file.tensors[index]
     batch, declared = tensor.signature[:1], tensor.signature[1:]
     if batch not in ((1,), (-1,)) or not declared:
         msg = f"of shape {tensor.signature}, of which the first axis is no batch of one or any"
@@ -195,6 +221,9 @@ def _input(c: Conversion, name: str, tensor: Tensor, given: tuple[int, ...] | No
             "input_shape, the shape of one image"
         )
         raise ValueError(msg)
+    if c.quantization(index) is not None:
+        c.builder.input(name, shape, tensor.dtype.lower())
+        return Live(name, (1, *shape))
     if tensor.dtype == "UINT8":
         c.builder.input(name, shape, "uint8")
         scale, offset = _real(tensor)
@@ -218,7 +247,8 @@ def _real(tensor: Tensor) -> tuple[float, float]:
 def _output(c: Conversion, index: int) -> str:
     tensor = c.file.tensors[index]
     try:
-        value = c.plain(c.value(index))
+        with c.as_stored():
+            value = c.plain(c.value(index))
         if len(value.shape) < 2 or value.shape[0] != 1:
             msg = f"of shape {value.shape}, of which the first axis is no batch"
             raise Unsupported(msg)

@@ -2,133 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdw import _arguments as check
 from fastdw import _core
-from fastdw._arguments import dense, nhwc
+from fastdw._arguments import nhwc
 from fastdw._config import get_num_threads
 from fastdw._geometry import Signature
-from fastdw._quantization import (
-    Quantization,
-    Rescale,
-    integers,
-    quantization,
-    rescale,
-)
+from fastdw._half8 import Half8, core_sum
+from fastdw._quantization import Quantization, integers
 from fastdw.layers._layer import Layer
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray, ArrayInput, Float32
-
-_isa8: ContextVar[str | None] = ContextVar("isa8", default=None)
-
-
-@contextmanager
-def packed_for8(isa: str) -> Iterator[None]:
-    """Pack the 8-bit layers that this thread builds inside for one of their instruction sets."""
-    token = _isa8.set(isa)
-    try:
-        yield
-    finally:
-        _isa8.reset(token)
-
-
-class Half8(NamedTuple):
-    """Checked arguments of one convolution and its epilogue."""
-
-    prefix: str
-    """What the names of its bias and activation begin with."""
-    scales_name: str
-    kernel: AnyArray
-    scales: Float32
-    bias: AnyArray | None
-    activation: Any
-    ends: tuple[Quantization, Quantization]
-    rescale: Rescale
-
-    @property
-    def core(self) -> tuple[Any, ...]:
-        """Kernel, epilogue, the input's zero point and signs, as the core takes them."""
-        r, (given, result) = self.rescale, self.ends
-        signs = given.dtype == "int8", result.dtype == "int8"
-        zero = given.zero_point - (0 if signs[0] else 128)
-        epilogue = (r.multipliers, r.bias, r.zero_point, r.low, r.high, r.saturates)
-        return dense(self.kernel), epilogue, zero, signs
-
-    def arrays(self, kernel_name: str) -> dict[str, AnyArray]:
-        kept = {kernel_name: self.kernel.copy(), self.scales_name: self.scales.copy()}
-        return kept if self.bias is None else kept | {f"{self.prefix}bias": self.bias.copy()}
-
-
-def half8(
-    prefix: str,
-    scales_name: str,
-    kernel: AnyArray,
-    scales: object,
-    ends: tuple[Quantization, Quantization],
-    epilogue: tuple[object, object],
-) -> Half8:
-    """Check one half; `ends` are the quantizations before and after it."""
-    bias, activation = epilogue
-    channels = int(np.prod(kernel.shape[2:])) if kernel.ndim == 4 else kernel.shape[1]
-    flat = kernel.reshape(*kernel.shape[:-2], channels) if kernel.ndim == 4 else kernel
-    numbers = rescale((prefix, scales_name), flat, scales, ends, bias, activation)
-    factors = check.as_array(scales_name, scales)
-    terms = None if bias is None else numbers.bias
-    kept = None if activation == "linear" else activation
-    return Half8(prefix, scales_name, kernel, factors, terms, kept, ends, numbers)
-
-
-def packed_depthwise(half: Half8, place: tuple[int, int, int, int]) -> _core.Depthwise8:
-    kernel, epilogue, zero, signs = half.core
-    return _core.Depthwise8(kernel, epilogue, zero, signs, place, _isa8.get())
-
-
-def packed_pointwise(half: Half8) -> _core.Pointwise8:
-    kernel, epilogue, zero, signs = half.core
-    return _core.Pointwise8(kernel, epilogue, zero, signs, _isa8.get())
-
-
-def checked_sum(
-    residual: object, total: object, output: Quantization
-) -> tuple[Quantization, Quantization] | None:
-    """The quantizations of the added tensor and of the sum, which go together."""
-    if residual is None and total is None:
-        return None
-    if residual is None or total is None:
-        msg = "residual and sum go together: both a Quantization, or both None"
-        raise ValueError(msg)
-    pair = quantization("residual", residual), quantization("sum", total)
-    largest = max(np.float32(q.scale) / np.float32(pair[1].scale) for q in (output, pair[0]))
-    if not 2.0**-9 <= largest < 2.0**9:
-        msg = (
-            "sum must have a scale within 512 times the larger of those added, got a ratio of "
-            f"{float(largest)!r}"
-        )
-        raise ValueError(msg)
-    return pair
-
-
-def core_sum(
-    output: Quantization, pair: tuple[Quantization, Quantization] | None
-) -> tuple[int, ...] | None:
-    """The numbers of an addition of bytes: 20 bits of the larger ratio of scales."""
-    if pair is None:
-        return None
-    residual, total = pair
-    tensors = (output, residual, total)
-    ratios = [float(np.float32(q.scale) / np.float32(total.scale)) for q in (output, residual)]
-    shift = 20 - int(np.floor(np.log2(max(ratios))))
-    first, second = (int(np.rint(ratio * 2.0**shift)) for ratio in ratios)
-    zeros = [q.zero_point + (128 if q.dtype == "int8" else 0) for q in tensors]
-    signs = [int(q.dtype == "int8") for q in tensors]
-    return (zeros[0], first, zeros[1], second, shift, zeros[2], 0, 255, *signs)
+    from fastdw._typing import AnyArray, ArrayInput
 
 
 class QuantizedLayer(Layer):

@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Any, final
 
 from fastdw import _arguments as check
 from fastdw._geometry import Signature, Window, window
+from fastdw._half8 import checked_sum, half8, packed_depthwise, packed_pointwise
 from fastdw._quantization import INT8, Quantization, quantization
 from fastdw.layers._float8 import float_activation, real, weights_of, whole
-from fastdw.layers._layer8 import (
-    AddingQuantizedLayer,
-    QuantizedLayer,
-    checked_sum,
-    half8,
-    packed_depthwise,
-    packed_pointwise,
-)
+from fastdw.layers._layer8 import AddingQuantizedLayer, QuantizedLayer
 from fastdw.layers.depthwise import DepthwiseConv2D
 from fastdw.layers.pointwise import PointwiseConv2D
 from fastdw.layers.separable import SeparableConv2D

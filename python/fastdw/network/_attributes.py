@@ -14,6 +14,7 @@ import numpy as np
 
 from fastdw._activations import Activation, parse_activation
 from fastdw._arguments import FLOATS, as_array, describe, integer, number
+from fastdw._quantization import Quantization, clamp
 
 Kind = Callable[[str, Any], Any]
 
@@ -99,6 +100,35 @@ def array(rank: int) -> Kind:
         return result
 
     return check
+
+
+def whole(dtype: str, rank: int) -> Kind:
+    """Integers of this dtype, not empty."""
+
+    def check(name: str, value: Any) -> np.ndarray[Any, Any]:
+        result = as_array(name, value, (np.dtype(dtype),))
+        if result.ndim != rank or not result.size:
+            msg = f"{name} must have {rank} axes and not be empty, got shape {result.shape}"
+            raise ValueError(msg)
+        return result
+
+    return check
+
+
+def quantization(name: str, value: Any) -> tuple[float, int, str]:
+    """(scale, zero_point, dtype) of an 8-bit tensor, or a Quantization."""
+    fields = value if isinstance(value, Quantization) else Quantization(*_sequence(name, value, 3))
+    return fields.scale, fields.zero_point, fields.dtype
+
+
+def bounds(name: str, value: Any) -> Any:
+    """An activation of 8-bit integers."""
+    if isinstance(value, list):
+        value = tuple(value)
+    clamp(name, value, Quantization(1.0))
+    if isinstance(value, tuple):
+        return ("clip", *(number(name, end) for end in value[1:]))
+    return None if value == "linear" else value
 
 
 def optional(kind: Kind) -> Kind:

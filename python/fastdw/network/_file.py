@@ -1,10 +1,10 @@
 """The file of a network: a valid safetensors file with the graph as JSON in its metadata.
 
-Eight bytes hold the length of a JSON header, then come the tensors without gaps, those of float32
-first. ``__metadata__`` is {"format": "fastdw", "version": "1", "rewrites": "1", "graph": …}; an
-array among a node's attributes is {"tensor": name} there. The file says what is computed, nothing
-about how: no offset, tile or packed weight, so there is nothing in it to be trusted. Nor is
-"rewrites", which may be left out: the graph may be any, but where it says that it went through the
+Eight bytes hold the length of a JSON header, then come the tensors without gaps, those of the
+largest elements first. ``__metadata__`` is {"format": "fastdw", "version": "1", "rewrites": "1",
+"graph": …}; an array among a node's attributes is {"tensor": name} there. The file says what is
+computed, nothing about how: no offset, tile or packed weight, so there is nothing in it to be
+trusted. Nor is "rewrites", which may be left out: the graph may be any, but where it says that it went through the
 rewrites that this fastdw has, loading does not look for their cases again.
 
 https://github.com/huggingface/safetensors
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
 VERSION = 1
-REWRITES = 1
+REWRITES = 2
 """The version of `_rewrite.REWRITES`: who changes these raises it."""
 WEIGHTS = {"float32": "F32", "float16": "F16"}
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I32": np.dtype("<i4"),
+    "I8": np.dtype("i1"),
+}
+_WHOLE = {np.dtype(np.int8): "I8", np.dtype(np.int32): "I32"}
 _MAX_HEADER = 16 << 20
 _MAX_DIGITS = 20
 _KERNEL_RANK = 4  # of the arrays that float16 halves; vectors are small
@@ -60,11 +66,12 @@ def write(file: BinaryIO, graph: Graph, weights: str = "float32", rewrites: int 
     text = _text(_encoded(graph, arrays))
     metadata = {"format": "fastdw", "version": str(VERSION), "rewrites": str(rewrites)}
     header: dict[str, Any] = {"__metadata__": metadata | {"graph": text}}
+    kernels = WEIGHTS[weights]
     tensors = {
-        name: (WEIGHTS[weights] if array.ndim == _KERNEL_RANK else "F32", array)
-        for name, array in arrays.items()
+        name: (_WHOLE.get(a.dtype, kernels if a.ndim == _KERNEL_RANK else "F32"), a)
+        for name, a in arrays.items()
     }
-    tensors = dict(sorted(tensors.items(), key=lambda item: item[1][0], reverse=True))
+    tensors = dict(sorted(tensors.items(), key=lambda item: -_DTYPES[item[1][0]].itemsize))
     end = 0
     for name, (dtype, array) in tensors.items():
         begin, end = end, end + array.size * _DTYPES[dtype].itemsize
@@ -107,12 +114,12 @@ def _encoded(graph: Graph, arrays: dict[str, AnyArray]) -> dict[str, Any]:
     for node in graph.nodes:
         attrs = {key: encode(f"{node.output}.{key}", v) for key, v in node.attrs.items()}
         nodes.append(node._asdict() | {"attrs": attrs})
-    inputs = [spec._asdict() for spec in graph.inputs]
+    inputs = [{"name": s.name, "shape": s.shape, "dtype": s.dtype} for s in graph.inputs]
     return {"inputs": inputs, "nodes": nodes, "outputs": graph.outputs, "notes": graph.notes}
 
 
 def read(file: BinaryIO) -> tuple[Graph, bool]:
-    """A checked graph, its arrays of float32, and whether it went through all rewrites.
+    """A checked graph, its floats of float32, and whether it went through all rewrites.
 
     A damaged file is a ValueError.
     """
@@ -148,20 +155,20 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
 
 
 def _arrays(file: Any, tensors: list[_Tensor], size: int) -> dict[str, AnyArray]:
-    """The tensors by name, in float32."""
+    """The tensors by name, floats in float32."""
     # All in one array: NumPy asks for huge pages where it is large, and the page faults of small
     # ones take longer than to copy what they hold.
     data = np.empty(size, np.uint8)
     if file.readinto(data) != size:
         _refuse("it ends too early")
     # Where some are converted, the others are copied too, for each would keep the bytes of all.
-    copied = any(tensor.dtype != np.float32 for tensor in tensors)
+    copied = any(t.dtype == _DTYPES["F16"] or t.begin % t.dtype.itemsize for t in tensors)
     return {
-        tensor.name: data[tensor.begin : tensor.end]
-        .view(tensor.dtype)
-        .reshape(tensor.shape)
-        .astype(np.float32, copy=copied)
-        for tensor in tensors
+        t.name: data[t.begin : t.end]
+        .view(t.dtype)
+        .reshape(t.shape)
+        .astype(np.float32 if t.dtype.kind == "f" else t.dtype.newbyteorder("="), copy=copied)
+        for t in tensors
     }
 
 

@@ -11,6 +11,7 @@ from fastdw.network._attributes import NO_PADS
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
 from fastdw.network._ops import OPS
+from fastdw.network._ops8 import OPS8
 from fastdw.network._recognise import clamp, composed
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 _ONES = (1, 1)
 _LINEAR = ("conv2d", "depthwise", "conv2d_transpose")
-_WITH_EPILOGUE = [op for op in OPS if "activation" in OPS[op].attributes and op != "activation"]
+_WITH_EPILOGUE = [
+    op for op in OPS if "activation" in OPS[op].attributes and op not in {"activation", *OPS8}
+]
 
 
 def _input(node: Node, position: int) -> str:
@@ -53,7 +56,7 @@ def _before(editor: Editor, found: Found) -> Node | None:
     """kernel·(x·scale + offset) + bias: only where no padding puts zeros in between."""
     node, affine = found.nodes
     x = found.holes["x"]
-    if x in editor.raw or _input(node, 2):
+    if editor.dtypes[x] != "float32" or _input(node, 2):
         return None
     kernel = node.attrs["kernel"].astype(np.float64)
     scale, offset = (_per_input(node, affine.attrs[name]) for name in ("scale", "offset"))
@@ -159,9 +162,9 @@ EPILOGUE = [
 # --- pad ---
 
 
-def _zeros_around(attrs: dict[str, Any], shape: tuple[int, ...]) -> Any:
-    """((top, bottom), (left, right)) of a gather that does nothing but pad with zeros."""
-    if attrs["constant"] != 0 or attrs["channels"] is not None:
+def padded_by(attrs: dict[str, Any], shape: tuple[int, ...], constant: float) -> Any:
+    """((top, bottom), (left, right)) of a gather that does nothing but pad with a constant."""
+    if attrs["constant"] != constant or attrs["channels"] is not None:
         return None
     pads = []
     for name, size in zip(("rows", "columns"), shape[:2], strict=True):
@@ -174,20 +177,20 @@ def _zeros_around(attrs: dict[str, Any], shape: tuple[int, ...]) -> Any:
     return tuple(pads)
 
 
-def _sum(a: Any, b: Any) -> Any:
+def summed_pads(a: Any, b: Any) -> Any:
     return tuple((p[0] + q[0], p[1] + q[1]) for p, q in zip(a, b, strict=True))
 
 
 def _padding(editor: Editor, found: Found) -> Node | None:
     node, gather = found.nodes
     x = found.holes["x"]
-    pads = _zeros_around(gather.attrs, editor.shapes[x])
+    pads = padded_by(gather.attrs, editor.shapes[x], 0)
     keeps_zero = kind.keeps_zero(node.attrs.get("pre_activation"))
     if pads is None or not keeps_zero or (node.op == "conv2d" and _input(node, 2)):
         return None
-    attrs = {"padding": _sum(node.attrs["padding"], pads)}
+    attrs = {"padding": summed_pads(node.attrs["padding"], pads)}
     if node.op == "pool":
-        attrs["counted"] = _sum(node.attrs["counted"], pads)
+        attrs["counted"] = summed_pads(node.attrs["counted"], pads)
     return node._replace(inputs=(x, *node.inputs[1:]), attrs=node.attrs | attrs)
 
 

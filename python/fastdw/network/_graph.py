@@ -1,11 +1,10 @@
 """The graph of a network, its checks, and its evaluation by the float64 twins.
 
-A graph computes on one image; the batch is a loop outside it. Its values are named, float32, and
-have a fixed shape of one to six axes: images are (H, W, C), vectors of channels (1, 1, C), and
+A graph computes on one image; the batch is a loop outside it. Its values are named, of float32 or of
+8-bit integers, and have a fixed shape of one to six axes: images are (H, W, C), vectors of channels (1, 1, C), and
 anything else, such as the (896, 16) of a detector's head, what `reshape` made of them. Channels
 come last. A graph knows no NCHW: such a model has a `transpose` after its input and before its
-output, of which a plan makes strides. An input may be of uint8; `affine` alone reads it, and makes
-it float32.
+output, of which a plan makes strides.
 
 The operators and their attributes are listed in `_ops`.
 """
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw._arguments import describe
+from fastdw._quantization import Quantization
 from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
 from fastdw.network._ops import OPS, known_op, with_defaults
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray
     from fastdw.network._shapes import Shape
 
-DTYPES = ("float32", "uint8")
+DTYPES = ("float32", "uint8", "int8")
 
 
 class TensorSpec(NamedTuple):
@@ -34,6 +34,8 @@ class TensorSpec(NamedTuple):
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
+    quantization: Quantization | None = None
+    """What the integers of a network's input or output stand for, if they are quantised."""
 
 
 class Node(NamedTuple):
@@ -75,31 +77,30 @@ class GraphBuilder:
         self._inputs: list[TensorSpec] = []
         self._nodes: list[Node] = []
         self._shapes: dict[str, Shape] = {}
-        self._raw: set[str] = set()
+        self._dtypes: dict[str, str] = {}
 
     def input(self, name: str, shape: Sequence[int], dtype: str = "float32") -> str:
         """Declare an input of the graph."""
         spec = TensorSpec(name, tuple(shape), dtype)
-        self._define(name, _input_shape(spec))
+        self._define(name, _input_shape(spec), dtype)
         self._inputs.append(spec)
-        self._raw = raw(self._inputs)
         return name
 
     def add(
         self,
         op: str,
         inputs: str | Sequence[str],
-        output: str | None = None,
+        name: str | None = None,
         source: Sequence[str] = (),
         **attrs: Any,
     ) -> str:
-        """Append a node; the name of its value."""
+        """Append a node, whose value may be given a name; that name."""
         names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
         while names and not names[-1]:
             names = names[:-1]
-        node = Node(op, names, output or self._fresh(op), with_defaults(op, attrs), tuple(source))
-        node, shape = checked_node(node, self._shapes, self._raw)
-        self._define(node.output, shape)
+        node = Node(op, names, name or self._fresh(op), with_defaults(op, attrs), tuple(source))
+        node, shape, dtype = checked_node(node, self._shapes, self._dtypes)
+        self._define(node.output, shape, dtype)
         self._nodes.append(node)
         return node.output
 
@@ -108,19 +109,34 @@ class GraphBuilder:
         """Names of the inputs of the graph."""
         return tuple(spec.name for spec in self._inputs)
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
+
+    def undo(self, nodes: int) -> None:
+        """Take back all nodes but the first ones."""
+        for node in self._nodes[nodes:]:
+            del self._shapes[node.output], self._dtypes[node.output]
+        del self._nodes[nodes:]
+
     def shape(self, name: str) -> Shape:
         """Shape of a value that is there."""
         return self._shapes[name]
 
+    def dtype(self, name: str) -> str:
+        """Dtype of a value that is there."""
+        return self._dtypes[name]
+
     def build(self, outputs: str | Iterable[str]) -> Graph:
         """The graph that gives these values."""
         names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        _check_outputs(names, self._shapes, self._raw)
+        _check_outputs(names, self._shapes)
         return Graph(tuple(self._inputs), tuple(self._nodes), names)
 
-    def _define(self, name: str, shape: Shape) -> None:
+    def _define(self, name: str, shape: Shape, dtype: str) -> None:
         _check_name(name, self._shapes)
-        self._shapes[name] = shape
+        self._shapes[name], self._dtypes[name] = shape, dtype
 
     def _fresh(self, op: str) -> str:
         number = len(self._nodes)
@@ -132,16 +148,17 @@ class GraphBuilder:
 def checked(graph: Graph) -> Graph:
     """`graph` with its attributes in their one form, or the reason why it is none."""
     shapes: dict[str, Shape] = {}
+    dtypes: dict[str, str] = {}
     for spec in graph.inputs:
         _check_name(spec.name, shapes)
-        shapes[spec.name] = _input_shape(spec)
-    nodes, integers = [], raw(graph.inputs)
+        shapes[spec.name], dtypes[spec.name] = _input_shape(spec), spec.dtype
+    nodes = []
     for original in graph.nodes:
-        node, shape = checked_node(original, shapes, integers)
+        node, shape, dtype = checked_node(original, shapes, dtypes)
         _check_name(node.output, shapes)
-        shapes[node.output] = shape
+        shapes[node.output], dtypes[node.output] = shape, dtype
         nodes.append(node)
-    _check_outputs(graph.outputs, shapes, integers)
+    _check_outputs(graph.outputs, shapes)
     return graph._replace(nodes=tuple(nodes))
 
 
@@ -154,14 +171,45 @@ def shapes(graph: Graph) -> dict[str, Shape]:
     return result
 
 
+def dtypes(graph: Graph) -> dict[str, str]:
+    """The dtype of every value of a checked graph."""
+    result = {spec.name: spec.dtype for spec in graph.inputs}
+    for node in graph.nodes:
+        operands = [result.get(name) for name in node.inputs]
+        result[node.output] = OPS[node.op].dtype(operands, node.attrs)
+    return result
+
+
+def quantizations(graph: Graph) -> dict[str, Quantization]:
+    """What integers stand for, where an operator that makes or reads them says it."""
+    found: dict[str, Any] = {}
+    for node in graph.nodes:  # from producers to what moves their results
+        attrs = node.attrs
+        made = attrs.get("sum") or attrs.get("output")
+        if node.op == "quantized_pool":
+            made = attrs["input"]
+        elif OPS[node.op].lowering is None or node.op == "gather":
+            made = found.get(node.inputs[0])
+        if made is not None:
+            found[node.output] = made
+    for node in reversed(graph.nodes):  # and from readers to what the inputs are
+        read = node.attrs.get("input")
+        if OPS[node.op].lowering is None or node.op == "gather":
+            read = found.get(node.output)
+        if read is not None:
+            found.setdefault(node.inputs[0], read)
+    return {name: Quantization(*fields) for name, fields in found.items()}
+
+
 def rounded(graph: Graph, *, copied: bool = True) -> Graph:
-    """The graph with its arrays in float32, as they are saved and packed.
+    """The graph with its arrays of floats in float32, as they are saved and packed.
 
     Not `copied`: those of float32 stay, for nobody else has them.
     """
 
     def float32(value: Any) -> Any:
-        return value.astype(np.float32, copy=copied) if isinstance(value, np.ndarray) else value
+        is_real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        return value.astype(np.float32, copy=copied) if is_real else value
 
     nodes = (
         node._replace(attrs={name: float32(value) for name, value in node.attrs.items()})
@@ -180,11 +228,6 @@ def uses(graph: Graph) -> dict[str, int]:
     for name in graph.outputs:
         result[name] += 1
     return result
-
-
-def raw(inputs: Iterable[TensorSpec]) -> set[str]:
-    """The names of those that are not of float32."""
-    return {spec.name for spec in inputs if spec.dtype != "float32"}
 
 
 def content(node: Node) -> tuple[object, ...]:
@@ -227,7 +270,8 @@ def run(
 ) -> tuple[AnyArray, ...]:
     """Evaluate a checked graph on one image by the twins.
 
-    They compute in float64; each value is rounded to `dtype` before it is used again.
+    They compute in float64; each value is rounded to `dtype` before it is used again, but for
+    integers.
     """
     values = trace(graph, arrays, dtype)
     return tuple(values[name] for name in graph.outputs)
@@ -237,26 +281,29 @@ def trace(
     graph: Graph, arrays: Sequence[AnyArray], dtype: type[np.floating[Any]] = np.float64
 ) -> dict[str, AnyArray]:
     """Every value that `run` computes, by name."""
+    known = dtypes(graph)
     values = {
-        spec.name: np.asarray(array, dtype)
+        spec.name: np.asarray(array, dtype if spec.dtype == "float32" else spec.dtype)
         for spec, array in zip(graph.inputs, arrays, strict=True)
     }
     for node in graph.nodes:
         operands = [values.get(name) for name in node.inputs]
         with np.errstate(all="ignore"):
             result = OPS[node.op].reference(operands, node.attrs)
-            values[node.output] = np.asarray(result).astype(dtype)
+            wanted = dtype if known[node.output] == "float32" else known[node.output]
+            values[node.output] = np.asarray(result).astype(wanted)
     return values
 
 
-def checked_node(node: Node, known: Mapping[str, Shape], integers: set[str]) -> tuple[Node, Shape]:
-    """`node` with its attributes in their one form, and the shape of its value."""
+def checked_node(
+    node: Node, known: Mapping[str, Shape], dtypes: Mapping[str, str]
+) -> tuple[Node, Shape, str]:
+    """`node` with its attributes in their one form, the shape and the dtype of its value."""
     known_op(node.op)
     try:
-        if node.op != "affine" and not integers.isdisjoint(node.inputs):
-            msg = "an input of uint8 is read by affine alone"
-            raise ValueError(msg)
-        return _checked_node(node, known)
+        node, shape = _checked_node(node, known)
+        types = [dtypes.get(name) for name in node.inputs]
+        return node, shape, OPS[node.op].dtype(types, node.attrs)
     except (TypeError, ValueError) as error:
         where = f"{node.op} {node.output!r}"
         if node.source:
@@ -310,10 +357,8 @@ def _check_shape(shape: Shape) -> None:
         raise ValueError(msg)
 
 
-def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape], integers: set[str]) -> None:
-    strangers = [name for name in outputs if name not in known or name in integers]
+def _check_outputs(outputs: Sequence[str], known: Mapping[str, Shape]) -> None:
+    strangers = [name for name in outputs if name not in known]
     if not outputs or strangers or len(set(outputs)) != len(outputs):
-        msg = (
-            f"outputs must be different float32 values of the graph, got {describe(tuple(outputs))}"
-        )
+        msg = f"outputs must be different values of the graph, got {describe(tuple(outputs))}"
         raise ValueError(msg)

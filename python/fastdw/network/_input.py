@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw._arguments import FLOATS, describe, number, vector
-from fastdw.network._graph import DTYPES, Graph, Node, TensorSpec, checked
+from fastdw.network._graph import Graph, Node, TensorSpec, checked
 from fastdw.network._layout import TO_CHANNELS_FIRST, channels_first, fresh
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
+
+_DTYPES = ("float32", "uint8")
 
 
 def rescaled(
@@ -21,8 +23,8 @@ def rescaled(
     if not isinstance(dtype, str):
         msg = f"dtype must be a str, got {describe(dtype)}"
         raise TypeError(msg)
-    if dtype not in DTYPES:
-        msg = f"dtype must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}"
+    if dtype not in _DTYPES:
+        msg = f"dtype must be one of {', '.join(map(repr, _DTYPES))}, got {dtype!r}"
         raise ValueError(msg)
     if not isinstance(reverse_channels, bool):
         msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"

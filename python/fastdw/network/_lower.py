@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastdw import _core
 from fastdw._isa import chosen_isa
 from fastdw.network._arena import Arena, Lifetime
-from fastdw.network._graph import Graph, Node, raw, shapes
+from fastdw.network._graph import Graph, Node, dtypes, shapes
 from fastdw.network._ops import OPS
-from fastdw.network._plan import ARENA, Memory, plan_memory
+from fastdw.network._plan import ARENA, FLOAT, Memory, plan_memory
 from fastdw.network._steps import Lowering, Site, copied, image, side_by_side, spread
 from fastdw.network._view import View, dense_strides
 
@@ -29,6 +29,8 @@ class Program(NamedTuple):
     """For each step the node that it is a part of; one past the last for what follows them all."""
     shapes: dict[str, Shape]
     """Of every value."""
+    dtypes: dict[str, str]
+    """The same."""
     traffic: tuple[int, ...]
     """For each step the bytes of arrays that it reads and writes, each counted once."""
     signature: tuple[tuple[Shape, ...], tuple[Shape, ...]]
@@ -47,8 +49,7 @@ class Lowerer:
     """A checked graph: places for its values at once, the steps and their weights by `program`."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.known = graph, shapes(graph)
-        self.raw = raw(graph.inputs)
+        self.graph, self.known, self.dtypes = graph, shapes(graph), dtypes(graph)
         scratch, self.summed = self._scratch(), self._summed()
         spaces = [*scratch, *self.summed.values()]
         lifetimes = [Lifetime(prod(s.shape), s.first, s.last) for s in spaces]
@@ -75,31 +76,32 @@ class Lowerer:
                 nodes.append(len(self.graph.nodes))
         given = tuple(self.known[spec.name] for spec in self.graph.inputs)
         results = tuple(self.known[name] for name in self.graph.outputs)
-        dtypes = [spec.dtype for spec in self.graph.inputs]
         core = _core.Network(
             self.memory.arena.size,
-            tuple(zip(map(prod, given), dtypes, strict=True)),
-            tuple(map(prod, results)),
+            self._arrays(spec.name for spec in self.graph.inputs),
+            self._arrays(self.graph.outputs),
             tuple(steps),
             chosen_isa(),
         )
         traffic = tuple(map(self._traffic, steps))
         signature = given, results
-        return Program(core, self.memory.arena, tuple(nodes), self.known, traffic, signature)
+        return Program(core, self.memory.arena, tuple(nodes), self.known, self.dtypes, traffic, signature)
+
+    def _arrays(self, names: Iterable[str]) -> tuple[tuple[int, str], ...]:
+        """Elements and dtypes of a call's arrays."""
+        return tuple((prod(self.known[name]), self.dtypes[name]) for name in names)
 
     def _traffic(self, step: Step) -> int:
+        names = [*(spec.name for spec in self.graph.inputs), *self.graph.outputs]
+        buffers = ["float32", *(self.dtypes[name] for name in names), "uint8"]
         bytes_ = 0
         for operand in step[1]:
             if operand is not None:
                 buffer, _, sizes, strides = operand
                 # What has strides of 0 is one pixel for all.
                 apart = (n for n, stride in zip(sizes, strides, strict=True) if stride > 0)
-                raw = 0 < buffer <= len(self.graph.inputs) and self._is_raw(buffer - 1)
-                bytes_ += prod(apart) * (1 if raw else 4)
+                bytes_ += prod(apart) * (FLOAT if buffers[buffer] == "float32" else 1)
         return bytes_
-
-    def _is_raw(self, number: int) -> bool:
-        return self.graph.inputs[number].name in self.raw
 
     def _scratch(self) -> list[Workspace]:
         """What the lowerings want."""
@@ -135,7 +137,7 @@ class Lowerer:
         scaled = position == 0 and node.op == "conv2d" and len(node.inputs) > 2
         if scaled or (position == -1 and node.output in self.summed):
             return side_by_side(view)
-        term = position == 1 and node.op in ("add", "multiply")
+        term = position == 1 and node.op in ("add", "multiply", "quantized_multiply")
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
         lowering = OPS[node.op].lowering
@@ -146,10 +148,11 @@ class Lowerer:
         scratch = [view for owner, view in self.scratch if owner == index]
         inputs = [self.memory.views[name] if name else None for name in node.inputs]
         out = self.memory.views[node.output]
-        if node.inputs[0] in self.raw:  # of an affine map, which then finds floats in its place
+        if node.op == "affine" and self.dtypes[node.inputs[0]] == "uint8":  # it finds floats then
             yield copied(out, self.memory.views[node.inputs[0]])
             inputs[0] = out
-        yield from lowering.steps(Site(node.attrs, inputs, out, scratch, self._sums(node)))
+        dtype = self.dtypes[node.output]
+        yield from lowering.steps(Site(node.attrs, inputs, out, scratch, self._sums(node), dtype))
 
     def _moves(self, node: Node) -> Iterator[Step]:
         out = self.memory.views[node.output]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from fastdw.network._graph import Graph, Node, raw, shapes, uses
+from fastdw.network._graph import Graph, Node, dtypes, shapes, uses
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Shape
@@ -84,7 +84,7 @@ class Editor:
         self.shapes: dict[str, Shape] = shapes(graph)
         self.nodes = {node.output: node for node in graph.nodes}
         self.uses = uses(graph)
-        self.raw = raw(graph.inputs)
+        self.dtypes = dtypes(graph)
         self.drop_dead()
 
     def result(self) -> Graph:

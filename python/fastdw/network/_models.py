@@ -86,13 +86,12 @@ class FromModels(Immutable):
         outputs: Sequence[str] | None = None,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
+        integers: str = "float",
     ) -> Network:
         """Read a TFLite model.
 
-        It needs the packages tflite and flatbuffers: ``pip install 'fastdw[tflite]'``. The network
-        computes in float32. Weights of float16 and of integers become float32, and so do the
-        values of an integer model, each clamped to the range that its type had. An input of uint8
-        is taken as such, one of int8 as the float32 numbers that it stands for.
+        It needs the packages tflite and flatbuffers: ``pip install 'fastdw[tflite]'``. Weights of
+        float16 become float32.
 
         Parameters
         ----------
@@ -100,6 +99,12 @@ class FromModels(Immutable):
             The model. Bytes after it, such as appended metadata, are ignored.
         outputs, input_shape, data_format
             As in `from_onnx`; the names are those of tensors.
+        integers : {"float", "keep"}
+            How a model of 8-bit integers runs. "float": in float32, weights and values, each of
+            these clamped to the range that its type had; an input of uint8 is taken as such, one of
+            int8 as the float32 numbers that it stands for. "keep": in integers, inputs and outputs
+            too, whose `quantization` says what they stand for: the bits of LiteRT, but for what
+            `summary` says to run in float32 in between.
 
         Returns
         -------
@@ -118,7 +123,9 @@ class FromModels(Immutable):
         """
         from fastdw.importers.tflite import from_tflite
 
-        graph = from_tflite(file, outputs=outputs, input_shape=input_shape)
+        graph = from_tflite(
+            file, outputs=outputs, input_shape=input_shape, integers=integers
+        )
         return cls._from_graph(arranged(graph, data_format))
 
     @classmethod

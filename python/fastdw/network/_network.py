@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, final, overload
 
@@ -15,12 +15,12 @@ from fastdw import _core
 from fastdw._arguments import describe
 from fastdw._config import get_num_threads
 from fastdw.network import _file, _summary
-from fastdw.network._graph import Graph, TensorSpec, checked, rounded
+from fastdw.network._graph import Graph, TensorSpec, checked, quantizations, rounded
 from fastdw.network._lower import Lowerer, Program
 from fastdw.network._models import FromModels
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray, ArrayInput, Float32
+    from fastdw._typing import AnyArray, ArrayInput
     from fastdw.network._symbol import Symbol
 
 _MAX_ARENA = 1 << 30
@@ -87,9 +87,9 @@ class Network(FromModels):
     def __call__(
         self,
         *inputs: ArrayInput,
-        out: Float32 | Sequence[Float32] | None = None,
+        out: AnyArray | Sequence[AnyArray] | None = None,
         num_threads: int | None = None,
-    ) -> Float32 | tuple[Float32, ...]:
+    ) -> AnyArray | tuple[AnyArray, ...]:
         """Run the network.
 
         Parameters
@@ -97,14 +97,15 @@ class Network(FromModels):
         *inputs : ndarray, as `inputs` says
             Each with the batch or, for one image, without it; all of the same batch.
         out : ndarray or sequence of ndarray, optional
-            Receive the outputs, of their shapes; float32, C-contiguous, apart from the inputs.
+            Receive the outputs, of their shapes and dtypes; C-contiguous, apart from the inputs.
         num_threads : int, optional
             As in `separable_conv2d`.
 
         Returns
         -------
-        ndarray or tuple of ndarray, float32
-            One for each of `outputs`; `out`, where it was given.
+        ndarray or tuple of ndarray
+            One for each of `outputs`, float32 but for networks of integers; `out`, where it was
+            given.
 
         Raises
         ------
@@ -152,8 +153,9 @@ class Network(FromModels):
         """What the call returns, and the same as plain arrays to be filled."""
         first = () if batch is None else (batch,)
         wanted = [(*first, *self._program.shapes[name]) for name in self._graph.outputs]
+        dtypes = [np.dtype(self._program.dtypes[name]) for name in self._graph.outputs]
         if out is None:
-            fresh = [_core.empty((prod(shape),)).reshape(shape) for shape in wanted]
+            fresh = [_empty(shape, dtype) for shape, dtype in zip(wanted, dtypes, strict=True)]
             return list(fresh), list(fresh)
         given = list(out) if isinstance(out, (tuple, list)) else [out]
         if len(given) != len(wanted):
@@ -162,20 +164,27 @@ class Network(FromModels):
         others = {spec.name: a for spec, a in zip(self._graph.inputs, arrays, strict=True)}
         filled: list[AnyArray] = []
         for i, (array, shape) in enumerate(zip(given, wanted, strict=True)):
-            filled.append(check.contiguous(f"out[{i}]", check.out(array, shape, **others)))
+            checked = check.out(array, shape, dtypes[i], **others)
+            filled.append(check.contiguous(f"out[{i}]", checked))
             others[f"out[{i}]"] = filled[-1]
         return given, filled
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """Name, shape and dtype of each input; the batch is None."""
-        return tuple(spec._replace(shape=(None, *spec.shape)) for spec in self._graph.inputs)
+        """Name, shape, dtype and quantization of each input; the batch is None."""
+        return self._specs(spec.name for spec in self._graph.inputs)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """Name, shape and dtype of each output; the batch is None."""
-        known = self._program.shapes
-        return tuple(TensorSpec(name, (None, *known[name])) for name in self._graph.outputs)
+        """Name, shape, dtype and quantization of each output; the batch is None."""
+        return self._specs(self._graph.outputs)
+
+    def _specs(self, names: Iterable[str]) -> tuple[TensorSpec, ...]:
+        program, known = self._program, quantizations(self._graph)
+        return tuple(
+            TensorSpec(name, (None, *program.shapes[name]), program.dtypes[name], known.get(name))
+            for name in names
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -375,6 +384,12 @@ def _rewritten(graph: Graph, limit: int | None = None, *, copied: bool = True) -
     from fastdw.network._rewrite import rewrite  # a file that was saved is loaded without
 
     return rounded(rewrite(graph, limit)[0], copied=copied)
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    if dtype != np.float32:
+        return np.empty(shape, dtype)
+    return _core.empty((prod(shape),)).reshape(shape)
 
 
 def _restore(data: object) -> Network:

@@ -1,6 +1,7 @@
 """The operators of a graph: one entry each, with its attributes, shape rule and twin.
 
-An operator has one output. Inputs and attributes, with the defaults that `GraphBuilder` fills in;
+An operator has one output. Its values are of float32; those that move numbers alone (concat, slice,
+gather, reshape, transpose) take any dtype, affine also uint8. `_ops8` lists operators of integers. Inputs and attributes, with the defaults that `GraphBuilder` fills in;
 a graph as such, and a file, names every attribute. "image" is a value of three axes (H, W, C).
 
 conv2d (x, residual, x_scale) : image (OH, OW, F)
@@ -61,31 +62,19 @@ inverted (x, residual) : expand_depthwise, then a 1×1 conv2d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastdw._arguments import describe
 from fastdw.network import _attributes as kind
-from fastdw.network import _shapes, _steps, _twins
+from fastdw.network import _shapes, _steps, _twins, _types
 from fastdw.network._attributes import NO_PADS, Attribute
-from fastdw.network._steps import Lowering
+from fastdw.network._op import Op
+from fastdw.network._ops8 import OPS8
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray
-    from fastdw.network._shapes import Attrs, Shape
+    from fastdw.network._shapes import Attrs
 
 _MANY = 10_000  # inputs of a concat
-
-
-class Op(NamedTuple):
-    """What the graph knows of an operator; inputs beyond the first `least` are optional."""
-
-    least: int
-    most: int
-    attributes: dict[str, Attribute]
-    shape: Callable[[Sequence[Any], Attrs], Shape]
-    reference: Callable[[Sequence[Any], Attrs], AnyArray]
-    lowering: Lowering | None = None  # none: the operator moves its input, see `_plan`
 
 
 _KERNEL = Attribute(kind.array(4))
@@ -142,6 +131,7 @@ OPS: dict[str, Op] = {
         _shapes.like_x,
         _twins.affine,
         _steps.affine,
+        _types.camera,
     ),
     "activation": Op(
         1,
@@ -173,7 +163,14 @@ OPS: dict[str, Op] = {
     "global_pool": Op(
         1, 1, {"function": _FUNCTION}, _shapes.global_pool, _twins.global_pool, _steps.global_pool
     ),
-    "concat": Op(1, _MANY, {"axis": Attribute(kind.count(0))}, _shapes.concat, _twins.concat),
+    "concat": Op(
+        1,
+        _MANY,
+        {"axis": Attribute(kind.count(0))},
+        _shapes.concat,
+        _twins.concat,
+        dtype=_types.same,
+    ),
     "slice": Op(
         1,
         1,
@@ -184,6 +181,7 @@ OPS: dict[str, Op] = {
         },
         _shapes.slice_,
         _twins.slice_,
+        dtype=_types.same,
     ),
     "gather": Op(
         1,
@@ -197,6 +195,7 @@ OPS: dict[str, Op] = {
         _shapes.gather,
         _twins.gather,
         _steps.gather,
+        _types.picked,
     ),
     "bilinear": Op(
         1,
@@ -210,9 +209,21 @@ OPS: dict[str, Op] = {
         _twins.bilinear,
         _steps.bilinear,
     ),
-    "reshape": Op(1, 1, {"shape": Attribute(kind.integers(1))}, _shapes.reshape, _twins.reshape),
+    "reshape": Op(
+        1,
+        1,
+        {"shape": Attribute(kind.integers(1))},
+        _shapes.reshape,
+        _twins.reshape,
+        dtype=_types.same,
+    ),
     "transpose": Op(
-        1, 1, {"axes": Attribute(kind.integers(0))}, _shapes.transpose, _twins.transpose
+        1,
+        1,
+        {"axes": Attribute(kind.integers(0))},
+        _shapes.transpose,
+        _twins.transpose,
+        dtype=_types.same,
     ),
     "softmax": Op(
         1, 1, {"beta": Attribute(kind.real, 1.0)}, _shapes.like_x, _twins.softmax, _steps.softmax
@@ -241,7 +252,7 @@ OPS: dict[str, Op] = {
         _twins.inverted,
         _steps.inverted,
     ),
-}
+} | OPS8
 
 
 def known_op(name: object) -> Op:

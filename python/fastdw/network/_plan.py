@@ -1,7 +1,7 @@
 """Where every value of a graph lies when it runs: a view of a buffer, most of them of one arena.
 
 Buffer 0 is the arena, then come the arrays of the call: the inputs in their order, the outputs in
-theirs. Values are one image, so a call of N images moves the offsets in the arrays and runs the
+theirs; the last one is the arena again, as bytes. Values are one image, so a call of N images moves the offsets in the arrays and runs the
 plan again.
 
 - An output of the graph is computed in its array.
@@ -19,17 +19,21 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastdw.network._arena import Arena, Lifetime, arena
-from fastdw.network._graph import Graph, Node, shapes
+from fastdw.network._graph import Graph, Node, dtypes, shapes
 from fastdw.network._view import View, dense_strides
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Shape
 
 ARENA = 0
+FLOAT = 4  # bytes
 ALIGNMENT = 16  # floats: a line of the cache
 
 _MOVES = ("reshape", "transpose", "slice", "concat")
-_ELEMENTWISE = ("affine", "activation", "add", "multiply")
+_ELEMENTWISE = (
+    *("affine", "activation", "add", "multiply"),
+    *("quantized_add", "quantized_multiply", "table"),
+)
 
 Accepts = Callable[[Node, int, View], bool]
 """Whether a node can read its input of a position, or write (position -1), through a view."""
@@ -70,7 +74,7 @@ class _Planner:
 
     def __init__(self, graph: Graph, accepts: Accepts) -> None:
         self.graph, self.accepts = graph, accepts
-        self.shapes = shapes(graph)
+        self.shapes, self.dtypes = shapes(graph), dtypes(graph)
         self.index = {node.output: i for i, node in enumerate(graph.nodes)}
         self.readers: dict[str, list[tuple[int, int]]] = {name: [] for name in self.shapes}
         for i, node in enumerate(graph.nodes):
@@ -165,7 +169,8 @@ class _Planner:
             return None
         for name in node.operands:
             view = self.views[name]
-            same = view.shape == self.shapes[node.output] and view.buffer > self.arrays
+            alike = self.dtypes[name] == self.dtypes[node.output]
+            same = alike and view.shape == self.shapes[node.output] and view.buffer > self.arrays
             last = self.ends[view.buffer] <= index
             others = [self.views[other] for other in node.operands]
             apart = all(o == view or o.buffer != view.buffer for o in others)
@@ -182,16 +187,26 @@ class _Planner:
         lifetimes = []
         for buffer in buffers:
             names = self.members[buffer]
-            size = prod(self.shapes[names[0]])  # the value that the buffer was made for
+            size = floats(self.shapes[names[0]], self.dtypes[names[0]])  # what it was made for
             first = min(self.index[name] for name in names)
             lifetimes.append(Lifetime(size, first, self.ends[buffer]))
         result = arena([*lifetimes, *workspaces], ALIGNMENT)
         offsets = dict(zip(buffers, result.offsets, strict=False))
         views = {
-            name: view.moved(ARENA, offsets[view.buffer]) if view.buffer in offsets else view
+            name: self.in_arena(name, view, offsets[view.buffer]) if view.buffer in offsets else view
             for name, view in self.views.items()
         }
         return Memory(views, self.outputs, self.copies, result)
+
+    def in_arena(self, name: str, view: View, offset: int) -> View:
+        if self.dtypes[name] == "float32":
+            return view.moved(ARENA, offset)
+        return view.moved(self.arrays + 1, FLOAT * offset)
+
+
+def floats(shape: Shape, dtype: str) -> int:
+    """So many floats hold a value."""
+    return prod(shape) if dtype == "float32" else -(-prod(shape) // FLOAT)
 
 
 def _moved(node: Node, x: View) -> View | None:

@@ -54,17 +54,17 @@ def Input(  # noqa: N802  (named as in Keras)
 
 def record(op: str, inputs: Sequence[Symbol | None], **attrs: Any) -> Symbol:
     """The symbol that an operator makes of others."""
-    known, names, raw = {}, [], set()
+    known, names, dtypes = {}, [], {}
     for i, symbol in enumerate(inputs):
         names.append("" if symbol is None else str(i))
         if symbol is not None:
             known[str(i)] = symbol.image_shape
-            raw |= {str(i)} if symbol.dtype != "float32" else set()
+            dtypes[str(i)] = symbol.dtype
     while names and not names[-1]:
         names.pop()
     node = Node(op, tuple(names), op, with_defaults(op, attrs))
-    node, shape = checked_node(node, known, raw)
-    return Symbol(op, tuple(inputs[: len(names)]), node.attrs, TensorSpec(op, shape))
+    node, shape, dtype = checked_node(node, known, dtypes)
+    return Symbol(op, tuple(inputs[: len(names)]), node.attrs, TensorSpec(op, shape, dtype))
 
 
 def graph_of(inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]) -> Graph:

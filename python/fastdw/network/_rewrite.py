@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastdw.network import _fuse, _recognise, _tidy
+from fastdw.network import _fuse, _fuse8, _recognise, _tidy
 from fastdw.network._graph import Graph
 from fastdw.network._match import Editor, Rule
 
@@ -19,10 +19,10 @@ REWRITES: dict[str, list[Rule]] = {
     "activation": _recognise.RULES,
     "affine": _fuse.AFFINE,
     "epilogue": _fuse.EPILOGUE,
-    "pad": _fuse.PAD,
-    "residual": _fuse.RESIDUAL,
+    "pad": _fuse.PAD + _fuse8.PAD8,
+    "residual": _fuse.RESIDUAL + _fuse8.RESIDUAL8,
     "gate": _fuse.GATE,
-    "separable": _fuse.SEPARABLE,
+    "separable": _fuse.SEPARABLE + _fuse8.SEPARABLE8,
     "inverted": _fuse.INVERTED,
     "expand_depthwise": _fuse.EXPAND_DEPTHWISE,
 }

@@ -43,7 +43,7 @@ def same_pads(
     return rows, columns
 
 
-def _image(shape: Shape, name: str = "x") -> Shape:
+def as_image(shape: Shape, name: str = "x") -> Shape:
     if len(shape) != 3:
         msg = f"{name} must be (H, W, C), got {shape}"
         raise ValueError(msg)
@@ -56,7 +56,7 @@ def _equal(name: str, value: object, wanted: object) -> None:
         raise ValueError(msg)
 
 
-def _window(x: Shape, taps: Sequence[int], attrs: Attrs) -> Shape:
+def windows(x: Shape, taps: Sequence[int], attrs: Attrs) -> Shape:
     dilation = attrs["dilation_rate"]
     rows, columns = (
         window_size(x[axis], taps[axis], attrs["strides"][axis], dilation[axis], pads)
@@ -89,11 +89,11 @@ def _depthwise_part(x: Shape, attrs: Attrs, prefix: str) -> Shape:
     _equal(f"{prefix}kernel.shape[2]", kernel.shape[2], x[2])
     channels = x[2] * kernel.shape[3]
     _epilogue(attrs, channels, prefix)
-    return (*_window(x, kernel.shape, attrs), channels)
+    return (*windows(x, kernel.shape, attrs), channels)
 
 
 def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x, (kh, kw, depth, filters) = _image(inputs[0]), attrs["kernel"].shape
+    x, (kh, kw, depth, filters) = as_image(inputs[0]), attrs["kernel"].shape
     groups = attrs["groups"]
     _equal("kernel.shape[2] * groups", depth * groups, x[2])
     _equal("kernel.shape[3] % groups", filters % groups, 0)
@@ -102,11 +102,11 @@ def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
         simple = (kh, kw, groups) == (1, 1, 1) and attrs["padding"] == NO_PADS
         _equal("1×1, not padded and of one group, with x_scale,", simple, True)
         _per_channel(inputs[2], x[2], "x_scale")
-    return _residual(inputs, (*_window(x, (kh, kw), attrs), filters))
+    return _residual(inputs, (*windows(x, (kh, kw), attrs), filters))
 
 
 def conv2d_transpose(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x, kernel = _image(inputs[0]), attrs["kernel"].shape
+    x, kernel = as_image(inputs[0]), attrs["kernel"].shape
     _equal("kernel.shape[2]", kernel[2], x[2])
     _epilogue(attrs, kernel[3])
     more = attrs["output_padding"]
@@ -118,7 +118,7 @@ def conv2d_transpose(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x = _image(inputs[0])
+    x = as_image(inputs[0])
     kind.fits("pre_activation", attrs["pre_activation"], x[2])
     if attrs["padding"] != NO_PADS and not kind.keeps_zero(attrs["pre_activation"]):
         msg = f"pre_activation must map 0 to 0 under padding, got {attrs['pre_activation']!r}"
@@ -130,7 +130,7 @@ def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def expand_depthwise(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x = _image(inputs[0])
+    x = as_image(inputs[0])
     channels = _one_by_one(attrs, "expand_kernel", x[2])
     _epilogue(attrs, channels, "expand_")
     return _depthwise_part((*x[:2], channels), attrs, "depthwise_")
@@ -167,18 +167,18 @@ def two(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x = _image(inputs[0])
+    x = as_image(inputs[0])
     for name, inner, outer in zip(
         ("rows", "columns"), attrs["counted"], attrs["padding"], strict=True
     ):
         if inner[0] > outer[0] or inner[1] > outer[1]:
             msg = f"counted {name} must be at most padding {outer}, got {inner}"
             raise ValueError(msg)
-    return (*_window(x, attrs["window"], attrs), x[2])
+    return (*windows(x, attrs["window"], attrs), x[2])
 
 
 def global_pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    return 1, 1, _image(inputs[0])[2]
+    return 1, 1, as_image(inputs[0])[2]
 
 
 def concat(inputs: Sequence[Any], attrs: Attrs) -> Shape:
@@ -210,7 +210,7 @@ def _below(name: str, table: Sequence[int], size: int) -> None:
 
 
 def gather(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x = _image(inputs[0])
+    x = as_image(inputs[0])
     result = list(x)
     for axis, name in enumerate(("rows", "columns", "channels")):
         table = attrs[name]
@@ -221,7 +221,7 @@ def gather(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def bilinear(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    x = _image(inputs[0])
+    x = as_image(inputs[0])
     for axis, name in enumerate(("row", "column")):
         low, high, weight = (attrs[f"{name}_{part}"] for part in ("low", "high", "weight"))
         _equal(f"lengths of the tables of {name}s", (len(high), len(weight)), (len(low),) * 2)
@@ -245,4 +245,4 @@ def transpose(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def depthwise(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    return _depthwise_part(_image(inputs[0]), attrs, "")
+    return _depthwise_part(as_image(inputs[0]), attrs, "")

@@ -37,6 +37,9 @@ class Site(NamedTuple):
     """The sums over the columns of each row, (H, 1, C): of what a depthwise kernel gives, and of
     what a global average reads."""
 
+    dtype: str = "float32"
+    """Of the output."""
+
     @property
     def x(self) -> View:
         view = self.inputs[0]
@@ -85,7 +88,7 @@ def copied(out: View, x: View) -> Step:
     return "copy", (array(out), array(x)), {}
 
 
-def _step(kind: str, out: View, views: Sequence[View | None], **settings: Any) -> Step:
+def image_step(kind: str, out: View, views: Sequence[View | None], **settings: Any) -> Step:
     images = [image(view) for view in (out, *views) if view is not None]
     return kind, tuple(array(view) for view in images if view is not None), settings
 
@@ -116,7 +119,7 @@ def _layer(
     return "layer", tuple(None if view is None else array(view) for view in views), settings
 
 
-def _geometry(attrs: Attrs, taps: Sequence[int], out: Shape) -> tuple[int, ...]:
+def geometry_of(attrs: Attrs, taps: Sequence[int], out: Shape) -> tuple[int, ...]:
     """As the core takes it: neither a stride without a next output nor one tap's dilation."""
     strides = (s if n > 1 else 1 for s, n in zip(attrs["strides"], out, strict=False))
     dilation = (d if k > 1 else 1 for d, k in zip(attrs["dilation_rate"], taps, strict=False))
@@ -177,7 +180,7 @@ def _convolution(
     attrs: Attrs, x: View, out: View, residual: View | None = None, scale: View | None = None
 ) -> Iterator[Step]:
     kernel_size = attrs["kernel"].shape[:2]
-    geometry = _geometry(attrs, kernel_size, out.shape)
+    geometry = geometry_of(attrs, kernel_size, out.shape)
     parts: dict[str, Any] = {
         "pointwise": _pointwise(attrs, "", "kernel"),
         "kernel_size": kernel_size,
@@ -186,7 +189,7 @@ def _convolution(
 
 
 def _depthwise(site: Site) -> Iterator[Step]:
-    geometry = _geometry(site.attrs, site.attrs["kernel"].shape, site.out.shape)
+    geometry = geometry_of(site.attrs, site.attrs["kernel"].shape, site.out.shape)
     weights = _depthwise_weights(site.attrs, "", fused=False)
     yield _layer(site.out, site.x, sums=site.sums, geometry=geometry, depthwise=weights)
 
@@ -201,7 +204,7 @@ def _separable(site: Site) -> Iterator[Step]:
         parts["pre_activation"] = _activation(attrs["pre_activation"], site.x.shape[2])
     if "expand_kernel" in attrs:
         parts["expand"] = _pointwise(attrs, "expand_", "expand_kernel")
-    geometry = _geometry(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
+    geometry = geometry_of(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
     yield _layer(site.out, site.x, site.optional(1), geometry=geometry, **parts)
 
 
@@ -210,7 +213,7 @@ def _expand_depthwise(site: Site) -> Iterator[Step]:
 
 
 def _spread(site: Site, out: View) -> Iterator[Step]:
-    geometry = _geometry(site.attrs, site.attrs["depthwise_kernel"].shape, out.shape)
+    geometry = geometry_of(site.attrs, site.attrs["depthwise_kernel"].shape, out.shape)
     parts: dict[str, Any] = {
         "expand": _pointwise(site.attrs, "expand_", "expand_kernel"),
         "depthwise": _depthwise_weights(site.attrs, "depthwise_", fused=False),
@@ -288,7 +291,7 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         target = out.part((row.first, column.first, 0), size, (*strides, 1))
         yield from _convolution(attrs | _BESIDE | phase_attrs, x, target)
     if site.attrs["activation"] is not None:
-        yield _step("activation", out, (out,), activation=activation)
+        yield image_step("activation", out, (out,), activation=activation)
 
 
 _BESIDE = {"strides": (1, 1), "dilation_rate": (1, 1)}
@@ -308,12 +311,12 @@ def _no_tap(kernel: AnyArray, out: Shape) -> Attrs:
 def _affine(site: Site) -> Iterator[Step]:
     numbers = {name: _float32(site.attrs[name]) for name in ("scale", "offset")}
     activation = _activation(site.attrs["activation"], site.out.shape[-1])
-    yield _step("affine", site.out, (site.x,), **numbers, activation=activation)
+    yield image_step("affine", site.out, (site.x,), **numbers, activation=activation)
 
 
 def _only_activation(site: Site) -> Iterator[Step]:
     activation = _activation(site.attrs["activation"], site.out.shape[-1])
-    yield _step("activation", site.out, (site.x,), activation=activation)
+    yield image_step("activation", site.out, (site.x,), activation=activation)
 
 
 def _pair(kind: str) -> Lowering:
@@ -322,7 +325,7 @@ def _pair(kind: str) -> Lowering:
         assert second is not None
         activation = _activation(site.attrs["activation"], site.out.shape[-1])
         views = (site.x, spread(second, site.x.shape))
-        yield _step(kind, site.out, views, activation=activation)
+        yield image_step(kind, site.out, views, activation=activation)
 
     return Lowering(steps)
 
@@ -330,20 +333,22 @@ def _pair(kind: str) -> Lowering:
 def _pool(site: Site) -> Iterator[Step]:
     names = ("function", "window", "strides", "padding", "counted")
     settings = {name: site.attrs[name] for name in names}
-    yield _step("pool", site.out, (site.x,), **settings, dilation=site.attrs["dilation_rate"])
+    yield image_step("pool", site.out, (site.x,), **settings, dilation=site.attrs["dilation_rate"])
 
 
 def _global_pool(site: Site) -> Iterator[Step]:
     function = site.attrs["function"]
     if site.sums is None:
-        yield _step("global_pool", site.out, (site.x,), function=function)
+        yield image_step("global_pool", site.out, (site.x,), function=function)
     else:
         count = prod(site.x.shape[:2])
-        yield _step("global_pool", site.out, (site.sums,), function=function, count=count)
+        yield image_step("global_pool", site.out, (site.sums,), function=function, count=count)
 
 
 def _gather(site: Site) -> Iterator[Step]:
-    yield _step("gather", site.out, (site.x,), **site.attrs)
+    constant = site.attrs["constant"]
+    stored = constant if site.dtype == "float32" else constant % 256
+    yield image_step("gather", site.out, (site.x,), **site.attrs | {"constant": stored})
 
 
 def _bilinear(site: Site) -> Iterator[Step]:
@@ -355,16 +360,16 @@ def _bilinear(site: Site) -> Iterator[Step]:
         )
         for axis in ("row", "column")
     }
-    yield _step("bilinear", site.out, (site.x,), **tables)
+    yield image_step("bilinear", site.out, (site.x,), **tables)
 
 
 def _softmax(site: Site) -> Iterator[Step]:
     beta, x = site.attrs["beta"], site.x
     if beta < 0:
         minus = np.full(x.shape[-1], -1, np.float32)
-        yield _step("affine", site.out, (x,), scale=minus, offset=np.zeros_like(minus))
+        yield image_step("affine", site.out, (x,), scale=minus, offset=np.zeros_like(minus))
         x, beta = site.out, -beta
-    yield _step("softmax", site.out, (x,), beta=beta)
+    yield image_step("softmax", site.out, (x,), beta=beta)
 
 
 conv2d = Lowering(_conv2d, anywhere=True)

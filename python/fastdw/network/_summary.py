@@ -12,6 +12,7 @@ from fastdw._arguments import describe
 from fastdw.network._graph import Graph, Node
 
 if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
     from fastdw.network._arena import Arena
     from fastdw.network._lower import Program
     from fastdw.network._shapes import Shape
@@ -26,11 +27,20 @@ _LEFT = ("step", "output", "from")
 
 def parameters(node: Node) -> int:
     """Entries of kernels, biases, factors and slopes; tables are none."""
+    return sum(array.size for array in _arrays(node))
+
+
+def nbytes(node: Node) -> int:
+    """The same in bytes."""
+    return sum(array.nbytes for array in _arrays(node))
+
+
+def _arrays(node: Node) -> list[AnyArray]:
     if node.op == "bilinear":
-        return 0
+        return []
     values = [*node.attrs.values()]
     values += [value[1] for value in values if isinstance(value, tuple) and "prelu" in value[:1]]
-    return sum(int(value.size) for value in values if isinstance(value, np.ndarray))
+    return [value for value in values if isinstance(value, np.ndarray)]
 
 
 def macs(node: Node, known: dict[str, Shape]) -> int:
@@ -55,7 +65,7 @@ def rows(graph: Graph, program: Program) -> list[dict[str, Any]]:
             "output": known[node.output],
             "num_parameters": parameters(node),
             "macs": macs(node, known),
-            "nbytes": 4 * parameters(node),
+            "nbytes": nbytes(node),
             "traffic": moved,
             "from": node.source,
         }
@@ -93,8 +103,8 @@ def shown(
     if mode not in ("text", "dict"):
         msg = f"mode must be 'text' or 'dict', got {mode!r}"
         raise ValueError(msg)
-    names = ("num_parameters", "macs", "traffic")
-    count, work, traffic = (sum(step[name] for step in steps) for name in names)
+    names = ("num_parameters", "macs", "nbytes", "traffic")
+    count, work, weights, traffic = (sum(step[name] for step in steps) for name in names)
     if mode == "dict":
         return {
             "steps": steps,
@@ -108,7 +118,7 @@ def shown(
     print(table(steps))
     print(
         f"{len(steps)} steps, {count:,} parameters, {millions(work)} MACs, "
-        f"weights {amount(4 * count)}, arena {amount(4 * arena.size)} "
+        f"weights {amount(weights)}, arena {amount(4 * arena.size)} "
         f"(least possible {amount(4 * arena.bound)}), traffic of an image {amount(traffic)} "
         f"and the weights"
     )

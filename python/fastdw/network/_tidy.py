@@ -43,7 +43,8 @@ def _identity(editor: Editor, found: Found) -> str | None:
             _every_one(attrs[table], size) for table, size in zip(tables, shape, strict=True)
         ),
     }
-    return x if x not in editor.raw and does_nothing[node.op]() else None
+    reads_bytes = node.op == "affine" and editor.dtypes[x] != "float32"
+    return x if does_nothing[node.op]() and not reads_bytes else None
 
 
 def _every_one(table: tuple[int, ...] | None, size: int) -> bool:

@@ -11,6 +11,14 @@ padded and dilated as ONNX ``Conv``.
 from ._activation import activate
 from ._convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from ._dense import conv2d, conv2d_transpose
+from ._quantized_tensors import (
+    look_up,
+    quantized_conv2d,
+    quantized_mean,
+    quantized_multiply,
+    quantized_pool,
+    quantized_softmax,
+)
 from ._tensors import bilinear, gather, global_pool, pool, softmax
 from .quantized import (
     dequantize,
@@ -30,13 +38,19 @@ __all__ = [
     "dequantize",
     "gather",
     "global_pool",
+    "look_up",
     "pointwise_conv2d",
     "pool",
     "quantize",
     "quantized_add",
+    "quantized_conv2d",
     "quantized_depthwise_conv2d",
+    "quantized_mean",
+    "quantized_multiply",
     "quantized_pointwise_conv2d",
+    "quantized_pool",
     "quantized_separable_conv2d",
+    "quantized_softmax",
     "separable_conv2d",
     "softmax",
 ]

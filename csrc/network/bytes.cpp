@@ -1,0 +1,117 @@
+// Bytes pixel by pixel: sums, products, tables, and what leads from floats to bytes and back.
+#include "base/refuse.h"
+#include "network/step8.h"
+#include "network/sweep.h"
+
+namespace fastdw {
+namespace {
+
+constexpr ptrdiff_t kLineBytes = 4096;
+
+// f(a, b, y, channels) for each pixel; for lines of many where all operands are dense and channels are alike.
+template <class X, class Y, class F>
+class PixelStep final : public Step {
+ public:
+  PixelStep(const Operands& o, bool alike, double value_ns, const F& f)
+      : f_(f),
+        nanoseconds_(floats(o.out) * value_ns),
+        dense_(alike && is_dense(o.out) && is_dense(o.x) && (!o.second.exists() || is_dense(o.second))),
+        sweep_(dense_ ? Sweep::in_lines(o.out, kLineBytes) : Sweep::pixels(o.out)),
+        out_(o.out, sweep_),
+        x_(o.x, sweep_),
+        second_(o.second, sweep_) {}
+
+  double nanoseconds() const override { return nanoseconds_; }
+
+  void run(Memory memory, int threads) const override {
+    sweep_(threads, nanoseconds_, [&](const Pixels& p) {
+      const X* a = x_.at<const X>(memory, p);
+      const X* b = second_.operand.exists() ? second_.at<const X>(memory, p) : nullptr;
+      Y* y = out_.at<Y>(memory, p);
+      for (ptrdiff_t j = 0; j < p.columns; ++j) {
+        f_(a + j * x_.stride, b ? b + j * second_.stride : nullptr, y + j * out_.stride, p.channels);
+      }
+    });
+  }
+
+ private:
+  const F f_;
+  const double nanoseconds_;
+  const bool dense_;
+  const Sweep sweep_;
+  const Walk out_, x_, second_;
+};
+
+template <class X, class Y, class F>
+StepPointer pixel_step(const Operands& o, bool alike, double value_ns, const F& f) {
+  check_image(o.out, "out");
+  check_image(o.x, "x");
+  if (!same_sizes(o.out, o.x)) refuse("sizes");
+  if (o.second.exists()) {
+    check_image(o.second, "second");
+    if (!same_sizes(o.out, o.second)) refuse("sizes");
+  }
+  return std::make_unique<PixelStep<X, Y, F>>(o, alike, value_ns, f);
+}
+
+}  // namespace
+
+StepPointer add8_step(const Kernels8& set, const Sum8& sum, const Operands& o) {
+  return pixel_step<uint8_t, uint8_t>(
+      o, true, 0.1, [&set, sum](const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
+        set.add(sum, a, b, y, count);
+      });
+}
+
+StepPointer multiply8_step(const Product8& m, const Operands& o) {
+  return pixel_step<uint8_t, uint8_t>(
+      o, true, 0.5, [m](const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
+        for (ptrdiff_t i = 0; i < count; ++i) {
+          const int32_t product = ((a[i] ^ m.flip_a) - m.zero_a) * ((b[i] ^ m.flip_b) - m.zero_b);
+          y[i] = m.rescale(static_cast<float>(product) * m.factor);
+        }
+      });
+}
+
+StepPointer table8_step(const Table8& t, const Operands& o) {
+  return pixel_step<uint8_t, uint8_t>(o, true, 0.4,
+                                      [t](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
+                                        for (ptrdiff_t i = 0; i < count; ++i) y[i] = t.bytes[x[i] ^ t.flip];
+                                      });
+}
+
+StepPointer quantize_step(float scale, const Rescale8& rescale, const Operands& o) {
+  return pixel_step<float, uint8_t>(
+      o, true, 0.5, [scale, rescale](const float* x, const float*, uint8_t* y, ptrdiff_t count) {
+        for (ptrdiff_t i = 0; i < count; ++i) {
+          const float t = x[i] / scale;
+          y[i] = rescale(t == t ? t : 0);
+        }
+      });
+}
+
+StepPointer dequantize_step(float scale, int32_t zero, uint8_t flip, const Operands& o) {
+  return pixel_step<uint8_t, float>(
+      o, true, 0.3, [scale, zero, flip](const uint8_t* x, const uint8_t*, float* y, ptrdiff_t count) {
+        for (ptrdiff_t i = 0; i < count; ++i) y[i] = static_cast<float>((x[i] ^ flip) - zero) * scale;
+      });
+}
+
+StepPointer softmax8_step(const Softmax8& s, const Operands& o) {
+  return pixel_step<uint8_t, uint8_t>(
+      o, false, 5, [s](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
+        int most = 0;
+        for (ptrdiff_t i = 0; i < count; ++i) most = std::max(most, x[i] ^ s.flip);
+        const auto power = [&](ptrdiff_t i) { return s.powers[static_cast<size_t>(most - (x[i] ^ s.flip))]; };
+        double sum = 0;
+        for (ptrdiff_t i = 0; i < count; ++i) sum += power(i);
+        // Rounded in float64, as float32's in Rescale8.
+        constexpr double kShift = 6755399441055744.0;
+        for (ptrdiff_t i = 0; i < count; ++i) {
+          const double shifted = power(i) / sum * s.factor + kShift;
+          y[i] = s.rescale(static_cast<float>(shifted - kShift));
+        }
+      });
+}
+
+}  // namespace fastdw

@@ -1,0 +1,63 @@
+// 8-bit convolutions on one image of a network's memory.
+#include "base/refuse.h"
+#include "network/step8.h"
+#include "ops/run8.h"
+
+namespace fastdw {
+namespace {
+
+class Layer8Step final : public Step {
+ public:
+  Layer8Step(const Chain8& chain, const Problem8& problem, const Operands& o)
+      : problem_(problem),
+        sum_(chain.sum ? *chain.sum : Sum8{}),
+        operands_(o),
+        nanoseconds_(cost_ns(problem)) {
+    if (chain.sum) problem_.chain.sum = &sum_;
+  }
+
+  double nanoseconds() const override { return nanoseconds_; }
+  ptrdiff_t scratch_floats(int threads) const override {
+    return make_plan8(problem_, threads).scratch_floats();
+  }
+
+  void run(Memory memory, int threads) const override {
+    Problem8 p = problem_;
+    p.x.data = data<const uint8_t>(operands_.x, memory);
+    p.out.data = data<uint8_t>(operands_.out, memory);
+    if (p.residual.data) p.residual.data = data<const uint8_t>(operands_.second, memory);
+    fastdw::run(p, make_plan8(p, threads));
+  }
+
+ private:
+  Problem8 problem_;  // the data's places aside
+  const Sum8 sum_;
+  const Operands operands_;
+  const double nanoseconds_;
+};
+
+template <class T>
+View<T> shape_of(const Operand& o) {
+  static uint8_t anything;  // only whether there is data is looked at
+  return image<T>(o, o.exists() ? &anything : nullptr);
+}
+
+}  // namespace
+
+StepPointer layer8_step(const Chain8& chain, const Window8& window, std::array<ptrdiff_t, 2> pads,
+                        const Operands& o) {
+  for (const Operand* operand : {&o.out, &o.x, &o.second}) {
+    if (operand->exists() && operand->rank != 3) refuse("no image");
+  }
+  const Problem8 problem{chain,
+                         pads[0],
+                         pads[1],
+                         window,
+                         shape_of<const uint8_t>(o.x),
+                         shape_of<const uint8_t>(o.second),
+                         shape_of<uint8_t>(o.out)};
+  check(problem);
+  return std::make_unique<Layer8Step>(chain, problem, o);
+}
+
+}  // namespace fastdw

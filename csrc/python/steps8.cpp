@@ -1,0 +1,116 @@
+// The steps on bytes, from what Python says of them.
+#include <algorithm>
+
+#include "network/step8.h"
+#include "python/operator8.h"
+#include "python/settings.h"
+
+namespace py = pybind11;
+
+namespace fastdw {
+namespace {
+
+uint8_t byte(ptrdiff_t number) {
+  if (number < 0 || number > 255) refuse("byte");
+  return static_cast<uint8_t>(number);
+}
+
+uint8_t read_flip(Settings& s, const char* name = "flip") {
+  const ptrdiff_t flip = read_integer(s.take(name));
+  if (flip != 0 && flip != 0x80) refuse(name);
+  return byte(flip);
+}
+
+int32_t read_zero(Settings& s, const char* name = "zero") { return byte(read_integer(s.take(name))); }
+
+float read_factor(Settings& s, const char* name = "factor") {
+  const float factor = read_real(s.take(name));
+  if (!(factor > 0 && factor <= std::numeric_limits<float>::max())) refuse(name);
+  return factor;
+}
+
+// (zero, low, high, flip): what a byte is made of, in bytes.
+Rescale8 read_rescale(Settings& s) {
+  const auto n = read_integers<4>(s.take("rescale"));
+  const int zero = byte(n[0]), low = byte(n[1]), high = byte(n[2]);
+  if (n[3] != 0 && n[3] != 0x80) refuse("flip");
+  return {static_cast<float>(low - zero), static_cast<float>(high - zero), zero, byte(n[3]), false};
+}
+
+StepPointer make_layer8(Settings& s, const Operands& o) {
+  Chain8 chain{s.part<Depthwise8Weights>("depthwise"), s.part<Pointwise8Weights>("pointwise"), nullptr};
+  if (!chain.depthwise && !chain.pointwise) refuse("parts");
+  const py::object sum = s.optional("sum");
+  Sum8 kept{};
+  if (!sum.is_none()) {
+    if (!chain.pointwise) refuse("sum");
+    kept = read_sum8(sum);
+    chain.sum = &kept;
+  }
+  const auto size = read_integers<2>(s.take("kernel_size"));
+  const Geometry g = checked_geometry(read_integers<6>(s.take("geometry")));
+  constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 20;
+  if (std::min(size[0], size[1]) < 1 || std::max(size[0], size[1]) > kLargest) refuse("kernel_size");
+  const Window8 window{size[0], size[1], g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+  return layer8_step(chain, window, {g.pad_top, g.pad_left}, o);
+}
+
+}  // namespace
+
+StepPointer make_step8(const std::string& kind, Settings& s, const Operands& o) {
+  if (kind == "layer8") return make_layer8(s, o);
+  if (kind == "add8") {
+    const Sum8 sum = read_sum8(s.take("sum"));
+    return add8_step(chosen_kernels8(s.optional("isa")), sum, o);
+  }
+  if (kind == "multiply8") {
+    const int32_t zero_a = read_zero(s, "zero_a"), zero_b = read_zero(s, "zero_b");
+    const float factor = read_factor(s);
+    const uint8_t flip_a = read_flip(s, "flip_a"), flip_b = read_flip(s, "flip_b");
+    return multiply8_step({zero_a, zero_b, factor, flip_a, flip_b, read_rescale(s)}, o);
+  }
+  if (kind == "table8") {
+    Table8 table{{}, read_flip(s)};
+    const auto bytes = read_integers<256>(s.take("table"));
+    std::transform(bytes.begin(), bytes.end(), table.bytes.begin(), byte);
+    return table8_step(table, o);
+  }
+  if (kind == "quantize") {
+    const float scale = read_factor(s);
+    return quantize_step(scale, read_rescale(s), o);
+  }
+  if (kind == "dequantize") {
+    const float scale = read_factor(s);
+    const int32_t zero = read_zero(s);
+    return dequantize_step(scale, zero, read_flip(s), o);
+  }
+  if (kind == "pool8") {
+    const Pooling pooling = read_function(s);
+    const int32_t origin = read_zero(s, "origin"), low = read_zero(s, "low"), high = read_zero(s, "high");
+    const Pool8 pool{pooling, origin, low, std::max(low, high), read_flip(s)};
+    const auto [rows, columns] = read_windows(s);
+    return pool8_step(pool, rows, columns, o);
+  }
+  if (kind == "mean8") {
+    const int32_t zero = read_zero(s);
+    const float factor = read_factor(s);
+    const uint8_t flip = read_flip(s);
+    return mean8_step({zero, factor, flip, read_rescale(s)}, o);
+  }
+  if (kind == "softmax8") {
+    Softmax8 softmax{};
+    const py::tuple powers = read_tuple(s.take("powers"), static_cast<ptrdiff_t>(softmax.powers.size()));
+    for (size_t i = 0; i < softmax.powers.size(); ++i) {
+      softmax.powers[i] = read_real(powers[i]);
+      if (!(softmax.powers[i] >= 0 && softmax.powers[i] <= 1)) refuse("powers");
+    }
+    if (softmax.powers[0] != 1) refuse("powers");
+    softmax.factor = read_factor(s);
+    softmax.flip = read_flip(s);
+    softmax.rescale = read_rescale(s);
+    return softmax8_step(softmax, o);
+  }
+  refuse("kind of step");
+}
+
+}  // namespace fastdw

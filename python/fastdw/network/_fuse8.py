@@ -1,0 +1,84 @@
+"""Nodes of 8-bit integers that become a part of their neighbours: see `_fuse`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastdw.network._attributes import NO_PADS
+from fastdw.network._fuse import padded_by, summed_pads
+from fastdw.network._graph import Node
+from fastdw.network._match import Editor, Found, Rule, p
+
+_ONES = (1, 1)
+_WINDOW = ("strides", "padding", "dilation_rate")
+
+
+def _padding(editor: Editor, found: Found) -> Node | None:
+    """Pads of the zero point are those of the convolution."""
+    node, gather = found.nodes
+    x = found.holes["x"]
+    pads = padded_by(gather.attrs, editor.shapes[x], node.attrs["input"][1])
+    if pads is None:
+        return None
+    attrs = {"padding": summed_pads(node.attrs["padding"], pads)}
+    return node._replace(inputs=(x, *node.inputs[1:]), attrs=node.attrs | attrs)
+
+
+def _takes_residual(editor: Editor, name: str) -> bool:
+    node = editor.nodes.get(name)
+    return (
+        node is not None
+        and node.op in ("quantized_conv2d", "quantized_separable")
+        and editor.uses[name] == 1
+        and len(node.inputs) == 1
+    )
+
+
+def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
+    """The sum of a convolution, its `first` term or its second, and another value."""
+
+    def replace(editor: Editor, found: Found) -> Node | None:
+        add, node = found.nodes
+        other = found.holes["r"]
+        order = list(editor.nodes)
+        if not _takes_residual(editor, node.output) or add.attrs["activation"] is not None:
+            return None
+        if _takes_residual(editor, other) and order.index(other) > order.index(node.output):
+            return None  # the later of two convolutions takes the result of the earlier one
+        term = add.attrs["second" if first else "input"]
+        attrs = node.attrs | {"residual": term, "sum": add.attrs["output"]}
+        return node._replace(inputs=(node.inputs[0], other), attrs=attrs)
+
+    return replace
+
+
+def _is_matrix(node: Node) -> bool:
+    attrs = node.attrs
+    return bool(
+        attrs["kernel"].shape[:2] == _ONES
+        and attrs["strides"] == _ONES
+        and attrs["padding"] == NO_PADS
+    )
+
+
+def _separable(editor: Editor, found: Found) -> Node | None:
+    mix, spread = found.nodes
+    if not _is_matrix(mix):
+        return None
+    first, last = spread.attrs, mix.attrs
+    attrs = {f"depthwise_{name}": first[name] for name in ("kernel", "scales", "bias", "activation")}
+    attrs |= {name: first[name] for name in _WINDOW}
+    attrs |= {name: last[name] for name in ("scales", "bias", "activation")}
+    attrs |= {name: last[name] for name in ("output", "residual", "sum")}
+    attrs |= {"pointwise_kernel": last["kernel"], "input": first["input"], "middle": last["input"]}
+    return Node("quantized_separable", (*spread.inputs, *mix.inputs[1:]), "", attrs)
+
+
+PAD8 = [
+    Rule(p(op, p("gather", "x")), _padding) for op in ("quantized_conv2d", "quantized_depthwise")
+]
+RESIDUAL8 = [
+    Rule(p("quantized_add", p("quantized_conv2d", "x"), "r"), _residual(True)),
+    Rule(p("quantized_add", "r", p("quantized_conv2d", "x")), _residual(False)),
+]
+SEPARABLE8 = [Rule(p("quantized_conv2d", p("quantized_depthwise", "x")), _separable)]

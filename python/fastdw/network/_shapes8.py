@@ -1,0 +1,103 @@
+"""The shape rules of the operators of 8-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastdw.network import _numbers8 as numbers
+from fastdw.network import _shapes
+
+if TYPE_CHECKING:
+    from fastdw.network._shapes import Attrs, Shape
+
+_ENTRIES = 256
+
+
+def _equal(name: str, value: object, wanted: object) -> None:
+    if value != wanted:
+        msg = f"{name} must be {wanted}, got {value}"
+        raise ValueError(msg)
+
+
+def _residual(inputs: Sequence[Any], attrs: Attrs, shape: Shape) -> Shape:
+    there = len(inputs) > 1
+    _equal("quantizations of residual and sum", _there(attrs), (there, there))
+    if there:
+        _equal("the residual's shape", inputs[1], shape)
+    return shape
+
+
+def _there(attrs: Attrs) -> tuple[bool, bool]:
+    return attrs["residual"] is not None, attrs["sum"] is not None
+
+
+def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    x, (kh, kw, depth, filters) = _shapes.as_image(inputs[0]), attrs["kernel"].shape
+    _equal("kernel.shape[2]", depth, x[2])
+    numbers.convolution(attrs)
+    numbers.residual(attrs)
+    return _residual(inputs, attrs, (*_shapes.windows(x, (kh, kw), attrs), filters))
+
+
+def _depthwise(x: Shape, attrs: Attrs, name: str) -> Shape:
+    kernel = attrs[name].shape
+    _equal(f"{name}.shape[2]", kernel[2], x[2])
+    return (*_shapes.windows(x, kernel, attrs), x[2] * kernel[3])
+
+
+def depthwise(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    shape = _depthwise(_shapes.as_image(inputs[0]), attrs, "kernel")
+    numbers.depthwise(attrs)
+    return shape
+
+
+def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    middle = _depthwise(_shapes.as_image(inputs[0]), attrs, "depthwise_kernel")
+    kernel = attrs["pointwise_kernel"].shape
+    _equal("pointwise_kernel.shape[:3]", kernel[:3], (1, 1, middle[2]))
+    numbers.depthwise(attrs, "depthwise_", "middle")
+    numbers.convolution(attrs, "pointwise_kernel", "middle")
+    numbers.residual(attrs)
+    return _residual(inputs, attrs, (*middle[:2], kernel[3]))
+
+
+def add(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    _equal("the shape of the second input", inputs[1], inputs[0])
+    numbers.add(attrs)
+    shape: Shape = inputs[0]
+    return shape
+
+
+def multiply(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    numbers.multiply(attrs)
+    return _shapes.two(inputs, {})
+
+
+def pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    x = _shapes.as_image(inputs[0])
+    for (before, after), taps in zip(attrs["padding"], attrs["window"], strict=True):
+        if max(before, after) >= taps:
+            msg = f"padding must be less than the window, got {(before, after)} under {taps}"
+            raise ValueError(msg)
+    numbers.pool(attrs)
+    return (*_shapes.windows(x, attrs["window"], attrs), x[2])
+
+
+def mean(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    x = _shapes.as_image(inputs[0])
+    numbers.mean(attrs, x[0] * x[1])
+    return 1, 1, x[2]
+
+
+def softmax(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    numbers.softmax(attrs)
+    shape: Shape = inputs[0]
+    return shape
+
+
+def table(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    _equal("entries of table", len(attrs["table"]), _ENTRIES)
+    numbers.table(attrs)
+    shape: Shape = inputs[0]
+    return shape

@@ -1,0 +1,90 @@
+"""The twins of the operators of 8-bit integers; see `_twins`. They give integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import fastdw
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
+    from fastdw.network._shapes import Attrs
+    from fastdw.network._twins import Values
+
+_WINDOW = ("strides", "padding", "dilation_rate")
+
+
+def _take(attrs: Attrs, *names: str, prefix: str = "") -> dict[str, Any]:
+    return {name: attrs[f"{prefix}{name}"] for name in names}
+
+
+def _project(x: AnyArray, inputs: Values, attrs: Attrs, name: str, **more: Any) -> AnyArray:
+    """A convolution, and the residual if there is one."""
+    residual = {}
+    if len(inputs) > 1:
+        residual = {"residual": inputs[1], "addend": attrs["residual"], "sum": attrs["sum"]}
+    return fastdw.reference.quantized_conv2d(
+        x, attrs[name], attrs["scales"], **_take(attrs, "output", "bias", "activation"), **more,
+        **residual,
+    )  # fmt: skip
+
+
+def conv2d(inputs: Values, attrs: Attrs) -> AnyArray:
+    return _project(inputs[0], inputs, attrs, "kernel", **_take(attrs, "input", *_WINDOW))
+
+
+def _depthwise(x: AnyArray, attrs: Attrs, prefix: str, output: Any) -> AnyArray:
+    return fastdw.reference.quantized_depthwise_conv2d(
+        x, attrs[f"{prefix}kernel"], attrs[f"{prefix}scales"], output=output,
+        **_take(attrs, "input", *_WINDOW), **_take(attrs, "bias", "activation", prefix=prefix),
+    )  # fmt: skip
+
+
+def depthwise(inputs: Values, attrs: Attrs) -> AnyArray:
+    return _depthwise(inputs[0], attrs, "", attrs["output"])
+
+
+def separable(inputs: Values, attrs: Attrs) -> AnyArray:
+    middle = attrs["middle"]
+    x = _depthwise(inputs[0], attrs, "depthwise_", middle)
+    return _project(x, inputs, attrs, "pointwise_kernel", input=middle)
+
+
+def _pair(attrs: Attrs) -> tuple[Any, ...]:
+    return attrs["input"], attrs["second"], attrs["output"], attrs["activation"]
+
+
+def add(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.quantized_add(*inputs, *_pair(attrs))
+
+
+def multiply(inputs: Values, attrs: Attrs) -> AnyArray:
+    a, b = (np.asarray(x) for x in inputs)
+    b = b if a.shape == b.shape else b.reshape(-1)
+    return fastdw.reference.quantized_multiply(a, b, *_pair(attrs))
+
+
+def pool(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.quantized_pool(inputs[0], **attrs)
+
+
+def mean(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.quantized_mean(inputs[0], **attrs)
+
+
+def softmax(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.quantized_softmax(inputs[0], **attrs)
+
+
+def table(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.look_up(inputs[0], **attrs)
+
+
+def quantize(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.quantize(inputs[0], attrs["output"])
+
+
+def dequantize(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.dequantize(inputs[0], attrs["input"])

@@ -1,0 +1,210 @@
+"""What stands between 8-bit convolutions in a network, on one image of (H, W, C)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._arguments import Pair, require
+from .quantized import _LIMITS, _fields, _range, quantized_pointwise_conv2d, rescaled
+
+_NO_PADS = ((0, 0), (0, 0))
+
+
+def quantized_conv2d(
+    x: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    scales: npt.ArrayLike,
+    *,
+    input: Any,
+    output: Any,
+    strides: Pair = (1, 1),
+    padding: Any = _NO_PADS,
+    dilation_rate: Pair = (1, 1),
+    **epilogue: Any,
+) -> npt.NDArray[Any]:
+    """A dense convolution: a pointwise one of the windows' pixels side by side.
+
+    Parameters
+    ----------
+    x : array_like, (H, W, Cin), int8 or uint8
+        The image; what lies outside is the zero point.
+    kernel : array_like, (kh, kw, Cin, F), int8
+        Filters.
+    padding : ((top, bottom), (left, right))
+        Pixels around the image.
+    scales, input, output, strides, dilation_rate, **epilogue
+        As in `quantized_pointwise_conv2d` and `quantized_depthwise_conv2d`.
+
+    Returns
+    -------
+    ndarray, (OH, OW, F)
+    """
+    image, weights = np.asarray(x), np.asarray(kernel)
+    require(image.ndim == 3, f"x is not 3-D: {image.shape}")
+    wide = np.pad(image, (*padding, (0, 0)), constant_values=_fields(input)[1])
+    taps = weights.shape[:2]
+    oh, ow = (
+        (wide.shape[a] - (taps[a] - 1) * dilation_rate[a] - 1) // strides[a] + 1 for a in (0, 1)
+    )
+    windows = [
+        wide[
+            di * dilation_rate[0] :: strides[0],
+            dj * dilation_rate[1] :: strides[1],
+        ][:oh, :ow]
+        for di in range(taps[0])
+        for dj in range(taps[1])
+    ]
+    matrix = weights.reshape(-1, weights.shape[3])
+    pixels = np.concatenate(windows, axis=2)
+    return quantized_pointwise_conv2d(
+        pixels, matrix, scales, input=input, output=output, **epilogue
+    )
+
+
+def quantized_multiply(
+    a: npt.ArrayLike, b: npt.ArrayLike, qa: Any, qb: Any, output: Any, activation: Any = None
+) -> npt.NDArray[Any]:
+    """Multiply two tensors: the whole product times one factor of float32, rounded to even.
+
+    Parameters
+    ----------
+    a, b : array_like, int8 or uint8
+        `b` of the shape of `a`, or one entry a channel.
+    qa, qb, output : object or tuple
+        Their quantizations, and that of the product.
+    activation
+        As in `quantized_depthwise_conv2d`.
+
+    Returns
+    -------
+    ndarray, int8 or uint8
+    """
+    (scale_a, zero_a, _), (scale_b, zero_b, _) = _fields(qa), _fields(qb)
+    product = (np.asarray(a, np.int64) - zero_a) * (np.asarray(b, np.int64) - zero_b)
+    return rescaled(product, scale_b, (scale_a, zero_a, "int8"), output, None, activation)
+
+
+def quantized_mean(x: npt.ArrayLike, input: Any, output: Any) -> npt.NDArray[Any]:
+    """The mean of all pixels: ``(input scale / output scale) / pixels`` in float32 is the factor.
+
+    Parameters
+    ----------
+    x : array_like, (H, W, C), int8 or uint8
+        The image.
+    input, output : object or tuple
+        Quantizations.
+
+    Returns
+    -------
+    ndarray, (1, 1, C)
+    """
+    q = np.asarray(x, np.int64) - _fields(input)[1]
+    scale, zero_point, dtype = _fields(output)
+    factor = _fields(input)[0] / scale / np.float32(q.shape[0] * q.shape[1])
+    total = q.sum(axis=(0, 1), keepdims=True).astype(np.float32)
+    return np.asarray(np.clip(np.rint(total * factor) + zero_point, *_LIMITS[dtype]), dtype)
+
+
+def quantized_pool(
+    x: npt.ArrayLike,
+    function: str,
+    window: Pair,
+    strides: Pair,
+    *,
+    input: Any,
+    origin: int,
+    padding: Any = _NO_PADS,
+    dilation_rate: Pair = (1, 1),
+    activation: Any = None,
+) -> npt.NDArray[Any]:
+    """Take the maximum or the average of every window, of cells within the image alone.
+
+    Parameters
+    ----------
+    x : array_like, (H, W, C), int8 or uint8
+        The image.
+    function : {"max", "average"}
+        An average is the sum of integers over their number, halves away from `origin`.
+    window, strides, dilation_rate, padding
+        As in `pool`.
+    input : object or tuple
+        The quantization, of the result too.
+    origin : int
+        The integer 0 of a model's int8, as a byte that begins at 0: 128; that of uint8: 0.
+    activation
+        As in `quantized_depthwise_conv2d`.
+
+    Returns
+    -------
+    ndarray, (OH, OW, C)
+    """
+    dtype = _fields(input)[2]
+    offset = 128 if dtype == "int8" else 0
+    image = np.asarray(x, np.int64) + offset
+    cells = np.pad(image, (*padding, (0, 0)), constant_values=-1)
+    oh, ow = (
+        (cells.shape[a] - (window[a] - 1) * dilation_rate[a] - 1) // strides[a] + 1 for a in (0, 1)
+    )
+    found = np.stack(
+        [
+            cells[di * dilation_rate[0] :: strides[0], dj * dilation_rate[1] :: strides[1]][:oh, :ow]
+            for di in range(window[0])
+            for dj in range(window[1])
+        ]
+    )
+    live = found >= 0
+    if function == "max":
+        y = found.max(axis=0)
+    else:
+        count = live.sum(axis=0)
+        total = np.where(live, found - origin, 0).sum(axis=0)
+        y = np.sign(total) * ((np.abs(total) + count // 2) // count) + origin
+    return np.asarray(np.clip(y - offset, *_range(activation, input)), dtype)
+
+
+def quantized_softmax(x: npt.ArrayLike, beta: float, input: Any, output: Any) -> npt.NDArray[Any]:
+    """``exp(beta·x)/Σexp(beta·x)`` over the last axis, in float64, rounded to even.
+
+    Parameters
+    ----------
+    x : array_like, int8 or uint8
+        The integers.
+    beta : float
+        At least 0.
+    input, output : object or tuple
+        Quantizations.
+
+    Returns
+    -------
+    ndarray, int8 or uint8
+    """
+    q, (scale, zero_point, dtype) = np.asarray(x, np.int64), _fields(output)
+    step = beta * float(_fields(input)[0])
+    powers = np.exp(-step * (q.max(axis=-1, keepdims=True) - q))
+    shares = powers / powers.sum(axis=-1, keepdims=True)
+    y = np.rint(shares * (1 / float(scale))) + zero_point
+    return np.asarray(np.clip(y, *_LIMITS[dtype]), dtype)
+
+
+def look_up(x: npt.ArrayLike, table: npt.ArrayLike, input: Any, output: Any) -> npt.NDArray[Any]:
+    """Replace each integer by an entry of a table, which begins with that of the least.
+
+    Parameters
+    ----------
+    x : array_like, int8 or uint8
+        The integers.
+    table : array_like, (256,)
+        Integers of `output`.
+    input, output : object or tuple
+        Quantizations.
+
+    Returns
+    -------
+    ndarray, int8 or uint8
+    """
+    least = _LIMITS[_fields(input)[2]][0]
+    entries = np.asarray(table, _fields(output)[2])
+    return entries[np.asarray(x, np.int64) - least]
