@@ -105,6 +105,12 @@ def _add_file(parser: argparse.ArgumentParser, command: Any) -> None:
         metavar="[NAME=]N,N,N",
         help="of one image, in the model's order of axes, where the model leaves it open",
     )
+    parser.add_argument(
+        "--integers",
+        choices=("float", "keep"),
+        default="float",
+        help="whether a TFLite model of integers runs in float32 (default) or in integers",
+    )
 
 
 def _add_rescaling(parser: argparse.ArgumentParser, default: str) -> None:
@@ -144,13 +150,16 @@ def _summary(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     network = _opened(options)
-    if network.inputs[0].dtype == "float32" or _rescales(options):
+    first = network.inputs[0]
+    if first.dtype == "float32" or first.quantization is not None or _rescales(options):
         network = _rescaled(network, options, 1 / 255, "uint8")
     x = _pixels(options.image, network)
     print(f"{network.inputs[0].name}: {x.shape} from {options.image}")
     results = network(x)
     outputs = results if isinstance(results, tuple) else (results,)
-    for spec, values in zip(network.outputs, outputs, strict=True):
+    for spec, result in zip(network.outputs, outputs, strict=True):
+        q = spec.quantization
+        values = result if q is None else fastdw.dequantize(result, q)
         print(f"{spec.name}: {values.shape}, from {values.min():.6g} to {values.max():.6g}")
         for entry in np.argsort(values, axis=None, kind="stable")[::-1][: options.top]:
             place = np.unravel_index(entry, values.shape)
@@ -167,7 +176,9 @@ def _opened(options: argparse.Namespace) -> Network:
             msg = "--input-shape must name its input where there are several"
             raise ValueError(msg)
         shapes = shapes[None]
-    return open_network(options.file, outputs=names, input_shape=shapes or None)
+    return open_network(
+        options.file, outputs=names, input_shape=shapes or None, integers=options.integers
+    )
 
 
 def _rescales(options: argparse.Namespace) -> bool:

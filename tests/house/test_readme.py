@@ -34,11 +34,12 @@ def test_pages_with_code_are_found():
 
 
 @pytest.fixture
-def tflite_file(tmp_path, monkeypatch):
-    """net.tflite in the folder where the code runs: 96 x 96 x 3 in, a stem and a block."""
+def tflite_files(tmp_path, monkeypatch):
+    """net.tflite and net_int8.tflite in the folder where the code runs: 96 x 96 x 3 in, a stem
+    and a block."""
     pytest.importorskip("tflite")
     monkeypatch.syspath_prepend(ROOT / "tests/importers")
-    from tflite_models import conv, depthwise, model
+    from tflite_models import Quantised, conv, depthwise, model
 
     g = np.random.default_rng(0)
     shapes = {"stem": (8, 3, 3, 3), "w": (1, 3, 3, 8), "p": (16, 1, 1, 8), "b": (8,), "c": (16,)}
@@ -49,13 +50,22 @@ def tflite_file(tmp_path, monkeypatch):
         conv("d p c", "y"),
     ]
     (tmp_path / "net.tflite").write_bytes(model(nodes, x=(1, 96, 96, 3), **weights))
+    whole = {
+        name: Quantised(0.02, numbers=g.integers(-127, 128, shape).astype(np.int8))
+        if len(shape) == 4
+        else Quantised(0.02, dtype="int32", numbers=np.zeros(shape, np.int32))
+        for name, shape in shapes.items()
+    }
+    values = dict.fromkeys("xhdy", Quantised(1 / 32, -3))
+    data = model(nodes, x=(1, 96, 96, 3), quantised=values, **whole)
+    (tmp_path / "net_int8.tflite").write_bytes(data)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_code_runs(page, tmp_path, request):
     source = code(page)
-    if '"net.tflite"' in source:
-        request.getfixturevalue("tflite_file")
+    if ".tflite" in source:
+        request.getfixturevalue("tflite_files")
     for package in OPTIONAL:
         if f"import {package}" in source:
             done = subprocess.run([sys.executable, "-c", f"import {package}"], capture_output=True)

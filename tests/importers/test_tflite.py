@@ -65,6 +65,14 @@ def test_an_integer_network_decides_alike(models):
     assert np.abs(y - said).max() < 0.03
 
 
+def test_an_integer_network_that_stays_one_gives_the_bits_of_litert(models):
+    arrays = arrays_of(models, "tiny_vww_96_int8")
+    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite", integers="keep")
+    np.testing.assert_array_equal(net(arrays["in"]), arrays["out:Identity_int8"])
+    assert net.summary("dict")["notes"] == ()
+    assert net.arena_bytes < 60_000
+
+
 def test_loading_again_and_again_holds_no_memory(models):
     file = pathlib.Path("/proc/self/statm")
     if not file.exists():

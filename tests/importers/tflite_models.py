@@ -76,7 +76,10 @@ def _window(strides, padding, dilation, fused):
 
 
 def model(nodes, x=IMAGE, outputs="y", quantised=None, dtypes=None, signature=None, **constants):
-    """The bytes of a model of one input, x, or of several, {name: shape}."""
+    """The bytes of a model of one input, x, or of several, {name: shape}.
+
+    Their batch is open, unless the signature says otherwise; () is their shapes as they are.
+    """
     nodes = nodes if isinstance(nodes, list) else [nodes]
     shapes = x if isinstance(x, dict) else {"x": x}
     return _Writer(shapes, quantised or {}, dtypes or {}, signature, constants).write(
@@ -176,7 +179,8 @@ class _Writer:
         constant, quantised = self.constants.get(name), self.quantised.get(name)
         sparsity, shape, signature = None, self.shapes.get(name, ()), None
         if name in self.shapes:
-            signature = self.signature or (-1, *shape[1:])
+            open_batch = (-1, *shape[1:])
+            signature = open_batch if self.signature is None else self.signature or shape
             shape = tuple(max(n, 1) for n in signature)
         if isinstance(constant, Quantised):
             constant, quantised = np.asarray(constant.numbers, constant.dtype), constant

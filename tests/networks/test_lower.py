@@ -25,10 +25,7 @@ pytestmark = pytest.mark.emulated
 
 def arrays(graph, seed=0, batch=()):
     g = rng(seed)
-    return [
-        drawn(g, (*batch, *spec.shape), spec.dtype)
-        for spec in graph.inputs
-    ]
+    return [drawn(g, (*batch, *spec.shape), spec.dtype) for spec in graph.inputs]
 
 
 def check(graph, seed=0):

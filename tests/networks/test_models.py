@@ -33,9 +33,10 @@ def test_files(kind, calls):
     read = getattr(Network, f"from_{kind}")
     own = read(b"model")
     last = read("path", outputs=["y", "z"], input_shape=(3, 4, 6), data_format="NHWC")
+    more = {"integers": "float"} if kind == "tflite" else {}
     assert calls == [
-        ((b"model",), {"outputs": None, "input_shape": None}),
-        (("path",), {"outputs": ["y", "z"], "input_shape": (3, 4, 6)}),
+        ((b"model",), {"outputs": None, "input_shape": None} | more),
+        (("path",), {"outputs": ["y", "z"], "input_shape": (3, 4, 6)} | more),
     ]
     assert own.inputs[0].shape == (None, 3, 4, 6)
     assert last.inputs[0].shape == (None, 4, 6, 3)

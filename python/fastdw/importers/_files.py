@@ -21,8 +21,10 @@ def open_network(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    integers: str = "float",
 ) -> Network:
-    """Read a network; `outputs` and `input_shape` as in `Network.from_onnx`.
+    """Read a network; `outputs` and `input_shape` as in `Network.from_onnx`, `integers` as in
+    `Network.from_tflite`.
 
     Raises
     ------
@@ -35,8 +37,12 @@ def open_network(
         Where the file cannot be read.
     """
     suffix = path.suffix.lower()
+    more = {"integers": integers} if suffix == ".tflite" else {}
+    if integers != "float" and not more:
+        msg = f"{path.name} is no TFLite model, whose integers alone can be kept"
+        raise ValueError(msg)
     if suffix in _MODELS:
-        return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape)
+        return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **more)
     if suffix != ".fdw":
         msg = f"{path.name} must end in one of {', '.join(SUFFIXES)}"
         raise ValueError(msg)

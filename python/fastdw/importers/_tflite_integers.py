@@ -7,12 +7,11 @@ runs in float32, between integers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdw import reference
-from fastdw._quantization import Quantization
 from fastdw.importers import _tflite_layers, _tflite_moves
 from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
@@ -21,7 +20,7 @@ from fastdw.importers._tflite_values import Conversion, Live, Value
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
-Converter = Callable[[Conversion, TfliteNode], Optional[Value]]
+Converter = Callable[[Conversion, TfliteNode], Value | None]
 _ACTIVATIONS = {0: None, 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints

@@ -283,7 +283,8 @@ class Conversion:
         if self.builder.dtype(result.name) != "float32":
             return result
         if q := self.quantization(index):
-            self.in_float[node.op] = None
+            if node.op != "QUANTIZE":
+                self.in_float[node.op] = None
             return self.add("quantize", result.name, result.shape, output=q)
         if limits is None or node.ranged or self._moves(node, limits):
             return result

@@ -200,7 +200,7 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
         names[name if name not in names else f"{name}_{position}"] = index
     given = given_shapes(tuple(names), input_shape)
     for name, index in names.items():
-        c.source, tensor = (name,), c.file.tensors[index]
+        c.source = (name,)
         try:
             c.values[index] = _input(c, name, index, given.get(name))
         except Unsupported as reason:

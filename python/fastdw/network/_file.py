@@ -4,8 +4,8 @@ Eight bytes hold the length of a JSON header, then come the tensors without gaps
 largest elements first. ``__metadata__`` is {"format": "fastdw", "version": "1", "rewrites": "1",
 "graph": …}; an array among a node's attributes is {"tensor": name} there. The file says what is
 computed, nothing about how: no offset, tile or packed weight, so there is nothing in it to be
-trusted. Nor is "rewrites", which may be left out: the graph may be any, but where it says that it went through the
-rewrites that this fastdw has, loading does not look for their cases again.
+trusted. Nor is "rewrites", which may be left out: the graph may be any, but where it says that it
+went through the rewrites that this fastdw has, loading does not look for their cases again.
 
 https://github.com/huggingface/safetensors
 """

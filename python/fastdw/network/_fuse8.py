@@ -66,7 +66,9 @@ def _separable(editor: Editor, found: Found) -> Node | None:
     if not _is_matrix(mix):
         return None
     first, last = spread.attrs, mix.attrs
-    attrs = {f"depthwise_{name}": first[name] for name in ("kernel", "scales", "bias", "activation")}
+    attrs = {
+        f"depthwise_{name}": first[name] for name in ("kernel", "scales", "bias", "activation")
+    }
     attrs |= {name: first[name] for name in _WINDOW}
     attrs |= {name: last[name] for name in ("scales", "bias", "activation")}
     attrs |= {name: last[name] for name in ("output", "residual", "sum")}

@@ -1,10 +1,10 @@
 """The graph of a network, its checks, and its evaluation by the float64 twins.
 
-A graph computes on one image; the batch is a loop outside it. Its values are named, of float32 or of
-8-bit integers, and have a fixed shape of one to six axes: images are (H, W, C), vectors of channels (1, 1, C), and
-anything else, such as the (896, 16) of a detector's head, what `reshape` made of them. Channels
-come last. A graph knows no NCHW: such a model has a `transpose` after its input and before its
-output, of which a plan makes strides.
+A graph computes on one image; the batch is a loop outside it. Its values are named, of float32 or
+of 8-bit integers, and have a fixed shape of one to six axes: images are (H, W, C), vectors of
+channels (1, 1, C), and anything else, such as the (896, 16) of a detector's head, what `reshape`
+made of them. Channels come last. A graph knows no NCHW: such a model has a `transpose` after its
+input and before its output, of which a plan makes strides.
 
 The operators and their attributes are listed in `_ops`.
 """

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw._arguments import FLOATS, describe, number, vector
-from fastdw.network._graph import Graph, Node, TensorSpec, checked
+from fastdw.network._graph import Graph, Node, TensorSpec, checked, quantizations
 from fastdw.network._layout import TO_CHANNELS_FIRST, channels_first, fresh
 
 if TYPE_CHECKING:
+    from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
 
 _DTYPES = ("float32", "uint8")
@@ -29,7 +30,7 @@ def rescaled(
     if not isinstance(reverse_channels, bool):
         msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"
         raise TypeError(msg)
-    name, shape = _image(graph)
+    name, shape, q = _image(graph)
     first = channels_first(graph, name)
     if first:
         shape = (*shape[1:], shape[0])
@@ -39,6 +40,8 @@ def rescaled(
         "offset": _per_channel("offset", offset, shape[2])[::step],
     }
     steps: list[tuple[str, dict[str, Any]]] = [("affine", vectors | {"activation": None})]
+    if q is not None:
+        steps.append(("quantize", {"output": (q.scale, q.zero_point, q.dtype)}))
     if reverse_channels:
         order = tuple(reversed(range(shape[2])))
         tables = {"rows": None, "columns": None, "channels": order, "constant": 0.0}
@@ -56,15 +59,16 @@ def rescaled(
     return checked(graph._replace(inputs=specs, nodes=tuple(nodes)))
 
 
-def _image(graph: Graph) -> tuple[str, tuple[int, ...]]:
-    """Name and shape of the only input."""
+def _image(graph: Graph) -> tuple[str, tuple[int, ...], Quantization | None]:
+    """Name, shape and quantization of the only input."""
     spec = graph.inputs[0]
     shape = tuple(int(size or 0) for size in spec.shape)
     several = len(graph.inputs) > 1 or spec.name in graph.outputs
-    if several or len(shape) != 3 or spec.dtype != "float32":
+    q = None if spec.dtype == "float32" else quantizations(graph).get(spec.name)
+    if several or len(shape) != 3 or (spec.dtype != "float32" and q is None):
         msg = f"the network must have one input, a float32 image, got {graph.inputs}"
         raise ValueError(msg)
-    return spec.name, shape
+    return spec.name, shape, q
 
 
 def _per_channel(name: str, value: object, channels: int) -> AnyArray:

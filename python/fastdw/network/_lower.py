@@ -85,7 +85,9 @@ class Lowerer:
         )
         traffic = tuple(map(self._traffic, steps))
         signature = given, results
-        return Program(core, self.memory.arena, tuple(nodes), self.known, self.dtypes, traffic, signature)
+        return Program(
+            core, self.memory.arena, tuple(nodes), self.known, self.dtypes, traffic, signature
+        )
 
     def _arrays(self, names: Iterable[str]) -> tuple[tuple[int, str], ...]:
         """Elements and dtypes of a call's arrays."""

@@ -123,9 +123,7 @@ class FromModels(Immutable):
         """
         from fastdw.importers.tflite import from_tflite
 
-        graph = from_tflite(
-            file, outputs=outputs, input_shape=input_shape, integers=integers
-        )
+        graph = from_tflite(file, outputs=outputs, input_shape=input_shape, integers=integers)
         return cls._from_graph(arranged(graph, data_format))
 
     @classmethod

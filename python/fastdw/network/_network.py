@@ -287,9 +287,9 @@ class Network(FromModels):
     ) -> Network:
         """A network that takes the input as a camera gives it.
 
-        It computes this network on ``x * scale + offset``. Padding stays zeros of the rescaled
-        image, as if it had been rescaled outside. The new input is (N, H, W, C), also where this
-        network's is (N, C, H, W).
+        It computes this network on ``x * scale + offset``, quantised if its input is. Padding stays
+        zeros of the rescaled image, as if it had been rescaled outside. The new input is
+        (N, H, W, C), also where this network's is (N, C, H, W).
 
         Parameters
         ----------

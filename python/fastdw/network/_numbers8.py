@@ -42,10 +42,9 @@ def depthwise(attrs: Attrs, prefix: str = "", result: str = "output") -> Half8:
 
 def residual(attrs: Attrs) -> tuple[int, ...] | None:
     """How the residual of a convolution is added."""
-    names = ("residual", "sum")
-    pair = (None if attrs[name] is None else _q(attrs, name) for name in names)
+    term, total = (None if attrs[name] is None else _q(attrs, name) for name in ("residual", "sum"))
     output = _q(attrs, "output")
-    return core_sum(output, checked_sum(*pair, output))
+    return core_sum(output, checked_sum(term, total, output))
 
 
 def add(attrs: Attrs) -> dict[str, Any]:

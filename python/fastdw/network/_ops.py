@@ -1,8 +1,9 @@
 """The operators of a graph: one entry each, with its attributes, shape rule and twin.
 
 An operator has one output. Its values are of float32; those that move numbers alone (concat, slice,
-gather, reshape, transpose) take any dtype, affine also uint8. `_ops8` lists operators of integers. Inputs and attributes, with the defaults that `GraphBuilder` fills in;
-a graph as such, and a file, names every attribute. "image" is a value of three axes (H, W, C).
+gather, reshape, transpose) take any dtype, affine also uint8. `_ops8` lists those of integers.
+Inputs and attributes, with the defaults that `GraphBuilder` fills in; a graph as such, and a file,
+names every attribute. "image" is a value of three axes (H, W, C).
 
 conv2d (x, residual, x_scale) : image (OH, OW, F)
     kernel (kh, kw, Cin/groups, F), bias (F,) = None, strides (h, w) = (1, 1),

@@ -1,8 +1,8 @@
 """Where every value of a graph lies when it runs: a view of a buffer, most of them of one arena.
 
 Buffer 0 is the arena, then come the arrays of the call: the inputs in their order, the outputs in
-theirs; the last one is the arena again, as bytes. Values are one image, so a call of N images moves the offsets in the arrays and runs the
-plan again.
+theirs; the last one is the arena again, as bytes. Values are one image, so a call of N images moves
+the offsets in the arrays and runs the plan again.
 
 - An output of the graph is computed in its array.
 - A part of a concat is computed in its place there.
@@ -193,7 +193,9 @@ class _Planner:
         result = arena([*lifetimes, *workspaces], ALIGNMENT)
         offsets = dict(zip(buffers, result.offsets, strict=False))
         views = {
-            name: self.in_arena(name, view, offsets[view.buffer]) if view.buffer in offsets else view
+            name: self.in_arena(name, view, offsets[view.buffer])
+            if view.buffer in offsets
+            else view
             for name, view in self.views.items()
         }
         return Memory(views, self.outputs, self.copies, result)

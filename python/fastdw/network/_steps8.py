@@ -33,8 +33,9 @@ def _conv2d(site: Site) -> Iterator[Step]:
 def _window(site: Site, prefix: str, result: str) -> tuple[tuple[int, ...], _core.Depthwise8]:
     """Taps and weights of a depthwise half."""
     taps = site.attrs[f"{prefix}kernel"].shape[:2]
-    place = geometry_of(site.attrs, taps, site.out.shape)[:4]
-    return taps, packed_depthwise(numbers.depthwise(site.attrs, prefix, result), place)
+    sh, sw, dh, dw, *_ = geometry_of(site.attrs, taps, site.out.shape)
+    half = numbers.depthwise(site.attrs, prefix, result)
+    return taps, packed_depthwise(half, (sh, sw, dh, dw))
 
 
 def _depthwise(site: Site) -> Iterator[Step]:

@@ -150,7 +150,9 @@ def quantized_pool(
     )
     found = np.stack(
         [
-            cells[di * dilation_rate[0] :: strides[0], dj * dilation_rate[1] :: strides[1]][:oh, :ow]
+            cells[di * dilation_rate[0] :: strides[0], dj * dilation_rate[1] :: strides[1]][
+                :oh, :ow
+            ]
             for di in range(window[0])
             for dj in range(window[1])
         ]

@@ -1,0 +1,260 @@
+"""Integer networks of TFLite that stay integers: every operator alone, against the twins, and
+against LiteRT where that is installed."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tflite")
+
+from fastdw import Network, Quantization, quantize
+from fastdw.importers.tflite import from_tflite
+from fastdw.network._graph import run
+from support import rng
+from tflite_cases import ints
+from tflite_models import SAME, VALID, Quantised, conv, depthwise, model, node, pool
+
+SHAPE = (1, 6, 7, 8)
+X, Y = Quantised(0.031, 3), Quantised(0.11, -9)
+UNSIGNED = Quantised(0.047, 131, "uint8")
+SHARES = Quantised(1 / 256, -128)
+
+
+def stored(seed, shape, dtype="int8"):
+    limits = np.iinfo(dtype)
+    return rng(seed).integers(limits.min, limits.max + 1, shape).astype(dtype)
+
+
+def kernel(seed, shape, axis, channels):
+    scales = rng(seed + 1).uniform(0.01, 0.02, channels).astype(np.float32)
+    return Quantised(
+        scales, np.zeros(channels), "int8", axis, np.maximum(stored(seed, shape), -127)
+    )
+
+
+def bias(seed, scales):
+    numbers = rng(seed).integers(-3000, 3000, scales.size).astype(np.int32)
+    return Quantised(scales * np.float32(X.scale), np.zeros(scales.size), "int32", 0, numbers)
+
+
+def single(n, x=SHAPE, ends=(X, Y), **constants):
+    """A model of one operator from x, and z if there is one, to y."""
+    quantised = {"x": ends[0], "y": ends[-1]}
+    if isinstance(x, dict):
+        quantised["z"] = ends[1]
+    return model(n, x, quantised=quantised, signature=(), **constants)
+
+
+def _convolutions():
+    for strides, padding, dilation, fused in [
+        ((1, 1), SAME, (1, 1), 0),
+        ((2, 2), SAME, (1, 1), 3),
+        ((2, 1), VALID, (1, 1), 1),
+        ((1, 1), SAME, (2, 2), 2),
+    ]:
+        w, dw = kernel(1, (5, 3, 3, 8), 0, 5), kernel(2, (1, 3, 3, 16), 3, 16)
+        options = {"strides": strides, "padding": padding, "dilation": dilation, "fused": fused}
+        name = f"{strides} {padding} {dilation} {fused}"
+        yield f"CONV_2D {name}", single(conv(**options), w=w, b=bias(3, w.scale))
+        yield f"DEPTHWISE {name}", single(depthwise(**options), w=dw, b=bias(4, dw.scale))
+    one = kernel(5, (5, 1, 1, 8), 0, 5)
+    yield "CONV_2D 1x1", single(conv(), w=one, b=bias(6, one.scale))
+    tensor = Quantised(0.013, 0, numbers=one.numbers)
+    yield "CONV_2D one scale", single(conv(), w=tensor, b=bias(6, np.full(5, 0.013, np.float32)))
+    yield (
+        "CONV_2D of uint8",
+        single(conv(), ends=(UNSIGNED, Y), w=one, b=bias(6, one.scale)),
+    )
+    matrix = kernel(7, (5, 8 * 6 * 7), 0, 5)
+    dense = node("FULLY_CONNECTED", "x w b", "y", "FullyConnectedOptions")
+    yield "FULLY_CONNECTED", single(dense, w=matrix, b=bias(8, matrix.scale))
+
+
+def _others():
+    two = {"x": SHAPE, "z": SHAPE}
+    for fused in (0, 1):
+        options = {"FusedActivationFunction": fused}
+        ends = (X, UNSIGNED, Y) if fused else (X, Quantised(0.05, -20), Y)
+        if not fused:
+            yield "ADD", single(node("ADD", "x z", "y", "AddOptions"), two, ends)
+        same = (X, Quantised(0.05, -20), Y)
+        yield f"MUL {fused}", single(node("MUL", "x z", "y", "MulOptions", **options), two, same)
+        gate = {"x": SHAPE, "z": (1, 1, 1, 8)}
+        product = node("MUL", "x z", "y", "MulOptions", **options)
+        yield f"MUL by channel {fused}", single(product, gate, same)
+        for window, padding in (((3, 2), SAME), ((6, 7), VALID), ((2, 2), VALID)):
+            average = pool("AVERAGE_POOL_2D", window, (2, 2), padding, fused)
+            yield f"AVERAGE_POOL_2D {window} {padding} {fused}", single(average, ends=(X, X))
+            most = pool("MAX_POOL_2D", window, (2, 2), padding, fused)
+            yield f"MAX_POOL_2D {window} {padding} {fused}", single(most, ends=(X, X))
+    for keep in (True, False):
+        mean = node("MEAN", "x a", "y", "ReducerOptions", KeepDims=keep)
+        yield f"MEAN {keep}", single(mean, a=ints(1, 2))
+    for op in ("LOGISTIC", "TANH"):
+        end = SHARES if op == "LOGISTIC" else Quantised(1 / 128, 0)
+        yield op, single(node(op, "x"), ends=(X, end))
+    yield (
+        "SOFTMAX",
+        single(node("SOFTMAX", "x", "y", "SoftmaxOptions", Beta=1.0), (1, 50), (X, SHARES)),
+    )
+    yield "QUANTIZE of uint8", single(node("QUANTIZE", "x"), ends=(UNSIGNED, X))
+    yield "RESHAPE", single(node("RESHAPE", "x s"), ends=(X, X), s=ints(1, 3, -1))
+    yield "TRANSPOSE", single(node("TRANSPOSE", "x p"), ends=(X, X), p=ints(0, 2, 1, 3))
+    pads = ints((0, 0), (1, 0), (2, 1), (0, 0))
+    yield "PAD", single(node("PAD", "x p"), ends=(X, X), p=pads)
+    concat = node("CONCATENATION", "x z", "y", "ConcatenationOptions", Axis=3)
+    yield "CONCATENATION", single(concat, two, (X, X, X))
+    near = node("RESIZE_NEAREST_NEIGHBOR", "x s", "y", "ResizeNearestNeighborOptions")
+    yield "RESIZE_NEAREST_NEIGHBOR", single(near, ends=(X, X), s=ints(9, 4))
+
+
+CASES = dict(itertools.chain(_convolutions(), _others()))
+ROUNDED_OTHERWISE = {
+    "QUANTIZE": single(node("QUANTIZE", "x")),
+    "HARD_SWISH": single(node("HARD_SWISH", "x")),
+    "LEAKY_RELU": single(node("LEAKY_RELU", "x", "y", "LeakyReluOptions", Alpha=0.2)),
+    "RESIZE_BILINEAR": single(
+        node("RESIZE_BILINEAR", "x s", "y", "ResizeBilinearOptions"), ends=(X, X), s=ints(9, 4)
+    ),
+    "CONCATENATION of two scales": single(
+        node("CONCATENATION", "x z", "y", "ConcatenationOptions", Axis=3),
+        {"x": SHAPE, "z": SHAPE},
+        (X, Quantised(0.05, -20), Y),
+    ),
+}
+"""What LiteRT computes in other roundings: within one step."""
+REFUSED = ("CONV_2D of uint8", "CONCATENATION of two scales")
+"""Models that LiteRT does not run."""
+
+
+def arrays_of(graph, seed=0):
+    return [stored(seed + i, (1, *spec.shape), spec.dtype) for i, spec in enumerate(graph.inputs)]
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", CASES | ROUNDED_OTHERWISE)
+def test_integers_are_those_of_the_twins(name):
+    data = (CASES | ROUNDED_OTHERWISE)[name]
+    most = int(name == "RESIZE_BILINEAR")  # computed in float32
+    graph = from_tflite(data, integers="keep")
+    arrays = arrays_of(graph)
+    (wanted,) = run(graph, [a[0] for a in arrays], np.float32)
+    result = Network.from_tflite(data, integers="keep")(*arrays)
+    assert result.dtype == wanted.dtype
+    assert np.max(np.abs(result[0].astype(int) - wanted)) <= most
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_operator_runs_in_float(name):
+    graph = from_tflite(CASES[name], integers="keep")
+    assert graph.notes == ()
+    assert not {"quantize", "dequantize"} & {n.op for n in graph.nodes}
+
+
+def litert(data, arrays):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    net = interpreter.Interpreter(model_content=data)
+    net.allocate_tensors()
+    for detail, array in zip(net.get_input_details(), arrays, strict=True):
+        net.set_tensor(detail["index"], array)
+    net.invoke()
+    # Nodes that XNNPACK does not take go to kernels of TFLite, which round twice.
+    delegated = any(op["op_name"] == "DELEGATE" for op in net._get_ops_details())
+    return net.get_tensor(net.get_output_details()[0]["index"]), delegated
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CASES | ROUNDED_OTHERWISE if name not in REFUSED]
+)
+def test_the_bits_of_litert(name):
+    pytest.importorskip("ai_edge_litert.interpreter")
+    data = (CASES | ROUNDED_OTHERWISE)[name]
+    net = Network.from_tflite(data, integers="keep")
+    for seed in range(5):
+        arrays = arrays_of(from_tflite(data, integers="keep"), 10 * seed)
+        result, (wanted, delegated) = net(*arrays), litert(data, arrays)
+        assert result.shape == wanted.shape
+        apart = np.abs(result.astype(int) - wanted)
+        rounded_twice = name.startswith(("CONV", "DEPTH")) and not delegated
+        assert np.max(apart) <= (name in ROUNDED_OTHERWISE or rounded_twice)
+
+
+def test_inputs_and_outputs_say_what_they_stand_for():
+    net = Network.from_tflite(CASES["CONV_2D of uint8"], integers="keep")
+    (x,), (y,) = net.inputs, net.outputs
+    assert (x.dtype, y.dtype) == ("uint8", "int8")
+    assert x.quantization == Quantization(UNSIGNED.scale, 131, "uint8")
+    assert y.quantization == Quantization(Y.scale, -9)
+
+
+def test_real_numbers_in_between():
+    """Quantised inside, floats outside, and a curve that has no integer form."""
+    nodes = [
+        node("QUANTIZE", "x", "i"),
+        node("PRELU", "i a", "j"),
+        node("DEQUANTIZE", "j", "y"),
+    ]
+    data = model(nodes, SHAPE, a=np.full((1, 1, 8), 0.25, np.float32), quantised={"i": X, "j": Y})
+    net = Network.from_tflite(data, integers="keep")
+    ops = [step["step"].split()[0] for step in net.summary("dict")["steps"]]
+    assert ops == ["quantize", "dequantize", "activation", "quantize", "dequantize"]
+    assert net.summary("dict")["notes"] == ("In float32 between integers: PRELU.",)
+    x = rng(1).uniform(-3.8, 3.8, SHAPE).astype(np.float32)
+    y = net(x)
+    assert y.dtype == np.float32
+    assert np.abs(y - np.where(x > 0, x, x / 4)).max() < 0.11
+
+
+def test_a_whole_network_is_fused_and_keeps_its_bits(tmp_path):
+    w, dw = kernel(1, (8, 1, 1, 8), 0, 8), kernel(2, (1, 3, 3, 8), 3, 8)
+    pads = ints((0, 0), (1, 1), (1, 1), (0, 0))
+    nodes = [
+        node("PAD", "x p", "p0"),
+        depthwise("p0 dw b0", "a", padding=VALID),
+        conv("a w b1", "b"),
+        node("ADD", "x b", "y", "AddOptions"),
+    ]
+    data = model(
+        nodes, SHAPE, p=pads, dw=dw, w=w, b0=bias(3, dw.scale), b1=bias(4, w.scale),
+        quantised={"x": X, "p0": X, "a": Y, "b": Quantised(0.4, 1), "y": Quantised(0.3, 2)},
+    )  # fmt: skip
+    graph = from_tflite(data, integers="keep")
+    net = Network.from_tflite(data, integers="keep")
+    assert [s["step"] for s in net.summary("dict")["steps"]] == ["quantized_separable 3x3"]
+    x = stored(5, (4, *SHAPE[1:]))
+    wanted = [run(graph, [image])[0] for image in x]
+    path = tmp_path / "net.fdw"
+    net.save(path)
+    for made in (net, Network.load(path)):
+        for threads in (1, 2, 5):
+            np.testing.assert_array_equal(made(x, num_threads=threads), wanted)
+        out = np.empty(x.shape, np.int8)
+        assert made(x, out=out) is out
+        np.testing.assert_array_equal(out, wanted)
+    assert path.stat().st_size < 8 * 8 + 9 * 8 + 6000
+
+
+def test_pixels_are_rescaled_and_quantised():
+    net = Network.from_tflite(CASES["CONV_2D 1x1"], integers="keep")
+    pixels = stored(3, SHAPE, "uint8")
+    scale, offset = np.float32(1 / 64), np.float32(-1.5)
+    (q,) = (spec.quantization for spec in net.inputs)
+    wanted = net(quantize(pixels.astype(np.float32) * scale + offset, q))
+    camera = net.rescale_input(scale, offset, "uint8")
+    np.testing.assert_array_equal(camera(pixels), wanted)
+
+
+@pytest.mark.parametrize(("integers", "error"), [("both", ValueError), (8, TypeError)])
+def test_other_words_are_refused(integers, error):
+    with pytest.raises(error, match="integers must be"):
+        from_tflite(CASES["PAD"], integers=integers)
+
+
+def test_wrong_dtypes_of_calls():
+    net = Network.from_tflite(CASES["CONV_2D of uint8"], integers="keep")
+    x = stored(1, SHAPE, "uint8")
+    with pytest.raises(TypeError, match="x must be an array of native uint8"):
+        net(x.astype(np.int8))
+    with pytest.raises(TypeError, match="out must be of native int8"):
+        net(x, out=np.empty((1, 6, 7, 5), np.uint8))
