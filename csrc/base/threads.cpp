@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #include "base/memory.h"
 #include "base/platform.h"
@@ -19,8 +20,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A worker woken from sleep costs some 50 µs; one that still spins, under 1 µs.
-constexpr auto kSpin = std::chrono::microseconds(40);
+// A worker woken from sleep costs some 50 µs; one that still spins, under 1 µs. While a team holds the pool
+// there is more to come: it spins longer, but offers its core to others.
+constexpr auto kSpin = std::chrono::microseconds(40), kTeamSpin = std::chrono::microseconds(250);
 
 void relax() {
 #if defined(__x86_64__)
@@ -30,60 +32,105 @@ void relax() {
 #endif
 }
 
-template <class Condition>
-bool spin_until(bool allowed, const Condition& condition) {
-  if (!allowed) return condition();
-  for (const auto end = Clock::now() + kSpin; Clock::now() < end;) {
+// `held`: whether a team holds the pool.
+template <class Condition, class Held>
+bool spin_until(const Condition& condition, const Held& held) {
+  const auto begin = Clock::now();
+  auto left_alone = begin;
+  for (auto now = begin; now - left_alone < kSpin && now - begin < kTeamSpin; now = Clock::now()) {
     for (int i = 0; i < 32; ++i) {
       if (condition()) return true;
       relax();
     }
+    if (held()) left_alone = now;
+    if (now - begin > kSpin) std::this_thread::yield();
   }
   return condition();
 }
 
-struct Job {
-  Task task;
-  const void* context;
-  std::ptrdiff_t tasks, scratch_floats;
-  std::atomic<std::ptrdiff_t> next{0};
-  std::fenv_t environment{};  // the caller's: rounding and subnormals are the same on every thread
+// Each thread has a share of the tasks, neighbours, and then helps the others. What a thread wrote in one job
+// it finds in its own cache in the next, where both cut an image alike.
+class Job {
+ public:
+  Job(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task, const void* context)
+      : threads(threads),
+        shares_(std::min(threads, kMostShares)),
+        scratch_floats_(scratch_floats),
+        task_(task),
+        context_(context) {
+    for (int i = 0; i < shares_; ++i) {
+      share_[i].next.store(tasks * i / shares_, std::memory_order_relaxed);
+      share_[i].end = tasks * (i + 1) / shares_;
+    }
+    std::fegetenv(&environment_);
+  }
 
-  // A thread without scratch leaves the tasks to the others; the caller has its own before it starts.
-  void drain() noexcept {
-    float* scratch = thread_scratch(scratch_floats);
+  // The part of one of the threads, of which the caller is 0. One without scratch leaves its tasks to the
+  // others; the caller has its own before it starts.
+  void drain(int thread) noexcept {
+    float* const scratch = thread_scratch(scratch_floats_);
     if (!scratch) return;
-    for (std::ptrdiff_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      task(context, i, scratch);
+    for (int i = 0; i < shares_; ++i) {
+      Share& share = share_[(thread + i) % shares_];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const std::ptrdiff_t mine = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (mine < share.end) task_(context_, mine, scratch);
+      }
     }
   }
+
+  void take_environment() const { std::fesetenv(&environment_); }
+
+  const int threads;
+
+ private:
+  static constexpr int kMostShares = 32;
+  struct alignas(64) Share {
+    std::atomic<std::ptrdiff_t> next;
+    std::ptrdiff_t end;
+  };
+
+  const int shares_;
+  const std::ptrdiff_t scratch_floats_;
+  const Task task_;
+  const void* const context_;
+  std::fenv_t environment_;  // the caller's: rounding and subnormals are the same on every thread
+  Share share_[kMostShares];
 };
 
 class Pool {
  public:
-  // False where another caller has the pool.
-  bool run(int threads, Job& job) {
-    std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (!caller) return false;
-    start_workers(threads - 1);
-    std::fegetenv(&job.environment);
+  // One caller at a time; false where another has it.
+  bool hold() {
+    if (!callers_.try_lock()) return false;
+    held_.store(true, std::memory_order_relaxed);
+    return true;
+  }
+  void release() {
+    held_.store(false, std::memory_order_relaxed);
+    callers_.unlock();
+  }
+
+  // By who holds it.
+  void run(Job& job) {
+    start_workers(job.threads - 1);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
-      open_ = threads - 1;
+      open_ = job.threads;
       generation_.fetch_add(1, std::memory_order_release);
       if (sleepers_) wake_workers();
     }
-    job.drain();
+    job.drain(0);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       open_ = 0;  // who has not joined by now finds nothing to do
     }
-    if (!spin_until(may_spin(), [&] { return running_.load(std::memory_order_acquire) == 0; })) {
+    const auto done = [&] { return running_.load(std::memory_order_acquire) == 0; };
+    if (!(may_spin() && spin_until(done, [] { return false; }))) {
       std::unique_lock<std::mutex> lock(mutex_);
-      done_.wait(lock, [&] { return running_.load(std::memory_order_acquire) == 0; });
+      done_.wait(lock, done);
     }
-    return true;
   }
 
   int workers() const { return workers_.load(std::memory_order_relaxed); }
@@ -133,6 +180,7 @@ class Pool {
 
   void work() {
     const pthread_t self = pthread_self();
+    const int thread = 1 + numbers_.fetch_add(1, std::memory_order_relaxed);
     // A new thread too may find itself on its creator's CPU.
     const int first_cpu = current_cpu();
     if (first_cpu == creator_cpu_.load(std::memory_order_relaxed) && keep_off(self, first_cpu)) {
@@ -141,7 +189,8 @@ class Pool {
     uint64_t seen = 0;
     for (;;) {
       const auto changed = [&] { return generation_.load(std::memory_order_acquire) != seen; };
-      const bool spun = spin_until(may_spin(), changed);
+      const bool spun =
+          may_spin() && spin_until(changed, [&] { return held_.load(std::memory_order_relaxed); });
       std::unique_lock<std::mutex> lock(mutex_);
       if (!spun && !changed()) {  // from here to the wait it cannot change: only the lock's holder does that
         Sleeper me{self, current_cpu(), false, sleepers_};
@@ -150,13 +199,12 @@ class Pool {
         if (me.moved) allow(self, me.cpu);
       }
       seen = generation_.load(std::memory_order_acquire);
-      if (open_ == 0) continue;
-      --open_;
+      if (thread >= open_) continue;
       running_.fetch_add(1, std::memory_order_relaxed);
       Job& job = *job_;
       lock.unlock();
-      std::fesetenv(&job.environment);
-      job.drain();
+      job.take_environment();
+      job.drain(thread);
       if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         lock.lock();  // the caller is either before its wait, and sees zero, or inside it
         done_.notify_one();
@@ -168,9 +216,10 @@ class Pool {
   std::mutex callers_, mutex_;
   std::condition_variable wake_, done_;
   std::atomic<uint64_t> generation_{0};
-  std::atomic<int> running_{0}, workers_{0};
+  std::atomic<int> running_{0}, workers_{0}, numbers_{0};
+  std::atomic<bool> held_{false};
   Job* job_ = nullptr;
-  int open_ = 0;  // workers that may still join the job
+  int open_ = 0;  // threads with smaller numbers may still join the job
   Sleeper* sleepers_ = nullptr;
   std::atomic<int> creator_cpu_{-1};
 };
@@ -194,7 +243,38 @@ Pool* get_pool() {
   return fresh;
 }
 
+// What the calling thread has of the pool, and whether it runs a job there: one within that job would wait
+// for itself.
+thread_local Pool* held_pool = nullptr;
+thread_local bool runs_job = false;
+
+bool run_on_pool(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,
+                 const void* context) {
+  if (runs_job) return false;
+  const Team team(threads);
+  if (!held_pool) return false;
+  Job job(threads, tasks, scratch_floats, task, context);
+  runs_job = true;
+  held_pool->run(job);
+  runs_job = false;
+  return true;
+}
+
 }  // namespace
+
+Team::Team(int threads) noexcept {
+  if (threads == 1 || held_pool) return;
+  Pool* const found = get_pool();
+  if (!found || !found->hold()) return;
+  holds_ = true;
+  held_pool = found;
+}
+
+Team::~Team() {
+  if (!holds_) return;
+  held_pool->release();
+  held_pool = nullptr;
+}
 
 float* thread_scratch(std::ptrdiff_t floats) noexcept {
   thread_local FloatBuffer buffer;
@@ -215,11 +295,11 @@ float* thread_scratch(std::ptrdiff_t floats) noexcept {
 
 void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,
                   const void* context) {
-  if (!thread_scratch(scratch_floats)) throw std::bad_alloc();
-  Job job{task, context, tasks, scratch_floats};
+  float* const scratch = thread_scratch(scratch_floats);
+  if (!scratch) throw std::bad_alloc();
   const int useful = static_cast<int>(std::min<std::ptrdiff_t>(threads, tasks));
-  Pool* workers = useful > 1 ? get_pool() : nullptr;
-  if (!workers || !workers->run(useful, job)) job.drain();
+  if (useful > 1 && run_on_pool(useful, tasks, scratch_floats, task, context)) return;
+  for (std::ptrdiff_t i = 0; i < tasks; ++i) task(context, i, scratch);
 }
 
 int pool_workers() noexcept {

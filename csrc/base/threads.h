@@ -1,4 +1,4 @@
-// The thread pool: independent tasks, dealt out one by one to the caller and to workers.
+// The thread pool: independent tasks for the caller and for workers, each of which has a share of them.
 //
 // Workers start when first needed, spin a few microseconds after a job, then sleep. One caller at a time has
 // the pool; another runs its tasks itself. A fork drops the pool: the child starts a new one when it needs
@@ -18,9 +18,23 @@ float* thread_scratch(std::ptrdiff_t floats) noexcept;
 
 using Task = void (*)(const void* context, std::ptrdiff_t task, float* scratch);
 
+// The pool, kept for the calling thread from job to job, so that its workers stay awake; unless another
+// caller has it.
+class Team {
+ public:
+  explicit Team(int threads) noexcept;  // one is none
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+ private:
+  bool holds_ = false;
+};
+
 // Runs task(context, i, scratch) for i in 0 … tasks − 1 on at most `threads` threads, the caller among them;
-// each has `scratch_floats` of its own. Which thread runs what is left open, so tasks must not depend on each
-// other. Fewer threads run where no more can be started. Throws std::bad_alloc before the first task.
+// each has `scratch_floats` of its own. Tasks must not depend on each other: a thread begins with those that
+// follow each other, but which thread runs what is left open. Fewer threads run where no more can be started.
+// Throws std::bad_alloc before the first task.
 void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,
                   const void* context);
 

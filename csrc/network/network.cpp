@@ -39,6 +39,7 @@ Run::Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t ima
 bool Run::advance(double nanoseconds, int64_t* times) {
   using Clock = std::chrono::steady_clock;
   const std::vector<StepPointer>& steps = network_.steps_;
+  const Team team(threads_);
   for (double done = 0; image_ < images_ && done < nanoseconds;) {
     const Step& step = *steps[step_];
     if (times) {

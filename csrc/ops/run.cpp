@@ -35,8 +35,8 @@ void multiply(const Problem& p, const Plan& plan, const Source& source) {
     const ptrdiff_t first_panel = panels * task.panel_share / shares;
     const ptrdiff_t last_panel = panels * (task.panel_share + 1) / shares;
     Ahead ahead{};
-    // Blocks are dealt out in order, so this thread's next one is about as many further on.
-    if (const ptrdiff_t next = index + plan.threads; plan.asks_ahead && next < tasks) {
+    // A thread's blocks follow each other.
+    if (const ptrdiff_t next = index + 1; plan.asks_ahead && next < tasks) {
       const Plan::Task other = plan.task(next);
       ahead = source.ahead(other.image, other.rect);
     }

@@ -68,6 +68,7 @@ void plan_blocks(const Problem& p, const BlockSource& source, Plan& plan) {
 
   // Threads that have the same panels share the blocks. Even shares are worth some tiles that are not full.
   plan.panel_shares = panel_shares(pw, source.pixel_ns, plan.threads);
+  plan.by_shares = true;
   const int sharing = static_cast<int>(ceil_div(plan.threads, plan.panel_shares));
   if (sharing > 1) {
     if (!source.quads) blocks.down.unit = 1;
@@ -247,9 +248,11 @@ Plan::Task Plan::task(ptrdiff_t i) const {
     i /= parts;
     return part;
   };
-  const ptrdiff_t share = next(panel_shares), column = next(blocks.across.parts),
-                  row = next(blocks.down.parts), channel = next(channels.parts);
-  return {i,
+  ptrdiff_t share = by_shares ? 0 : next(panel_shares);
+  const ptrdiff_t column = next(blocks.across.parts), row = next(blocks.down.parts),
+                  channel = next(channels.parts), image = next(images);
+  if (by_shares) share = next(panel_shares);
+  return {image,
           {blocks.down.begin(row), blocks.down.count(row), blocks.across.begin(column),
            blocks.across.count(column), channels.begin(channel), channels.count(channel)},
           share};

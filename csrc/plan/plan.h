@@ -22,6 +22,7 @@ struct Plan {
   Blocks blocks;
   Cut channels;                // of the depthwise half; the depthwise operator alone cuts them
   ptrdiff_t panel_shares = 1;  // of the pointwise half's panels
+  bool by_shares = false;      // tasks of a share follow each other, not those of a block
 
   const DwKernel* kernel = nullptr;  // of the depthwise half
   BlockLayout layout = BlockLayout::kPixels;

@@ -1,5 +1,5 @@
-// The thread pool under many callers, for ThreadSanitizer: tiny jobs, whole operators on shared weights, a pool
-// that grows, threads that come and go, forks in between. Every result must be right, to the last bit.
+// The thread pool under many callers, for ThreadSanitizer: tiny jobs, jobs in jobs, whole operators on shared
+// weights, teams of some of them, a pool that grows, threads that come and go, forks in between. Every result must be right, to the last bit.
 //   stress_tsan [seconds]
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,13 +104,33 @@ bool tiny_job(std::mt19937& random) {
   return own;
 }
 
+// A job within a task runs there, all of it.
+bool nested_job() {
+  std::atomic<int> runs{0};
+  parallel_for(3, 7, 0, [&](ptrdiff_t, float*) {
+    const std::thread::id here = std::this_thread::get_id();
+    parallel_for(3, 5, 0, [&](ptrdiff_t, float*) { runs += std::this_thread::get_id() == here; });
+  });
+  return runs == 7 * 5;
+}
+
+// The steps of a network: the pool is kept, or never had, and threads sleep now and then.
+bool team_is_right(std::mt19937& random, const Layer& layer, int threads) {
+  const Team team(threads), again(threads);
+  for (int i = 0; i < 10; ++i) {
+    if (!tiny_job(random)) return false;
+    if (i % 5 == 4) std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
+  }
+  return layer.right(threads) && nested_job();
+}
+
 bool child_is_right(const Layer& layer) {
   const pid_t child = fork();
   require(child >= 0, "no fork");
   if (child == 0) {
     alarm(60);
     std::mt19937 random(1);
-    _exit(layer.right(3) && tiny_job(random) && layer.right(1) ? 0 : 1);
+    _exit(layer.right(3) && tiny_job(random) && team_is_right(random, layer, 2) && layer.right(1) ? 0 : 1);
   }
   int status = 0;
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -142,6 +162,7 @@ int main(int count, char** arguments) {
           const Layer& layer = *layers[random() % layers.size()];
           require(layer.right(1 + static_cast<int>(random() % static_cast<unsigned>(most))), "wrong bits");
           ++operators;
+          require(team_is_right(random, layer, 1 + static_cast<int>(random() % 3)), "wrong bits in a team");
           for (int j = 0; j < 40; ++j, ++jobs) require(tiny_job(random), "a task ran not once, or lost scratch");
         }
       });
