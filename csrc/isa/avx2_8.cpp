@@ -8,7 +8,7 @@ namespace avx2 {
 
 const Kernels8& kernels8() {
   static constexpr Kernels8 table = {
-      "avx2", Bytes::lanes, 2,   {pw8_run<Bytes, 4, 1>, pw8_run<Bytes, 4, 2>}, dw8_generic<Bytes>, {},
+      "avx2", Bytes::lanes, 2,   {pw8_run<Bytes, 4, 1>, pw8_run<Bytes, 4, 2>}, dw8_generic<Bytes>, {}, 1,
       add8,   0.02,         0.15};
   return table;
 }

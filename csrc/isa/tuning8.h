@@ -17,6 +17,7 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
           {pw8_run<B, M1, 1>, pw8_run<B, M2, 2>, pw8_run<B, M3, 3>, pw8_run<B, M4, 4>},
           dw8_generic<B>,
           {dw8_quads<B, 1>, dw8_quads<B, 2>},
+          B::most_pairs,
           add8,
           mac_ns,
           value_ns};

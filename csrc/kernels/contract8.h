@@ -86,11 +86,20 @@ struct Kernels8 {
   Pointwise8Fn pointwise[kGroup8];  // by vectors less one
   Depthwise8Fn depthwise;           // any
   Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads
+  int most_pairs;                   // of columns that share a group of quads
   Add8Fn add;
   double mac_ns, value_ns;
 
   ptrdiff_t group() const { return ptrdiff_t{kGroup8} * lanes; }
 };
+
+// Pairs of columns that share a group of quads with so few live channels, at most `most`, a power of two:
+// each has a part of it, and the weights are there for each.
+FASTDW_INLINE int pairs_of(ptrdiff_t group, ptrdiff_t live, int most) {
+  int pairs = 1;
+  while (pairs < most && live * pairs * 2 <= group) pairs *= 2;
+  return pairs;
+}
 
 // The channel in lane `lane` of vector `v` of a group of `vectors`.
 FASTDW_INLINE ptrdiff_t channel_of(int vectors, int v, int lane) {

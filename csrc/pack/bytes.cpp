@@ -59,9 +59,11 @@ void Depthwise8Weights::pack(const Given8& given) {
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
     uint8_t* const weights = w + 8 * width;
+    const ptrdiff_t chunk = by_quads() ? width / pairs_of(width, count - c0, set.most_pairs) : width;
     for (ptrdiff_t slot = 0; slot < width; ++slot) {
       const ptrdiff_t c =
-          c0 + channel_of(vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes));
+          c0 +
+          channel_of(vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes)) % chunk;
       // Factors stand in the order of the sums too.
       if (c >= count) continue;
       const int32_t start = start_of(given, taps, count, c);

@@ -13,7 +13,7 @@ namespace {
 FASTDW_INLINE __mmask64 first(int n) { return n >= 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1; }
 
 struct Bytes {
-  static constexpr int lanes = 16;
+  static constexpr int lanes = 16, most_pairs = 4;
   using Ints = __m512i;
 
   static FASTDW_INLINE Ints load(const uint8_t* p) { return _mm512_loadu_si512(p); }
@@ -40,14 +40,27 @@ struct Bytes {
   static FASTDW_INLINE void dot_memory(Ints& acc, Ints x, const uint8_t* w) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*reinterpret_cast<const __m512i_u*>(w)));
   }
-  static FASTDW_INLINE void interleave(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d,
-                                       int n, uint8_t flip, Ints (&quad)[4]) {
-    const __mmask64 live = first(n);
+  template <int P>
+  static FASTDW_INLINE Ints chunks(const uint8_t* const (&pixels)[P], int n, uint8_t flip) {
     const __m512i sign = _mm512_set1_epi8(static_cast<char>(flip));
-    const auto pixel = [&](const uint8_t* p) FASTDW_INLINE_LAMBDA {
-      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(live, p), sign);
-    };
-    const __m512i pa = pixel(a), pb = pixel(b), pc = pixel(c), pd = pixel(d);
+    if constexpr (P == 1) return _mm512_xor_si512(_mm512_maskz_loadu_epi8(first(n), pixels[0]), sign);
+    __m512i all;
+    if constexpr (P == 2) {
+      const auto live = static_cast<__mmask32>(first(n));
+      all = _mm512_castsi256_si512(_mm256_maskz_loadu_epi8(live, pixels[0]));
+      all = _mm512_inserti64x4(all, _mm256_maskz_loadu_epi8(live, pixels[1]), 1);
+    } else {
+      const auto live = static_cast<__mmask16>(first(n));
+      const auto chunk = [&](int i)
+                             FASTDW_INLINE_LAMBDA { return _mm_maskz_loadu_epi8(live, pixels[i % P]); };
+      const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(chunk(0)), chunk(1), 1);
+      const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(chunk(2)), chunk(3), 1);
+      all = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    }
+    return _mm512_xor_si512(all, sign);
+  }
+  static FASTDW_INLINE void interleave(const Ints (&pixels)[4], Ints (&quad)[4]) {
+    const __m512i pa = pixels[0], pb = pixels[1], pc = pixels[2], pd = pixels[3];
     const __m512i low_ab = _mm512_unpacklo_epi8(pa, pb), high_ab = _mm512_unpackhi_epi8(pa, pb);
     const __m512i low_cd = _mm512_unpacklo_epi8(pc, pd), high_cd = _mm512_unpackhi_epi8(pc, pd);
     quad[0] = _mm512_unpacklo_epi16(low_ab, low_cd);
@@ -60,8 +73,9 @@ struct Bytes {
     const Rescale8& r;
     explicit FASTDW_INLINE Rescale(const Rescale8& rescale) : r(rescale) {}
 
+    // As they are stored, the channels in their order from the lowest byte on.
     template <int NV>
-    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+    FASTDW_INLINE __m512i bytes_of(const Ints (&acc)[NV], const uint8_t* factors) const {
       __m512i rounded[4];
       const bool saturates = r.saturates;
       for (int v = 0; v < 4; ++v) {
@@ -92,8 +106,31 @@ struct Bytes {
         bytes = _mm512_permutexvar_epi32(
             _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0), bytes);
       }
-      bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(r.flip)));
-      _mm512_mask_storeu_epi8(y, first(n), bytes);
+      return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(r.flip)));
+    }
+
+    template <int NV>
+    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+      _mm512_mask_storeu_epi8(y, first(n), bytes_of<NV>(acc, factors));
+    }
+
+    template <int P>
+    FASTDW_INLINE void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y,
+                                    ptrdiff_t stride, int n, int count) const {
+      const __m512i bytes = bytes_of<4>(acc, factors);
+      if constexpr (P == 1) {
+        _mm512_mask_storeu_epi8(y, first(n), bytes);
+      } else if constexpr (P == 2) {
+        const auto live = static_cast<__mmask32>(first(n));
+        _mm256_mask_storeu_epi8(y, live, _mm512_castsi512_si256(bytes));
+        if (count > 1) _mm256_mask_storeu_epi8(y + stride, live, _mm512_extracti64x4_epi64(bytes, 1));
+      } else {
+        const auto live = static_cast<__mmask16>(first(n));
+        _mm_mask_storeu_epi8(y, live, _mm512_castsi512_si128(bytes));
+        if (count > 1) _mm_mask_storeu_epi8(y + stride, live, _mm512_extracti32x4_epi32(bytes, 1));
+        if (count > 2) _mm_mask_storeu_epi8(y + 2 * stride, live, _mm512_extracti32x4_epi32(bytes, 2));
+        if (count > 3) _mm_mask_storeu_epi8(y + 3 * stride, live, _mm512_extracti32x4_epi32(bytes, 3));
+      }
     }
   };
 };

@@ -10,7 +10,7 @@ namespace scalar {
 namespace {
 
 struct Bytes {
-  static constexpr int lanes = 4;
+  static constexpr int lanes = 4, most_pairs = 1;
   struct Ints {
     int32_t v[lanes];
   };
@@ -47,15 +47,20 @@ struct Bytes {
     for (int i = 0; i < 4 * lanes; ++i) acc.v[i / 4] += a[i] * b[i];
   }
   static void dot_memory(Ints& acc, Ints x, const uint8_t* w) { dot(acc, x, load(w)); }
-  // Of n channels of four pixels: the four bytes of each channel.
-  static void interleave(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d, int n,
-                         uint8_t flip, Ints (&quad)[4]) {
+  // Of P pixels a chunk each, of n live channels.
+  template <int P>
+  static Ints chunks(const uint8_t* const (&pixels)[P], int n, uint8_t flip) {
+    static_assert(P == 1);
+    uint8_t bytes[4 * lanes] = {};
+    for (int i = 0; i < 4 * lanes && i < n; ++i) bytes[i] = pixels[0][i] ^ flip;
+    return load(bytes);
+  }
+  // Of each channel the bytes of four pixels.
+  static void interleave(const Ints (&pixels)[4], Ints (&quad)[4]) {
+    uint8_t from[4][4 * lanes];
+    std::memcpy(from, pixels, sizeof from);
     for (int i = 0; i < 4 * lanes; ++i) {
-      uint8_t bytes[4] = {};
-      if (i < n) {
-        bytes[0] = a[i], bytes[1] = b[i], bytes[2] = c[i], bytes[3] = d[i];
-        for (uint8_t& byte : bytes) byte ^= flip;
-      }
+      const uint8_t bytes[4] = {from[0][i], from[1][i], from[2][i], from[3][i]};
       std::memcpy(&quad[i / lanes].v[i % lanes], bytes, 4);
     }
   }
@@ -71,6 +76,11 @@ struct Bytes {
         std::memcpy(&factor, factors + i * 4, 4);
         y[i] = r(static_cast<float>(acc[i / lanes].v[i % lanes]) * factor);
       }
+    }
+    // Of a group whose chunks are those of pixels `stride` apart; `count` of them are there.
+    template <int P>
+    void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y, ptrdiff_t, int n, int) const {
+      store<4>(acc, factors, y, n);
     }
   };
 };

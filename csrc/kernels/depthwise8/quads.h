@@ -2,7 +2,8 @@
 // the weights (w0 w1 w2 0), and at stride 1 those of the next output too (0 w0 w1 w2).
 //
 // Two columns of outputs, rows rolling down: each row of quads is read once, for all outputs that it belongs
-// to. At stride 1 that is 3 rows × 2 columns × 4 vectors of sums, 24 registers.
+// to. At stride 1 that is 3 rows × 2 columns × 4 vectors of sums, 24 registers. Where a group has so few
+// channels that they leave half of it empty or more, P = 2 or 4 pairs of columns share it, each a chunk.
 #pragma once
 #include "kernels/contract8.h"
 #include "simd/unroll.h"
@@ -10,11 +11,12 @@
 namespace fastdw {
 namespace {
 
-template <class B, int S>
+template <class B, int S, int P>
 struct Quads8 {
   static constexpr int kLive = S == 1 ? 3 : 2;  // rows of outputs that one row of the image may belong to
   static constexpr ptrdiff_t kVector = B::lanes * 4;            // bytes
   static constexpr ptrdiff_t kWeights = 2 * kGroup8 * kVector;  // from row to row
+  static constexpr int kApart = 2 * S;                          // pixels from pair to pair
   using Ints = typename B::Ints;
 
   const Depthwise8& t;
@@ -23,7 +25,7 @@ struct Quads8 {
   const uint8_t* factors;
   ptrdiff_t channel, column;
   int live;
-  bool second;  // whether the second column is there
+  int left, right;  // pairs whose first, and whose second column is there
   Ints acc[kLive][2][kGroup8];
 
   // Row `kernel_row` of the window, for the sums in `slot`.
@@ -38,15 +40,27 @@ struct Quads8 {
   }
 
   FASTDW_INLINE void quads(ptrdiff_t row, ptrdiff_t at, Ints (&quad)[kGroup8]) const {
-    B::interleave(t.pixel(row, at) + channel, t.pixel(row, at + 1) + channel, t.pixel(row, at + 2) + channel,
-                  t.pixel(row, at + 3) + channel, live, t.flip, quad);
+    const uint8_t* pixels[kQuad][P];
+    const bool inside = row >= 0 && row < t.height && at >= 0 && at + (P - 1) * kApart + kQuad <= t.width;
+    const uint8_t* const first = inside ? t.pixel(row, at) + channel : nullptr;
+    unroll<kQuad * P>([&](auto i) FASTDW_INLINE_LAMBDA {
+      constexpr ptrdiff_t j = i % P * kApart + i / P;
+      pixels[i / P][i % P] = inside ? first + j * t.column_stride : t.pixel(row, at + j) + channel;
+    });
+    Ints bytes[kQuad];
+    unroll<kQuad>([&](auto i)
+                      FASTDW_INLINE_LAMBDA { bytes[i] = B::template chunks<P>(pixels[i], live, t.flip); });
+    B::interleave(bytes, quad);
   }
 
   template <int Slot>
   FASTDW_INLINE void store(ptrdiff_t row) {
     uint8_t* y = t.y + row * t.y_row_stride + column * t.y_column_stride + channel;
-    rescale.template store<kGroup8>(acc[Slot][0], factors, y, live);
-    if (second) rescale.template store<kGroup8>(acc[Slot][1], factors, y + t.y_column_stride, live);
+    const ptrdiff_t stride = 2 * t.y_column_stride;
+    rescale.template store_chunks<P>(acc[Slot][0], factors, y, stride, live, left);
+    if (right > 0) {
+      rescale.template store_chunks<P>(acc[Slot][1], factors, y + t.y_column_stride, stride, live, right);
+    }
   }
 
   // Row i of the image under the block, at stride 1: the last row of output i − 2, the first of output i.
@@ -64,16 +78,16 @@ struct Quads8 {
   template <int Phase>
   FASTDW_INLINE void step_2(ptrdiff_t i) {
     const ptrdiff_t at = t.first_column + 2 * column;
-    Ints left[kGroup8], right[kGroup8];
-    quads(t.first_row + 2 * i, at, left);
-    quads(t.first_row + 2 * i, second ? at + 2 : at, right);
-    meet<1 - Phase, 2>(left, right);
+    Ints one[kGroup8], other[kGroup8];
+    quads(t.first_row + 2 * i, at, one);
+    quads(t.first_row + 2 * i, right > 0 ? at + 2 : at, other);
+    meet<1 - Phase, 2>(one, other);
     if (i >= 1) store<1 - Phase>(i - 1);
     if (i == t.rows) return;
-    meet<Phase, 0>(left, right);
-    quads(t.first_row + 2 * i + 1, at, left);
-    quads(t.first_row + 2 * i + 1, second ? at + 2 : at, right);
-    meet<Phase, 1>(left, right);
+    meet<Phase, 0>(one, other);
+    quads(t.first_row + 2 * i + 1, at, one);
+    quads(t.first_row + 2 * i + 1, right > 0 ? at + 2 : at, other);
+    meet<Phase, 1>(one, other);
   }
 
   FASTDW_INLINE void columns() {
@@ -95,25 +109,43 @@ struct Quads8 {
   }
 };
 
+// The channels of one group.
+template <class B, int S, int P>
+void dw8_quad_group(const Depthwise8& t, ptrdiff_t c, int live, const uint8_t* w) {
+  constexpr ptrdiff_t group = ptrdiff_t{kGroup8} * B::lanes;
+  for (ptrdiff_t column = 0; column < t.columns; column += 2 * P) {
+    const ptrdiff_t count = t.columns - column;
+    Quads8<B, S, P> quads{t,
+                          typename B::Rescale(t.rescale),
+                          w + 8 * group,
+                          w + 4 * group,
+                          c,
+                          column,
+                          live,
+                          static_cast<int>(count < 2 * P ? (count + 1) / 2 : P),
+                          static_cast<int>(count < 2 * P ? count / 2 : P),
+                          {}};
+    quads.columns();
+  }
+}
+
 template <class B, int S>
 void dw8_quads(const Depthwise8& t) {
   constexpr ptrdiff_t group = ptrdiff_t{kGroup8} * B::lanes;
   const uint8_t* w = t.weights;
   for (ptrdiff_t c = 0; c < t.channels; c += group) {
     const int live = static_cast<int>(t.channels - c < group ? t.channels - c : group);
-    for (ptrdiff_t column = 0; column < t.columns; column += 2) {
-      Quads8<B, S> quads{t,
-                         typename B::Rescale(t.rescale),
-                         w + 8 * group,
-                         w + 4 * group,
-                         c,
-                         column,
-                         live,
-                         column + 1 < t.columns,
-                         {}};
-      quads.columns();
+    switch (pairs_of(group, live, B::most_pairs)) {
+      case 1:
+        dw8_quad_group<B, S, 1>(t, c, live, w);
+        break;
+      case 2:
+        dw8_quad_group<B, S, B::most_pairs == 1 ? 1 : 2>(t, c, live, w);
+        break;
+      default:
+        dw8_quad_group<B, S, B::most_pairs>(t, c, live, w);
     }
-    w += 8 * group + 3 * Quads8<B, S>::kWeights;
+    w += 8 * group + 3 * Quads8<B, S, 1>::kWeights;
   }
 }
 
