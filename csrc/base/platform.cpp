@@ -9,6 +9,7 @@
 #include <glob.h>
 #include <sched.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #endif
 
 namespace fastdw {
@@ -121,6 +122,10 @@ int available_cpus(const std::string& cgroup_root) {
 
 #if defined(__linux__)
 
+void ask_for_huge_pages(void* memory, ptrdiff_t bytes) noexcept {
+  if (bytes > 0) madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+}
+
 int current_cpu() noexcept { return sched_getcpu(); }
 
 bool keep_off(pthread_t thread, int cpu) noexcept {
@@ -140,6 +145,7 @@ void allow(pthread_t thread, int cpu) noexcept {
 
 #else
 
+void ask_for_huge_pages(void*, ptrdiff_t) noexcept {}
 int current_cpu() noexcept { return -1; }
 bool keep_off(pthread_t, int) noexcept { return false; }
 void allow(pthread_t, int) noexcept {}

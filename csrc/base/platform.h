@@ -2,6 +2,7 @@
 #pragma once
 #include <pthread.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,6 +18,12 @@ bool in_order_cores(const std::string& cpu_root = "/sys/devices/system/cpu");
 
 // min(affinity mask, cgroup CPU quota rounded up, cores), at least 1.
 int available_cpus(const std::string& cgroup_root = "/sys/fs/cgroup");
+
+constexpr std::ptrdiff_t kHugePageBytes = 2 << 20;  // of the smallest there are
+
+// Lets whole huge pages that are not yet used come as such: else the first use of each 4 KB is a fault, and
+// those of a network's weights take longer than to pack them.
+void ask_for_huge_pages(void* memory, std::ptrdiff_t bytes) noexcept;
 
 // The CPU that the calling thread is on; −1 where that cannot be told.
 int current_cpu() noexcept;

@@ -13,13 +13,15 @@ ptrdiff_t count_panels(const KernelSet& set, ptrdiff_t outputs) {
 }  // namespace
 
 PointwiseWeights::PointwiseWeights(const KernelSet& set, const float* kernel, const float* bias,
-                                   ptrdiff_t inputs, ptrdiff_t outputs, Activation activation)
+                                   ptrdiff_t inputs, ptrdiff_t outputs, Activation activation,
+                                   FloatStore* store)
     : set(set),
       inputs(inputs),
       outputs(outputs),
       panels(count_panels(set, outputs)),
       activation(std::move(activation)) {
-  packed = allocate_floats(checked_product(vectors() * set.lanes, 1 + inputs));
+  const ptrdiff_t floats = checked_product(vectors() * set.lanes, 1 + inputs);
+  packed = store ? store->take(floats) : allocate_floats(floats);
   for (ptrdiff_t i = 0; i < panels; ++i) {
     const Panel p = panel(i);
     const ptrdiff_t width = p.vectors * set.lanes;

@@ -8,9 +8,9 @@ namespace fastdw {
 
 class PointwiseWeights {
  public:
-  // kernel (Cin, F) in C order, bias (F) or null.
+  // kernel (Cin, F) in C order, bias (F) or null; `store` is where to, or null.
   PointwiseWeights(const KernelSet& set, const float* kernel, const float* bias, ptrdiff_t inputs,
-                   ptrdiff_t outputs, Activation activation);
+                   ptrdiff_t outputs, Activation activation, FloatStore* store = nullptr);
 
   void unpack(float* kernel, float* bias) const;
 
@@ -39,7 +39,7 @@ class PointwiseWeights {
 
  private:
   ptrdiff_t vectors() const { return ceil_div(outputs, set.lanes); }
-  FloatBuffer packed;
+  SharedFloats packed;
 };
 
 }  // namespace fastdw

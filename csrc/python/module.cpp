@@ -85,11 +85,12 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
 }
 
 std::unique_ptr<PointwiseWeights> make_pointwise(py::handle kernel, py::object bias,
-                                                 const Activation& activation, py::object isa) {
+                                                 const Activation& activation, py::object isa,
+                                                 FloatStore* store) {
   const Plain k = plain(kernel, 2, "kernel");
   check_slopes(activation, k.size(1));
   return std::make_unique<PointwiseWeights>(chosen_set(isa), k.data(), checked_bias(bias, k.size(1)),
-                                            k.size(0), k.size(1), activation);
+                                            k.size(0), k.size(1), activation, store);
 }
 
 py::tuple depthwise_weights(const DepthwiseWeights& w) {
@@ -169,9 +170,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def_property_readonly("isa", [](const DepthwiseWeights& w) { return w.set.isa; })
       .def("weights", &depthwise_weights);
 
+  py::class_<FloatStore>(m, "Store", py::is_final()).def(py::init<ptrdiff_t>(), py::arg("count"));
+
   py::class_<PointwiseWeights>(m, "Pointwise", py::is_final())
       .def(py::init(&make_pointwise), py::arg("kernel"), py::arg("bias"), py::arg("activation"),
-           py::arg("isa") = py::none())
+           py::arg("isa") = py::none(), py::arg("store") = py::none())
       .def_property_readonly("nbytes", &PointwiseWeights::nbytes)
       .def_property_readonly("isa", [](const PointwiseWeights& w) { return w.set.isa; })
       .def("weights", &pointwise_weights);

@@ -58,11 +58,22 @@ class Depthwise:
         """Kernel (kh, kw, C, m) and bias (C·m,), bit for bit as given; no bias means zeros."""
 
 @final
+class Store:
+    """Memory for the weights of many: as many floats as are given, one object's after another."""
+
+    def __init__(self, count: int) -> None: ...
+
+@final
 class Pointwise:
     """Packed pointwise weights for one instruction set: kernel (Cin, F), bias (F,)."""
 
     def __init__(
-        self, kernel: _F32, bias: _F32 | None, activation: Activation, isa: str | None = None
+        self,
+        kernel: _F32,
+        bias: _F32 | None,
+        activation: Activation,
+        isa: str | None = None,
+        store: Store | None = None,
     ) -> None: ...
     @property
     def nbytes(self) -> int: ...

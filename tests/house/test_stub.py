@@ -12,7 +12,8 @@ from fastdw import _core
 STUB = ast.parse((Path(_core.__file__).parent / "_core.pyi").read_text())
 # Metaclasses of pybind11, and aliases that type checkers alone see.
 KNOWN = (
-    r"fastdw\._core\.(Activation|Depthwise8?|Network|Operator8?|Pointwise8?|Array|Geometry|Step)"
+    r"fastdw\._core\.(Activation|Depthwise8?|Network|Operator8?|Pointwise8?|Store|"
+    r"Array|Geometry|Step)"
 )
 
 

@@ -35,5 +35,11 @@ NETWORKS = [
         "count > 0 ? count :",
         "false ? count :",
     ),
+    Mutant(
+        "all matrices of a store lie in one place",
+        "csrc/base/memory.cpp",
+        "memory_.get() + whole",
+        "memory_.get()",
+    ),
     Mutant("the gate is forgotten", "csrc/ops/tensor_source.h", "if (scale_) {", "if (false) {"),
 ]

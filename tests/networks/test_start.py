@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from blocks import block, builder_of, conv
-from fastdw import Network
+from fastdw import Network, _core
 from fastdw.network import _file, _rewrite
 from fastdw.network._graph import GraphBuilder, checked
 from fastdw.network._network import _restore
@@ -83,3 +83,18 @@ def test_nodes_that_nobody_reads():
     network.summary("dict")
     x = signed(rng(2), (2, 4, 5, 6)).astype(np.float32)
     np.testing.assert_array_equal(network(x), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 200, 400, 10_000])
+def test_matrices_in_one_store(count):
+    """Those that find no place in it have memory of their own; it lives as long as one of them."""
+    shapes = [(3, 5), (7, 1), (2, 40), (9, 16)]
+    kernels = [signed(rng(i), shape) for i, shape in enumerate(shapes)]
+    store, activation = _core.Store(count), _core.Activation("clamp")
+    packed = [_core.Pointwise(k, k[0], activation, None, store) for k in kernels]
+    del store
+    while packed:
+        for kernel, weights in zip(kernels, packed, strict=True):
+            np.testing.assert_array_equal(weights.weights()[0], kernel)
+            np.testing.assert_array_equal(weights.weights()[1], kernel[0])
+        del kernels[0], packed[0]

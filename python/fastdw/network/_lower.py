@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from fastdw import _core
 from fastdw._isa import chosen_isa
 from fastdw.network._arena import Arena, Lifetime
@@ -64,9 +66,10 @@ class Lowerer:
 
     def program(self) -> Program:
         steps, nodes = [], []
+        store = _core.Store(_matrices(self.graph))
         for i, node in enumerate(self.graph.nodes):
             lowering = OPS[node.op].lowering
-            made = self._moves(node) if lowering is None else self._node(i, node, lowering)
+            made = self._moves(node) if lowering is None else self._node(i, node, lowering, store)
             for step in made:
                 steps.append(step)
                 nodes.append(i)
@@ -146,7 +149,9 @@ class Lowerer:
         assert lowering is not None, "moves take any view"
         return lowering.anywhere or side_by_side(image(view))
 
-    def _node(self, index: int, node: Node, lowering: Lowering) -> Iterator[Step]:
+    def _node(
+        self, index: int, node: Node, lowering: Lowering, store: _core.Store
+    ) -> Iterator[Step]:
         scratch = [view for owner, view in self.scratch if owner == index]
         inputs = [self.memory.views[name] if name else None for name in node.inputs]
         out = self.memory.views[node.output]
@@ -154,7 +159,8 @@ class Lowerer:
             yield copied(out, self.memory.views[node.inputs[0]])
             inputs[0] = out
         dtype = self.dtypes[node.output]
-        yield from lowering.steps(Site(node.attrs, inputs, out, scratch, self._sums(node), dtype))
+        site = Site(node.attrs, inputs, out, scratch, self._sums(node), store, dtype)
+        yield from lowering.steps(site)
 
     def _moves(self, node: Node) -> Iterator[Step]:
         out = self.memory.views[node.output]
@@ -171,6 +177,18 @@ class Lowerer:
                 yield copied(part, x)
             else:
                 yield copied(*_aligned(node, out, x))
+
+
+def _matrices(graph: Graph) -> int:
+    """Floats that the packed matrices of a graph take at most: columns are a multiple of 16."""
+    matrices = [
+        value.shape
+        for node in graph.nodes
+        for name, value in node.attrs.items()
+        if name.endswith("kernel") and node.op != "depthwise" and name != "depthwise_kernel"
+        if value.dtype == np.float32
+    ]
+    return sum((prod(shape[:3]) + 1) * (shape[3] + 15) for shape in matrices)
 
 
 def _averages(node: Node) -> bool:

@@ -36,7 +36,8 @@ class Site(NamedTuple):
     sums: View | None = None
     """The sums over the columns of each row, (H, 1, C): of what a depthwise kernel gives, and of
     what a global average reads."""
-
+    store: _core.Store | None = None
+    """Where its matrices are packed."""
     dtype: str = "float32"
     """Of the output."""
 
@@ -130,12 +131,12 @@ def _bias(value: AnyArray | None) -> Float32 | None:
     return None if value is None else _float32(value)
 
 
-def _pointwise(attrs: Attrs, prefix: str, name: str) -> _core.Pointwise:
+def _pointwise(store: _core.Store | None, attrs: Attrs, prefix: str, name: str) -> _core.Pointwise:
     kernel = attrs[name]
     matrix = kernel.reshape(-1, kernel.shape[3])
     activation = _activation(attrs[f"{prefix}activation"], kernel.shape[3])
     return _core.Pointwise(
-        _float32(matrix), _bias(attrs[f"{prefix}bias"]), activation, chosen_isa()
+        _float32(matrix), _bias(attrs[f"{prefix}bias"]), activation, chosen_isa(), store
     )
 
 
@@ -156,6 +157,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
     for group in range(groups):
         part = slice(group * filters, (group + 1) * filters)
         yield from _convolution(
+            site.store,
             attrs | _share(attrs, part),
             x.along(2, group * depth, depth),
             site.out.along(2, part.start, filters),
@@ -177,12 +179,17 @@ def _share(attrs: Attrs, part: slice) -> Attrs:
 
 
 def _convolution(
-    attrs: Attrs, x: View, out: View, residual: View | None = None, scale: View | None = None
+    store: _core.Store | None,
+    attrs: Attrs,
+    x: View,
+    out: View,
+    residual: View | None = None,
+    scale: View | None = None,
 ) -> Iterator[Step]:
     kernel_size = attrs["kernel"].shape[:2]
     geometry = geometry_of(attrs, kernel_size, out.shape)
     parts: dict[str, Any] = {
-        "pointwise": _pointwise(attrs, "", "kernel"),
+        "pointwise": _pointwise(store, attrs, "", "kernel"),
         "kernel_size": kernel_size,
     }
     yield _layer(out, x, residual, scale=scale, geometry=geometry, **parts)
@@ -198,12 +205,12 @@ def _separable(site: Site) -> Iterator[Step]:
     attrs = site.attrs
     parts: dict[str, Any] = {
         "depthwise": _depthwise_weights(attrs, "depthwise_", fused=True),
-        "pointwise": _pointwise(attrs, "", "pointwise_kernel"),
+        "pointwise": _pointwise(site.store, attrs, "", "pointwise_kernel"),
     }
     if attrs.get("pre_activation") is not None:
         parts["pre_activation"] = _activation(attrs["pre_activation"], site.x.shape[2])
     if "expand_kernel" in attrs:
-        parts["expand"] = _pointwise(attrs, "expand_", "expand_kernel")
+        parts["expand"] = _pointwise(site.store, attrs, "expand_", "expand_kernel")
     geometry = geometry_of(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
     yield _layer(site.out, site.x, site.optional(1), geometry=geometry, **parts)
 
@@ -215,7 +222,7 @@ def _expand_depthwise(site: Site) -> Iterator[Step]:
 def _spread(site: Site, out: View) -> Iterator[Step]:
     geometry = geometry_of(site.attrs, site.attrs["depthwise_kernel"].shape, out.shape)
     parts: dict[str, Any] = {
-        "expand": _pointwise(site.attrs, "expand_", "expand_kernel"),
+        "expand": _pointwise(site.store, site.attrs, "expand_", "expand_kernel"),
         "depthwise": _depthwise_weights(site.attrs, "depthwise_", fused=False),
     }
     yield _layer(out, site.x, sums=site.sums, geometry=geometry, **parts)
@@ -233,7 +240,7 @@ def _inverted(site: Site) -> Iterator[Step]:
         return
     (middle,) = site.scratch
     yield from _spread(site, middle)
-    weights = _pointwise(site.attrs, "", "pointwise_kernel")
+    weights = _pointwise(site.store, site.attrs, "", "pointwise_kernel")
     yield _layer(site.out, middle, site.optional(1), pointwise=weights)
 
 
@@ -277,7 +284,9 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
     attrs = attrs | {"activation": None}
     covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
     if covered < prod(out.shape[:2]):
-        yield from _convolution(attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out)
+        yield from _convolution(
+            site.store, attrs | _BESIDE | _no_tap(kernel, out.shape), site.x, out
+        )
     for row, column in product(rows, columns):
         x = site.x
         for axis, phase in enumerate((row, column)):
@@ -289,7 +298,7 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
         }
         size = (row.outputs, column.outputs, out.shape[2])
         target = out.part((row.first, column.first, 0), size, (*strides, 1))
-        yield from _convolution(attrs | _BESIDE | phase_attrs, x, target)
+        yield from _convolution(site.store, attrs | _BESIDE | phase_attrs, x, target)
     if site.attrs["activation"] is not None:
         yield image_step("activation", out, (out,), activation=activation)
 
