@@ -11,9 +11,8 @@ import pytest
 from blocks import block, builder_of, conv, pad
 from fastdw.network import _file
 from fastdw.network._graph import GraphBuilder, content, run
-from fastdw.network._ops import OPS
 from fastdw.network._rewrite import rewrite
-from graphs import example, inputs
+from graphs import EXAMPLES, example, inputs
 
 
 def saved(graph, weights="float32"):
@@ -57,7 +56,7 @@ def as_float32(graph):
     return graph._replace(nodes=tuple(nodes))
 
 
-@pytest.mark.parametrize("graph", [network(), *map(example, OPS)], ids=["network", *OPS])
+@pytest.mark.parametrize("graph", [network(), *map(example, EXAMPLES)], ids=["network", *EXAMPLES])
 def test_a_graph_comes_back(graph):
     again = loaded(saved(graph))
     assert again.inputs == graph.inputs

@@ -14,7 +14,6 @@ import numpy as np
 
 from fastdw._activations import Activation, parse_activation
 from fastdw._arguments import FLOATS, as_array, describe, integer, number
-from fastdw._quantization import Quantization, clamp
 
 Kind = Callable[[str, Any], Any]
 
@@ -117,12 +116,16 @@ def whole(dtype: str, rank: int) -> Kind:
 
 def quantization(name: str, value: Any) -> tuple[float, int, str]:
     """(scale, zero_point, dtype) of an 8-bit tensor, or a Quantization."""
+    from fastdw._quantization import Quantization  # most networks have none
+
     fields = value if isinstance(value, Quantization) else Quantization(*_sequence(name, value, 3))
     return fields.scale, fields.zero_point, fields.dtype
 
 
 def bounds(name: str, value: Any) -> Any:
     """An activation of 8-bit integers."""
+    from fastdw._quantization import Quantization, clamp
+
     if isinstance(value, list):
         value = tuple(value)
     clamp(name, value, Quantization(1.0))

@@ -11,7 +11,6 @@ from fastdw.network._attributes import NO_PADS
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
 from fastdw.network._ops import OPS
-from fastdw.network._ops8 import OPS8
 from fastdw.network._recognise import clamp, composed
 
 if TYPE_CHECKING:
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 
 _ONES = (1, 1)
 _LINEAR = ("conv2d", "depthwise", "conv2d_transpose")
-_WITH_EPILOGUE = [
-    op for op in OPS if "activation" in OPS[op].attributes and op not in {"activation", *OPS8}
-]
+_WITH_EPILOGUE = [op for op in OPS if "activation" in OPS[op].attributes and op != "activation"]
 
 
 def _input(node: Node, position: int) -> str:

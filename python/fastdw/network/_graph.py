@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw._arguments import describe
-from fastdw._quantization import Quantization
 from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
 from fastdw.network._ops import OPS, known_op, with_defaults
 
 if TYPE_CHECKING:
+    from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
     from fastdw.network._shapes import Shape
 
@@ -198,6 +198,10 @@ def quantizations(graph: Graph) -> dict[str, Quantization]:
             read = found.get(node.output)
         if read is not None:
             found.setdefault(node.inputs[0], read)
+    if not found:
+        return {}
+    from fastdw._quantization import Quantization
+
     return {name: Quantization(*fields) for name, fields in found.items()}
 
 

@@ -70,7 +70,6 @@ from fastdw.network import _attributes as kind
 from fastdw.network import _shapes, _steps, _twins, _types
 from fastdw.network._attributes import NO_PADS, Attribute
 from fastdw.network._op import Op
-from fastdw.network._ops8 import OPS8
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs
@@ -100,168 +99,193 @@ def _part(prefix: str) -> dict[str, Attribute]:
 
 _LAST = {"pointwise_kernel": _KERNEL, "bias": _BIAS, "activation": _ACTIVATION}
 
-OPS: dict[str, Op] = {
-    "conv2d": Op(
-        1,
-        3,
-        _part("") | _WINDOW | {"groups": Attribute(kind.count(1), 1)},
-        _shapes.conv2d,
-        _twins.conv2d,
-        _steps.conv2d,
-    ),
-    "depthwise": Op(
-        1, 1, _part("") | _WINDOW, _shapes.depthwise, _twins.depthwise, _steps.depthwise
-    ),
-    "conv2d_transpose": Op(
-        1,
-        1,
-        _part("")
-        | {
-            "strides": _ONES,
-            "padding": _PADS,
-            "output_padding": Attribute(kind.pair(0), (0, 0)),
-        },
-        _shapes.conv2d_transpose,
-        _twins.conv2d_transpose,
-        _steps.conv2d_transpose,
-    ),
-    "affine": Op(
-        1,
-        1,
-        {"scale": _VECTOR, "offset": _VECTOR, "activation": _ACTIVATION},
-        _shapes.like_x,
-        _twins.affine,
-        _steps.affine,
-        _types.camera,
-    ),
-    "activation": Op(
-        1,
-        1,
-        {"activation": Attribute(kind.activation)},
-        _shapes.like_x,
-        _twins.activation,
-        _steps.activation,
-    ),
-    "add": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.add, _steps.add),
-    "multiply": Op(
-        2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.multiply, _steps.multiply
-    ),
-    "pool": Op(
-        1,
-        1,
-        {
-            "function": _FUNCTION,
-            "window": Attribute(kind.pair(1)),
-            "strides": Attribute(kind.pair(1)),
-            "padding": _PADS,
-            "dilation_rate": _ONES,
-            "counted": _PADS,
-        },
-        _shapes.pool,
-        _twins.pool,
-        _steps.pool,
-    ),
-    "global_pool": Op(
-        1, 1, {"function": _FUNCTION}, _shapes.global_pool, _twins.global_pool, _steps.global_pool
-    ),
-    "concat": Op(
-        1,
-        _MANY,
-        {"axis": Attribute(kind.count(0))},
-        _shapes.concat,
-        _twins.concat,
-        dtype=_types.same,
-    ),
-    "slice": Op(
-        1,
-        1,
-        {
-            "begin": Attribute(kind.integers(0)),
-            "size": Attribute(kind.integers(1)),
-            "step": Attribute(kind.integers(1)),
-        },
-        _shapes.slice_,
-        _twins.slice_,
-        dtype=_types.same,
-    ),
-    "gather": Op(
-        1,
-        1,
-        {
-            "rows": _PICK,
-            "columns": _PICK,
-            "channels": _PICK,
-            "constant": Attribute(kind.real, 0.0),
-        },
-        _shapes.gather,
-        _twins.gather,
-        _steps.gather,
-        _types.picked,
-    ),
-    "bilinear": Op(
-        1,
-        1,
-        {
-            f"{axis}_{part}": _VECTOR if part == "weight" else _TABLE
-            for axis in ("row", "column")
-            for part in ("low", "high", "weight")
-        },
-        _shapes.bilinear,
-        _twins.bilinear,
-        _steps.bilinear,
-    ),
-    "reshape": Op(
-        1,
-        1,
-        {"shape": Attribute(kind.integers(1))},
-        _shapes.reshape,
-        _twins.reshape,
-        dtype=_types.same,
-    ),
-    "transpose": Op(
-        1,
-        1,
-        {"axes": Attribute(kind.integers(0))},
-        _shapes.transpose,
-        _twins.transpose,
-        dtype=_types.same,
-    ),
-    "softmax": Op(
-        1, 1, {"beta": Attribute(kind.real, 1.0)}, _shapes.like_x, _twins.softmax, _steps.softmax
-    ),
-    "separable": Op(
-        1,
-        2,
-        _part("depthwise_") | _WINDOW | {"pre_activation": _ACTIVATION} | _LAST,
-        _shapes.separable,
-        _twins.separable,
-        _steps.separable,
-    ),
-    "expand_depthwise": Op(
-        1,
-        1,
-        _part("expand_") | _part("depthwise_") | _WINDOW,
-        _shapes.expand_depthwise,
-        _twins.expand_depthwise,
-        _steps.expand_depthwise,
-    ),
-    "inverted": Op(
-        1,
-        2,
-        _part("expand_") | _part("depthwise_") | _WINDOW | _LAST,
-        _shapes.inverted,
-        _twins.inverted,
-        _steps.inverted,
-    ),
-} | OPS8
+
+class _Ops(dict[str, Op]):
+    """Those of integers, `_ops8`, are imported when the first of them is asked for."""
+
+    def __missing__(self, name: str) -> Op:
+        from fastdw.network._ops8 import OPS8
+
+        return OPS8[name]
+
+
+OPS: dict[str, Op] = _Ops(
+    {
+        "conv2d": Op(
+            1,
+            3,
+            _part("") | _WINDOW | {"groups": Attribute(kind.count(1), 1)},
+            _shapes.conv2d,
+            _twins.conv2d,
+            _steps.conv2d,
+        ),
+        "depthwise": Op(
+            1, 1, _part("") | _WINDOW, _shapes.depthwise, _twins.depthwise, _steps.depthwise
+        ),
+        "conv2d_transpose": Op(
+            1,
+            1,
+            _part("")
+            | {
+                "strides": _ONES,
+                "padding": _PADS,
+                "output_padding": Attribute(kind.pair(0), (0, 0)),
+            },
+            _shapes.conv2d_transpose,
+            _twins.conv2d_transpose,
+            _steps.conv2d_transpose,
+        ),
+        "affine": Op(
+            1,
+            1,
+            {"scale": _VECTOR, "offset": _VECTOR, "activation": _ACTIVATION},
+            _shapes.like_x,
+            _twins.affine,
+            _steps.affine,
+            _types.camera,
+        ),
+        "activation": Op(
+            1,
+            1,
+            {"activation": Attribute(kind.activation)},
+            _shapes.like_x,
+            _twins.activation,
+            _steps.activation,
+        ),
+        "add": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.add, _steps.add),
+        "multiply": Op(
+            2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.multiply, _steps.multiply
+        ),
+        "pool": Op(
+            1,
+            1,
+            {
+                "function": _FUNCTION,
+                "window": Attribute(kind.pair(1)),
+                "strides": Attribute(kind.pair(1)),
+                "padding": _PADS,
+                "dilation_rate": _ONES,
+                "counted": _PADS,
+            },
+            _shapes.pool,
+            _twins.pool,
+            _steps.pool,
+        ),
+        "global_pool": Op(
+            1,
+            1,
+            {"function": _FUNCTION},
+            _shapes.global_pool,
+            _twins.global_pool,
+            _steps.global_pool,
+        ),
+        "concat": Op(
+            1,
+            _MANY,
+            {"axis": Attribute(kind.count(0))},
+            _shapes.concat,
+            _twins.concat,
+            dtype=_types.same,
+        ),
+        "slice": Op(
+            1,
+            1,
+            {
+                "begin": Attribute(kind.integers(0)),
+                "size": Attribute(kind.integers(1)),
+                "step": Attribute(kind.integers(1)),
+            },
+            _shapes.slice_,
+            _twins.slice_,
+            dtype=_types.same,
+        ),
+        "gather": Op(
+            1,
+            1,
+            {
+                "rows": _PICK,
+                "columns": _PICK,
+                "channels": _PICK,
+                "constant": Attribute(kind.real, 0.0),
+            },
+            _shapes.gather,
+            _twins.gather,
+            _steps.gather,
+            _types.picked,
+        ),
+        "bilinear": Op(
+            1,
+            1,
+            {
+                f"{axis}_{part}": _VECTOR if part == "weight" else _TABLE
+                for axis in ("row", "column")
+                for part in ("low", "high", "weight")
+            },
+            _shapes.bilinear,
+            _twins.bilinear,
+            _steps.bilinear,
+        ),
+        "reshape": Op(
+            1,
+            1,
+            {"shape": Attribute(kind.integers(1))},
+            _shapes.reshape,
+            _twins.reshape,
+            dtype=_types.same,
+        ),
+        "transpose": Op(
+            1,
+            1,
+            {"axes": Attribute(kind.integers(0))},
+            _shapes.transpose,
+            _twins.transpose,
+            dtype=_types.same,
+        ),
+        "softmax": Op(
+            1,
+            1,
+            {"beta": Attribute(kind.real, 1.0)},
+            _shapes.like_x,
+            _twins.softmax,
+            _steps.softmax,
+        ),
+        "separable": Op(
+            1,
+            2,
+            _part("depthwise_") | _WINDOW | {"pre_activation": _ACTIVATION} | _LAST,
+            _shapes.separable,
+            _twins.separable,
+            _steps.separable,
+        ),
+        "expand_depthwise": Op(
+            1,
+            1,
+            _part("expand_") | _part("depthwise_") | _WINDOW,
+            _shapes.expand_depthwise,
+            _twins.expand_depthwise,
+            _steps.expand_depthwise,
+        ),
+        "inverted": Op(
+            1,
+            2,
+            _part("expand_") | _part("depthwise_") | _WINDOW | _LAST,
+            _shapes.inverted,
+            _twins.inverted,
+            _steps.inverted,
+        ),
+    }
+)
 
 
 def known_op(name: object) -> Op:
     """The operator of a name."""
-    if not isinstance(name, str) or name not in OPS:
-        msg = f"the operator must be one of {', '.join(OPS)}, got {describe(name)}"
-        raise ValueError(msg)
-    return OPS[name]
+    try:
+        return OPS[name]  # type: ignore[index]
+    except (KeyError, TypeError):
+        from fastdw.network._ops8 import OPS8
+
+        msg = f"the operator must be one of {', '.join([*OPS, *OPS8])}, got {describe(name)}"
+        raise ValueError(msg) from None
 
 
 def with_defaults(op: str, attrs: Attrs) -> Attrs:
