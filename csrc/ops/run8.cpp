@@ -1,6 +1,5 @@
 #include "ops/run8.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/refuse.h"
@@ -79,56 +78,58 @@ void copy_flipped(uint8_t* to, const uint8_t* from, ptrdiff_t count, uint8_t fli
   word(count - kWord);
 }
 
-// A row of a window whose first pixel stands at a column: pixels of the image, or padding.
-class WindowRow {
+// Windows of pixels side by side, with padding where they reach beyond the image.
+class Windows {
  public:
-  explicit WindowRow(const Problem8& p)
-      : p_(p),
-        w_(*p.chain.pointwise),
-        in_line_(p.window.dilation_w == 1 && p.x.column_stride == channels()) {}
+  explicit Windows(const Problem8& p)
+      : x_(p.x),
+        window_(p.window),
+        flip_(p.chain.pointwise->input_flip),
+        outside_(p.chain.pointwise->outside),
+        in_line_(window_.dilation_w == 1 && x_.column_stride == x_.channels) {}
 
+  // The one whose first pixel is this.
   void copy(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, uint8_t* to) const {
-    const ptrdiff_t taps = p_.window.kernel_w;
-    if (row < 0 || row >= p_.x.height) return pad(to, taps);
-    if (!in_line_) {
-      for (ptrdiff_t tap = 0; tap < taps; ++tap, to += channels()) {
-        const ptrdiff_t at = column + tap * p_.window.dilation_w;
-        at < 0 || at >= p_.x.width ? pad(to, 1) : pixels(image, row, at, 1, to);
-      }
+    const ptrdiff_t line = window_.kernel_w * x_.channels;
+    const ptrdiff_t last_row = row + (window_.kernel_h - 1) * window_.dilation_h;
+    if (in_line_ && row >= 0 && last_row < x_.height && column >= 0 &&
+        column + window_.kernel_w <= x_.width) {
+      const uint8_t* from = x_.at(image, row, column, 0);
+      const ptrdiff_t step = window_.dilation_h * x_.row_stride;
+      for (ptrdiff_t i = 0; i < window_.kernel_h; ++i)
+        copy_flipped(to + i * line, from + i * step, line, flip_);
       return;
     }
-    const ptrdiff_t before = std::clamp<ptrdiff_t>(-column, 0, taps);
-    const ptrdiff_t end = std::clamp<ptrdiff_t>(p_.x.width - column, before, taps);
-    if (before > 0) pad(to, before);
-    if (end > before) pixels(image, row, column + before, end - before, to + before * channels());
-    if (taps > end) pad(to + end * channels(), taps - end);
+    for (ptrdiff_t i = 0; i < window_.kernel_h; ++i, to += line) {
+      copy_row(image, row + i * window_.dilation_h, column, to);
+    }
   }
 
  private:
-  ptrdiff_t channels() const { return p_.x.channels; }
-  void pad(uint8_t* to, ptrdiff_t pixels) const {
-    std::memset(to, w_.outside, static_cast<size_t>(pixels * channels()));
-  }
-  void pixels(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, uint8_t* to) const {
-    copy_flipped(to, p_.x.at(image, row, column, 0), count * channels(), w_.input_flip);
+  void copy_row(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, uint8_t* to) const {
+    for (ptrdiff_t tap = 0; tap < window_.kernel_w; ++tap, to += x_.channels) {
+      const ptrdiff_t at = column + tap * window_.dilation_w;
+      if (row >= 0 && row < x_.height && at >= 0 && at < x_.width) {
+        copy_flipped(to, x_.at(image, row, at, 0), x_.channels, flip_);
+      } else {
+        std::memset(to, outside_, static_cast<size_t>(x_.channels));
+      }
+    }
   }
 
-  const Problem8& p_;
-  const Pointwise8Weights& w_;
+  const Input8& x_;
+  const Window8& window_;
+  const uint8_t flip_, outside_;
   const bool in_line_;
 };
 
 void fill_windows(const Problem8& p, const Rect& rect, const Pixels& y) {
-  const Window8& window = p.window;
-  const WindowRow window_row(p);
+  const Windows windows(p);
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
     for (ptrdiff_t j = 0; j < rect.columns; ++j) {
-      const ptrdiff_t row = (rect.row + i) * window.stride_h - p.pad_top;
-      const ptrdiff_t column = (rect.column + j) * window.stride_w - p.pad_left;
-      uint8_t* to = y.data + i * y.row_stride + j * y.column_stride;
-      for (ptrdiff_t di = 0; di < window.kernel_h; ++di, to += window.kernel_w * p.x.channels) {
-        window_row.copy(rect.image, row + di * window.dilation_h, column, to);
-      }
+      windows.copy(rect.image, (rect.row + i) * p.window.stride_h - p.pad_top,
+                   (rect.column + j) * p.window.stride_w - p.pad_left,
+                   y.data + i * y.row_stride + j * y.column_stride);
     }
   }
 }
