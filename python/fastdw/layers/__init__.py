@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         QuantizedPointwiseConv2D,
         QuantizedSeparableConv2D,
     )
+    from fastdw.layers.quantized_inverted import QuantizedInvertedResidual
     from fastdw.layers.separable import SeparableConv2D
     from fastdw.layers.squeeze import SqueezeExcite
 
@@ -25,6 +26,7 @@ __all__ = [
     "InvertedResidual",
     "PointwiseConv2D",
     "QuantizedDepthwiseConv2D",
+    "QuantizedInvertedResidual",
     "QuantizedPointwiseConv2D",
     "QuantizedSeparableConv2D",
     "SeparableConv2D",
@@ -40,7 +42,10 @@ if not TYPE_CHECKING:
             "depthwise": ["DepthwiseConv2D"],
             "inverted": ["InvertedResidual"],
             "pointwise": ["PointwiseConv2D"],
-            "quantized": [name for name in __all__ if name.startswith("Quantized")],
+            "quantized": [
+                name for name in __all__ if name.startswith("Quantized") and "Conv" in name
+            ],
+            "quantized_inverted": ["QuantizedInvertedResidual"],
             "separable": ["SeparableConv2D"],
             "squeeze": ["SqueezeExcite"],
         },

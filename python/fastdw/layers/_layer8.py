@@ -14,6 +14,7 @@ from fastdw._geometry import Signature
 from fastdw._half8 import Half8, core_sum
 from fastdw._quantization import Quantization, integers
 from fastdw.layers._layer import Layer
+from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, ArrayInput
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class QuantizedLayer(Layer):
     """Weights of 8 bits, packed, and as they were given."""
 
-    __slots__ = ("_addend", "_arrays", "_input", "_result")
+    __slots__ = ("_addend", "_arrays", "_halves", "_input", "_result")
 
+    _halves: dict[str, Half8]
     _arrays: dict[str, AnyArray]
     _input: Quantization
     _addend: Quantization | None
@@ -33,7 +35,7 @@ class QuantizedLayer(Layer):
         self,
         signature: Signature,
         halves: dict[str, Half8],
-        parts: tuple[Any, Any],
+        parts: tuple[Any, ...],
         settings: dict[str, Any],
         pair: tuple[Quantization, Quantization] | None = None,
     ) -> None:
@@ -53,8 +55,9 @@ class QuantizedLayer(Layer):
                 half.kernel.size + (0 if half.bias is None else half.bias.size)
                 for half in halves.values()
             ),
+            _halves=halves,
             _parts=tuple(part for part in parts if part is not None),
-            _operator=_core.Operator8(*parts, core_sum(last.ends[1], pair), strides),
+            _operator=self._made(parts, core_sum(last.ends[1], pair), strides),
             _replay=None,
             _arrays=arrays,
             _input=first.ends[0],
@@ -62,10 +65,47 @@ class QuantizedLayer(Layer):
             _result=last.ends[1] if pair is None else pair[1],
         )
 
+    def _made(
+        self, parts: tuple[Any, ...], addition: tuple[int, ...] | None, strides: tuple[int, int]
+    ) -> Any:
+        """What runs them."""
+        depthwise, pointwise = parts
+        return _core.Operator8(depthwise, pointwise, addition, strides)
+
     def _weights(self) -> dict[str, AnyArray]:
         return dict(self._arrays)
 
-    def _compute(self, x: object, residual: object, out: Any, num_threads: object) -> AnyArray:
+    def _recorded(self, x: Symbol, residual: Symbol | None) -> Symbol:
+        """What the layer makes of symbols: a node for each of its halves."""
+        from fastdw.network._record import placed, record  # most programs need no networks
+
+        self._signature.plan("x.shape", (1, *x.image_shape))  # its checks
+        last = list(self._halves)[-1]
+        for name, half in self._halves.items():
+            attrs: dict[str, Any] = {
+                "scales": half.scales,
+                "bias": half.bias,
+                "activation": half.activation,
+                "input": half.ends[0],
+                "output": half.ends[1],
+            }
+            if "depthwise" in name:
+                view = self._signature.window
+                assert view is not None, "the constructor made it"
+                kernel = half.kernel
+                x = record("quantized_depthwise", [x], kernel=kernel, **attrs, **placed(view, x))
+                continue
+            more: dict[str, Any] = {"kernel": half.kernel[np.newaxis, np.newaxis]}
+            if name == last and residual is not None:
+                more |= {"residual": self._addend, "sum": self._result}
+            x = record("quantized_conv2d", [x, residual if name == last else None], **attrs, **more)
+        return x
+
+    def _compute(self, x: object, residual: object, out: Any, num_threads: object) -> Any:
+        if isinstance(x, Symbol):
+            from fastdw.network._record import only_symbols
+
+            return self._recorded(x, self._with_residual(only_symbols(residual, out)))
         image = integers("x", x, self._input)
         plan = self._signature.plan("x.shape", image.shape)
         addend = self._checked_residual(residual, plan.shape)
@@ -94,12 +134,16 @@ class QuantizedLayer(Layer):
         result: AnyArray = out
         return result
 
-    def _checked_residual(self, residual: object, shape: tuple[int, ...]) -> AnyArray | None:
+    def _with_residual(self, residual: Any) -> Any:
+        """A residual where the layer adds one, and only there."""
         if (residual is None) != (self._addend is None):
             has = "adds a residual, and needs one" if residual is None else "adds no residual"
             msg = f"this layer {has}: it was built {'with' if residual is None else 'without'} sum="
             raise ValueError(msg)
-        if residual is None or self._addend is None:
+        return residual
+
+    def _checked_residual(self, residual: object, shape: tuple[int, ...]) -> AnyArray | None:
+        if self._with_residual(residual) is None or self._addend is None:
             return None
         addend = integers("residual", residual, self._addend)
         if addend.shape != shape:
@@ -141,12 +185,12 @@ class AddingQuantizedLayer(QuantizedLayer):
         residual: ArrayInput | None = None,
         out: AnyArray | None = None,
         num_threads: int | None = None,
-    ) -> AnyArray:
+    ) -> Any:
         """Apply the layer.
 
         Parameters
         ----------
-        x : ndarray, (N, H, W, C) or (H, W, C), int8 or uint8
+        x : ndarray, (N, H, W, C) or (H, W, C), int8 or uint8; or Symbol
             Of the layer's `input`. Where channels are apart it is copied.
         residual : ndarray, the result's shape, int8 or uint8
             Of the layer's `residual`: for layers that were built with one, and only these.

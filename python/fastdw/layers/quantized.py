@@ -91,12 +91,12 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
 
     def __call__(
         self, x: ArrayInput, *, out: AnyArray | None = None, num_threads: int | None = None
-    ) -> AnyArray:
+    ) -> Any:
         """Apply the layer.
 
         Parameters
         ----------
-        x : ndarray, (N, H, W, C) or (H, W, C), int8 or uint8
+        x : ndarray, (N, H, W, C) or (H, W, C), int8 or uint8; or Symbol
             Of the layer's `input`. Where channels are apart it is copied.
         out, num_threads
             As in `depthwise_conv2d`.

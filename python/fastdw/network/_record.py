@@ -27,7 +27,7 @@ def Input(  # noqa: N802  (named as in Keras)
         Without the batch: (H, W, C), or (C, H, W) for layers of that data_format.
     name : str, optional
         In messages and in `Network.inputs`.
-    dtype : {"float32", "uint8"}
+    dtype : {"float32", "uint8", "int8"}
         Of the arrays that calls pass.
 
     Returns

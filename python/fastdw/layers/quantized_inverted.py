@@ -1,0 +1,204 @@
+"""The inverted residual of 8-bit integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import numpy as np
+
+from fastdw import _arguments as check
+from fastdw import _core
+from fastdw._geometry import Signature, window
+from fastdw._half8 import Half8, checked_sum, half8, packed_depthwise, packed_pointwise
+from fastdw._quantization import INT8, Quantization, quantization
+from fastdw.layers._float8 import float_activation, real, weights_of, whole
+from fastdw.layers._layer8 import AddingQuantizedLayer
+from fastdw.layers.inverted import InvertedResidual
+
+if TYPE_CHECKING:
+    from fastdw._typing import ActivationInput, AnyArray, ArrayInput, Ints, PaddingInput
+
+_NAMES = ("expand_kernel", "depthwise_kernel", "pointwise_kernel")
+_PREFIXES = ("expand_", "depthwise_", "")
+_SCALES = ("expand_scales", "depthwise_scales", "pointwise_scales")
+
+
+class _Pair(NamedTuple):
+    """The expansion, then the rest, as one operator of the core."""
+
+    first: _core.Operator8
+    last: _core.Operator8
+    channels: int
+    dtype: np.dtype[Any]
+
+    def run(self, x: AnyArray, residual: Any, out: AnyArray, pads: Any, threads: int) -> None:
+        middle = np.empty((*x.shape[:3], self.channels), self.dtype)
+        self.first.run(x, None, middle, (0, 0), threads)
+        self.last.run(middle, residual, out, pads, threads)
+
+    def plan(self, x: tuple[int, ...], out: tuple[int, ...], threads: int) -> str:
+        middle = (*x[:3], self.channels)
+        return self.first.plan(x, middle, threads) + self.last.plan(middle, out, threads)
+
+
+@final
+class QuantizedInvertedResidual(AddingQuantizedLayer):
+    """The block of MobileNetV2 in 8-bit integers: 1 x 1 to more channels, depthwise, 1 x 1 to few.
+
+    The bits are those of the three one after the other. Immutable, thread-safe, picklable.
+
+    Parameters
+    ----------
+    expand_kernel, expand_scales : ndarray
+        As in `QuantizedPointwiseConv2D`.
+    depthwise_kernel, depthwise_scales, pointwise_kernel, pointwise_scales : ndarray
+        As in `QuantizedSeparableConv2D`.
+    input, expanded, middle, output : Quantization
+        Of `x`, and of what each of the three gives.
+    strides, padding, dilation_rate
+        Of the depthwise convolution.
+    expand_bias, expand_activation, depthwise_bias, depthwise_activation, bias, activation
+        The epilogues.
+    residual, sum : Quantization, optional
+        As in `QuantizedPointwiseConv2D`: ``layer(x, residual=x)``.
+
+    Examples
+    --------
+    >>> q, one = Quantization(0.5), np.ones(1, np.float32)
+    >>> matrix, taps = np.ones((2, 12), np.int8), np.ones((3, 3, 12), np.int8)
+    >>> layer = QuantizedInvertedResidual(
+    ...     matrix, one, taps, one, matrix.T, one,
+    ...     input=q, expanded=q, middle=q, output=q, padding="same", residual=q, sum=q,
+    ... )
+    >>> x = np.ones((5, 5, 2), np.int8)
+    >>> layer(x, residual=x).shape
+    (5, 5, 2)
+    """
+
+    __slots__ = ("_between", "_expanded")
+
+    _between: tuple[Quantization, Quantization]
+    _expanded: tuple[Quantization, int]
+
+    def __init__(
+        self,
+        expand_kernel: ArrayInput,
+        expand_scales: ArrayInput,
+        depthwise_kernel: ArrayInput,
+        depthwise_scales: ArrayInput,
+        pointwise_kernel: ArrayInput,
+        pointwise_scales: ArrayInput,
+        *,
+        input: Quantization,
+        expanded: Quantization,
+        middle: Quantization,
+        output: Quantization,
+        strides: Ints = 1,
+        padding: PaddingInput = "valid",
+        dilation_rate: Ints = 1,
+        expand_bias: ArrayInput | None = None,
+        expand_activation: ActivationInput = None,
+        depthwise_bias: ArrayInput | None = None,
+        depthwise_activation: ActivationInput = None,
+        bias: ArrayInput | None = None,
+        activation: ActivationInput = None,
+        residual: Quantization | None = None,
+        sum: Quantization | None = None,
+    ) -> None:
+        kernels = (
+            check.pointwise_kernel(expand_kernel, _NAMES[0], INT8),
+            check.depthwise_kernel(depthwise_kernel, dtype=INT8),
+            check.pointwise_kernel(pointwise_kernel, dtype=INT8),
+        )
+        _check_channels(kernels)
+        view = window(kernels[1].shape[:2], strides, dilation_rate, padding, "NHWC", _NAMES[1])
+        between = quantization("expanded", expanded), quantization("middle", middle)
+        tensors = (quantization("input", input), *between, quantization("output", output))
+        scales = (expand_scales, depthwise_scales, pointwise_scales)
+        epilogues = (
+            (expand_bias, expand_activation),
+            (depthwise_bias, depthwise_activation),
+            (bias, activation),
+        )
+        halves: dict[str, Half8] = {}
+        for i, name in enumerate(_NAMES):
+            ends = tensors[i], tensors[i + 1]
+            halves[name] = half8(
+                _PREFIXES[i], _SCALES[i], kernels[i], scales[i], ends, epilogues[i]
+            )
+        place = (*view.strides, *view.dilation_rate)
+        first, taps, last = halves.values()
+        settings: dict[str, Any] = view.arguments | {
+            "input": input, "expanded": expanded, "middle": middle, "output": output,
+            "residual": residual, "sum": sum,
+        }  # fmt: skip
+        self._set(_between=between, _expanded=(between[0], kernels[0].shape[1]))
+        self._build(
+            Signature("NHWC", _NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
+            halves,
+            (packed_pointwise(first), packed_depthwise(taps, place), packed_pointwise(last)),
+            settings,
+            checked_sum(residual, sum, output),
+        )
+
+    def _made(
+        self, parts: tuple[Any, ...], addition: tuple[int, ...] | None, strides: tuple[int, int]
+    ) -> Any:
+        expand, taps, project = parts
+        first = _core.Operator8(None, expand)
+        last = _core.Operator8(taps, project, addition)
+        expanded, channels = self._expanded
+        return _Pair(first, last, channels, np.dtype(expanded.dtype))
+
+    @classmethod
+    def from_float(
+        cls,
+        layer: InvertedResidual,
+        *,
+        input: Quantization,
+        expanded: Quantization,
+        middle: Quantization,
+        output: Quantization,
+    ) -> QuantizedInvertedResidual:
+        """Round the weights of a float layer, as `QuantizedDepthwiseConv2D.from_float`.
+
+        It must be without a gate.
+        """
+        w = weights_of(layer, InvertedResidual)
+        if layer.squeeze_excite is not None:
+            msg = "layer must have no squeeze_excite"
+            raise ValueError(msg)
+        given = {"input": input, "expanded": expanded, "middle": middle}
+        arguments: dict[str, Any] = {**given, "output": output}
+        for i, (word, q) in enumerate(given.items()):
+            name, prefix = _NAMES[i], _PREFIXES[i]
+            kernel, scales, bias = whole(w[name], w[f"{prefix}bias"], q, word)
+            arguments |= {name: kernel, _SCALES[i]: scales, f"{prefix}bias": bias}
+            arguments[f"{prefix}activation"] = layer._settings[f"{prefix}activation"]
+        names = ("strides", "padding", "dilation_rate")
+        return cls(**arguments, **{name: getattr(layer, name) for name in names})
+
+    def to_float(self) -> InvertedResidual:
+        """The layer of the real numbers that the weights stand for, without a residual."""
+        a, tensors = self._arrays, (self._input, *self._between)
+        names = ("strides", "padding", "dilation_rate")
+        arguments: dict[str, Any] = {name: getattr(self, name) for name in names}
+        for i, name in enumerate(_NAMES):
+            prefix = _PREFIXES[i]
+            kernel, bias = real(a[name], a[_SCALES[i]], a.get(f"{prefix}bias"), tensors[i])
+            activation = float_activation(self._settings[f"{prefix}activation"])
+            arguments |= {name: kernel, f"{prefix}bias": bias, f"{prefix}activation": activation}
+        return InvertedResidual(**arguments)
+
+
+def _check_channels(kernels: tuple[AnyArray, AnyArray, AnyArray]) -> None:
+    """Each takes what the one before it gives."""
+    expand, taps, project = kernels
+    pairs = (
+        (_NAMES[1], taps.shape[2], _NAMES[0], expand.shape[1]),
+        (_NAMES[2], project.shape[0], _NAMES[1], taps.shape[2] * taps.shape[3]),
+    )
+    for name, takes, before, gives in pairs:
+        if takes != gives:
+            msg = f"{name} has {takes} input channels, but {before} gives {gives}"
+            raise ValueError(msg)
