@@ -11,13 +11,15 @@ from pathlib import Path
 def pytest_terminal_summary(terminalreporter):
     import fastdw
 
-    active = fastdw.show_config("dict")["isas"]["active"]
+    config = fastdw.show_config("dict")
+    active, active8 = config["isas"]["active"], config["isas8"]["active"]
     passed, failed = (
         sum(len(terminalreporter.stats.get(kind, [])) for kind in kinds)
         for kinds in (["passed"], ["failed", "error"])
     )
-    expected = os.environ.get("CI_ISA", active)
-    if active != expected or not passed:
-        terminalreporter.write_line(f"{passed} tests on {active}, expected some on {expected}")
+    here = f"{active} and {active8}"
+    expected = f"{os.environ.get('CI_ISA', active)} and {os.environ.get('CI_ISA8', active8)}"
+    if here != expected or not passed:
+        terminalreporter.write_line(f"{passed} tests on {here}, expected some on {expected}")
         failed += 1
     Path(os.environ["CI_REPORT"]).write_text(f"{active} {passed} {failed}\n")

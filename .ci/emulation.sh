@@ -44,22 +44,23 @@ cross_words() {
   ctest --test-dir "$build" --output-on-failure
 }
 
-# emulated ISA PYTHON...: the tests marked for it; no other instruction set may be active.
+# emulated ISA ISA8 PYTHON...: the tests marked for it; no other instruction sets, of floats and of bytes, may be
+# active.
 emulated() {
-  FASTDW_TEST_PYTHON=$(printf '%q ' "${@:2}") CI_ISA=$1 FASTDW_REQUIRE_ISA=$1 \
-    timeout 2000 "${@:2}" -m pytest --emulated
+  FASTDW_TEST_PYTHON=$(printf '%q ' "${@:3}") CI_ISA=$1 CI_ISA8=$2 FASTDW_REQUIRE_ISA=$1 \
+    timeout 2000 "${@:3}" -m pytest --emulated
 }
 
-# emulated_x86 CPU ISA
+# emulated_x86 CPU ISA ISA8
 emulated_x86() {
-  emulated "$2" qemu-x86_64 -cpu "$1" "$work/newest/bin/python"
+  emulated "$2" "$3" qemu-x86_64 -cpu "$1" "$work/newest/bin/python"
 }
 
-# emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA
+# emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA ISA8
 emulated_arm() {
   local root=$cache/$2 libraries
   # Links that a package's script would have made lead to the BLAS.
   libraries=$(dirname "$root"/usr/lib/*/blas/libblas.so.3):$(dirname "$root"/usr/lib/*/lapack/liblapack.so.3)
-  PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" \
+  PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" "$5" \
     "qemu-$1" -L "$root" -cpu "$3" -E LD_LIBRARY_PATH="$libraries" "$root/usr/bin/python3.11"
 }

@@ -9,8 +9,11 @@ perfect. The last column is the same figure of ncnn 20261020.
 That is for neon. neon_inorder, its variant for Cortex-A53 and -A55, is not written to run fewer
 instructions: what --inspect says of it is a model estimate, by the rules in in_order.py.
 
-Before it counts, the program compares blocks of many shapes with a plain loop over fused
-multiply-adds, bit by bit.
+With --integers it counts the blocks in 8-bit integers instead, and neon beside them: instructions
+for each single multiply-add, OH*OW*C*(k*k + F).
+
+Before it counts floats, the program compares blocks of many shapes with a plain loop over fused
+multiply-adds, bit by bit. Integers are the emulated tests' business.
 
 Needs: g++-aarch64-linux-gnu, gcc, qemu-user up to 8; for --inspect also llvm-19.
 """
@@ -32,6 +35,9 @@ import in_order
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parent.parent / "csrc"
 ISAS = ("neon", "neon_inorder")
+# Of integers, with the flags that CMakeLists.txt gives each data sheet.
+ISAS8 = {"dotprod": ["-march=armv8.2-a+dotprod"]}
+SCALAR = ("scalar", "scalar8")
 EMULATOR = "qemu-aarch64"
 # What CMakeLists.txt gives the wheel.
 FLAGS = ["-std=c++17", "-O3", "-DNDEBUG", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden"]
@@ -82,47 +88,73 @@ def run(*command: str | Path) -> str:
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-def build(compiler: list[str], folder: Path) -> tuple[Path, list[Path], Path]:
-    """Compile the program, the data sheets by themselves, and the plugin."""
-    program, plugin = folder / "block", folder / "count_insns.so"
-    kernels = [folder / f"{isa}.o" for isa in ISAS]
-    for isa, kernel in zip(ISAS, kernels, strict=True):
-        run(*compiler, *FLAGS, f"-I{CSRC}", "-c", CSRC / f"isa/{isa}.cpp", "-o", kernel)
+@dataclass(frozen=True)
+class Built:
+    """Programs for floats and for integers, the plugin, and the float data sheets alone."""
+
+    block: Path
+    block8: Path
+    plugin: Path
+    kernels: list[Path]
+
+    def instructions(self, isa: str, block: Block) -> float:
+        """Return the instructions of one run."""
+        sizes = map(str, (block.height, block.width, block.channels, block.filters))
+        command = (
+            [self.block8, isa, *sizes]
+            if isa in ISAS8
+            else [self.block, isa, "run", *block.arguments()]
+        )
+        few, many = (self._executed([*command, times]) for times in ("1", "11"))
+        return (many - few) / 10
+
+    def _executed(self, arguments: list[str | Path]) -> int:
+        command = (EMULATOR, "-plugin", self.plugin, *arguments)
+        return int(subprocess.run(command, check=True, text=True, stderr=subprocess.PIPE).stderr)
+
+
+def build(compiler: list[str], folder: Path) -> Built:
+    """Compile the programs, the data sheets by themselves, and the plugin."""
     rooms = ("base", "pack", "plan", "ops")
     sources = [path for room in rooms for path in sorted((CSRC / room).glob("*.cpp"))]
-    sources += [CSRC / "isa/dispatch.cpp", CSRC / "isa/scalar.cpp"]
-    run(
-        *compiler,
-        *FLAGS,
-        "-static",
-        "-pthread",
-        f"-I{CSRC}",
-        HERE / "block.cpp",
-        *sources,
-        *kernels,
-        "-o",
-        program,
-    )
+    sheets = {isa: [] for isa in ISAS} | {f"{isa}8": flags for isa, flags in ISAS8.items()}
+    units = [(path, []) for path in (*sources, CSRC / "isa/dispatch.cpp")]
+    units += [(CSRC / f"isa/{name}.cpp", sheets.get(name, [])) for name in (*sheets, *SCALAR)]
+    objects = []
+    for source, flags in units:
+        objects.append(folder / f"{source.parent.name}-{source.stem}.o")
+        run(*compiler, *FLAGS, *flags, f"-I{CSRC}", "-c", source, "-o", objects[-1])
+    programs = [folder / "block", folder / "block8"]
+    for program in programs:
+        main = HERE / f"{program.name}.cpp"
+        link = ["-static", "-pthread", f"-I{CSRC}", main, *objects, "-o", program]
+        run(*compiler, *FLAGS, *link)
+    plugin = folder / "count_insns.so"
     run("gcc", "-O2", "-shared", "-fPIC", HERE / "count_insns.c", "-o", plugin)
-    return program, kernels, plugin
+    return Built(*programs, plugin, [folder / f"isa-{isa}.o" for isa in ISAS])
 
 
-def executed(program: Path, plugin: Path, isa: str, block: Block, times: int) -> int:
-    arguments = [isa, "run", *block.arguments(), str(times)]
-    command: tuple[str | Path, ...] = (EMULATOR, "-plugin", plugin, program, *arguments)
-    return int(subprocess.run(command, check=True, text=True, stderr=subprocess.PIPE).stderr)
-
-
-def count(program: Path, plugin: Path, isa: str, blocks: list[Block]) -> None:
+def count(built: Built, isa: str, blocks: list[Block]) -> None:
     print(f"\n{isa}\n{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
     figures = []
     for block in blocks:
-        few, many = (executed(program, plugin, isa, block, times) for times in (1, 11))
-        instructions = (many - few) / 10
+        instructions = built.instructions(isa, block)
         figures.append(instructions / block.multiply_adds())
         print(f"{block.name:8}{instructions:14.0f}{figures[-1]:10.3f}{block.ncnn:7.2f}", flush=True)
     means = [math.exp(sum(map(math.log, f)) / len(f)) for f in (figures, [b.ncnn for b in blocks])]
     print(f"{'geometric mean':22}{means[0]:10.3f}{means[1]:7.2f}")
+
+
+def count_integers(built: Built, blocks: list[Block]) -> None:
+    columns = [*ISAS8, "neon float"]
+    print(f"\nper multiply-add\n{'block':8}" + "".join(f"{name:>12}" for name in columns))
+    for block in blocks:
+        figures = [
+            built.instructions(name.split()[0] if name == columns[-1] else name, block)
+            / (4 * block.multiply_adds())
+            for name in columns
+        ]
+        print(f"{block.name:8}" + "".join(f"{figure:12.3f}" for figure in figures), flush=True)
 
 
 def inner_loops(kernels: Path) -> Iterator[tuple[str, list[str]]]:
@@ -212,6 +244,7 @@ def main() -> int:
         "--compiler", default="aarch64-linux-gnu-g++", help="C++ compiler and its target option"
     )
     parser.add_argument("--no-check", action="store_true", help="count without comparing first")
+    parser.add_argument("--integers", action="store_true", help="count 8-bit integers")
     parser.add_argument(
         "--inspect",
         action="store_true",
@@ -222,14 +255,17 @@ def main() -> int:
     options = parser.parse_args()
     blocks = [b for b in BLOCKS if not options.blocks or b.name in options.blocks]
     with tempfile.TemporaryDirectory() as folder:
-        program, kernels, plugin = build(options.compiler.split(), Path(folder))
+        built = build(options.compiler.split(), Path(folder))
+        if options.integers:
+            count_integers(built, blocks)
+            return 0
         if not options.no_check:
             for isa in ISAS:
-                print(run(EMULATOR, program, isa, "check"), end="", flush=True)
+                print(run(EMULATOR, built.block, isa, "check"), end="", flush=True)
         for isa in ISAS:
-            count(program, plugin, isa, blocks)
+            count(built, isa, blocks)
         if options.inspect:
-            inspect(kernels)
+            inspect(built.kernels)
     return 0
 
 

@@ -100,14 +100,13 @@ double cgroup_quota(const std::string&) { return INFINITY; }
 
 }  // namespace
 
-bool has_neon() {
 #if defined(__linux__) && defined(__aarch64__)
-  constexpr unsigned long kAdvancedSimd = 1 << 1;  // HWCAP_ASIMD
-  return getauxval(AT_HWCAP) & kAdvancedSimd;
+bool has_neon() { return getauxval(AT_HWCAP) & 1 << 1; }           // HWCAP_ASIMD
+bool has_dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }  // HWCAP_ASIMDDP
 #else
-  return true;
+bool has_neon() { return true; }
+bool has_dot_products() { return false; }
 #endif
-}
 
 bool in_order_cores(const std::string& cpu_root) {
   const std::vector<uint64_t> ids = core_ids(cpu_root);

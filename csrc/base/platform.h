@@ -11,6 +11,8 @@ namespace fastdw {
 
 // AArch64: Advanced SIMD, by HWCAP.
 bool has_neon();
+// Of it SDOT and UDOT, which Armv8.2 may have.
+bool has_dot_products();
 
 // Whether every core is a Cortex-A53 or A55, for which code can be ordered: of the cores online or, where
 // Linux does not show them, the current one.

@@ -7,9 +7,7 @@ namespace fastdw {
 namespace avx2 {
 
 const Kernels8& kernels8() {
-  static constexpr Kernels8 table = {
-      "avx2", Bytes::lanes, 2,   {pw8_run<Bytes, 4, 1>, pw8_run<Bytes, 4, 2>}, dw8_generic<Bytes>, {}, 1,
-      add8,   0.02,         0.15};
+  static constexpr Kernels8 table = with_tiles<Bytes, 4, 4>(kernels8_of<Bytes>("avx2", 0.02, 0.15));
   return table;
 }
 

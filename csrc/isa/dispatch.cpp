@@ -64,6 +64,7 @@ bool supports_avx512vnni() { return supports_avx512() && bit(CpuId(7).ecx, 11); 
 
 bool supports_neon() { return has_neon(); }
 bool supports_neon_inorder() { return supports_neon(); }
+bool supports_dotprod() { return supports_neon() && has_dot_products(); }
 
 #endif
 
@@ -153,11 +154,10 @@ const KernelSet& choose() {
   }
 }
 
-// How far from the best a float set stands.
+// How far from the best a float set stands in its list.
 ptrdiff_t rank(const std::string& isa) {
-  const auto& all = isas();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Isa& i) { return isa == i.name; });
-  return found - all.begin();
+  const auto named = [&](const Isa& i) { return isa == i.name; };
+  return std::find_if(std::begin(kIsas), std::end(kIsas), named) - std::begin(kIsas);
 }
 
 const Kernels8& choose8() {

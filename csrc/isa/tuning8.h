@@ -2,25 +2,39 @@
 #pragma once
 #include "kernels/add8/add.h"
 #include "kernels/depthwise8/generic.h"
-#include "kernels/depthwise8/quads.h"
 #include "kernels/pointwise8/run.h"
 
 namespace fastdw {
 namespace {
 
-// Pixels of a tile of one, two, three and four vectors.
-template <class B, int M1, int M2, int M3, int M4>
+// All but the tiles.
+template <class B>
 constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) {
-  return {isa,
-          B::lanes,
-          kGroup8,
-          {pw8_run<B, M1, 1>, pw8_run<B, M2, 2>, pw8_run<B, M3, 3>, pw8_run<B, M4, 4>},
-          dw8_generic<B>,
-          {dw8_quads<B, 1>, dw8_quads<B, 2>},
-          B::most_pairs,
-          add8,
-          mac_ns,
-          value_ns};
+  Kernels8 set{};
+  set.isa = isa;
+  set.lanes = B::lanes;
+  set.offset = B::offset;
+  set.tap_vectors = B::tap_vectors;
+  set.most_pairs = 1;
+  set.depthwise = dw8_generic<B>;
+  set.add = add8;
+  set.mac_ns = mac_ns;
+  set.value_ns = value_ns;
+  return set;
+}
+
+template <class B, int... M, int... I>
+constexpr Kernels8 with_tiles(Kernels8 set, std::integer_sequence<int, I...>) {
+  set.dot_bytes = kQuad;
+  set.panel_vectors = sizeof...(M);
+  ((set.pointwise[I] = pw8_run<B, M, I + 1>), ...);
+  return set;
+}
+
+// Pixels of a tile of one vector, of two, …
+template <class B, int... M>
+constexpr Kernels8 with_tiles(const Kernels8& set) {
+  return with_tiles<B, M...>(set, std::make_integer_sequence<int, sizeof...(M)>{});
 }
 
 }  // namespace

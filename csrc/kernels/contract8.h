@@ -1,7 +1,8 @@
 // The contract between the 8-bit operators and their kernels: a table of its own beside the float one.
 //
-// Inside, a tensor is always bytes of q + 128 for q of int8: what the dot products of x86 take. Memory of
-// int8 differs from that by the highest bit, which `flip` names: 0x80 for int8, 0 for uint8.
+// Inside, a tensor is bytes of q + offset for q of int8, whatever the dot products of the set take: 128 on
+// x86, whose bytes have no sign there, and 0 on ARM. Memory of the other kind differs from that by the
+// highest bit, which `flip` names: 0x80 or 0.
 //
 // The sums of a tile lie in vectors of int32. A group of NV vectors holds 4·NV·L + 4v + i in lane 4L + i of
 // vector v: then narrowing them to bytes puts the channels in order for nothing.
@@ -15,7 +16,7 @@ namespace fastdw {
 
 using std::ptrdiff_t;
 
-constexpr int kQuad = 4;    // bytes that one lane of a dot product takes
+constexpr int kQuad = 4;    // bytes that one lane of a four-way dot product takes
 constexpr int kGroup8 = 4;  // vectors of a group, at most
 
 // How sums become bytes: rounded to even after the multiplication, held between low and high, then the zero
@@ -24,7 +25,7 @@ struct Rescale8 {
   float low, high;
   int32_t zero_point;
   uint8_t flip;    // of what is stored
-  bool saturates;  // 0, 0 and 255 for all channels, no sum out of range: rounding and saturating is enough
+  bool saturates;  // the ends of bytes, the lower as zero; no sum out of range: rounding and saturating do
 
   // Adding 1.5·2²³ rounds to a whole number, to even, what is smaller than 2²².
   FASTDW_INLINE uint8_t operator()(float t) const {
@@ -36,10 +37,10 @@ struct Rescale8 {
 
 // Pixels by a panel of NV vectors of channels:
 //     [ sums' start: int32 · N ][ factor: float · N ][ inputs 0 … 3: N × 4 bytes ][ inputs 4 … 7 ] …
-// What stands past the inputs of a pixel meets weights of 0.
+// What stands past the inputs of a pixel, as far as the next line, meets weights of 0.
 struct Pointwise8 {
-  const uint8_t* x;  // a block's
-  ptrdiff_t x_stride, quads, pixels;
+  const uint8_t* x;                   // a block's
+  ptrdiff_t x_stride, steps, pixels;  // of four inputs, or what the set's `dot_bytes` says
   const uint8_t* panel;
   uint8_t* y;
   ptrdiff_t y_stride;
@@ -47,9 +48,10 @@ struct Pointwise8 {
   Rescale8 rescale;
 };
 
-// A rectangle of outputs of one image. The weights of a group (quads) or vector (any other) of channels:
+// A rectangle of outputs of one image. The weights of a group of N channels, in vectors `quad_vectors` or
+// `tap_vectors`:
 //     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
-//     … any other [ start ][ factor ][ tap(0,0): int8 · lanes ][ tap(0,1) ] …
+//     … any other [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
 struct Depthwise8 {
   const uint8_t* x;  // pixel (0, 0) of the image
   ptrdiff_t row_stride, column_stride, height, width;
@@ -82,15 +84,19 @@ using Add8Fn = void (*)(const Sum8&, const uint8_t* a, const uint8_t* b, uint8_t
 struct Kernels8 {
   const char* isa;
   int lanes;                        // of int32
+  int offset;                       // of the bytes inside
+  int dot_bytes;                    // inputs that a lane takes at once
   int panel_vectors;                // of a pointwise panel, at most
   Pointwise8Fn pointwise[kGroup8];  // by vectors less one
+  int tap_vectors, quad_vectors;    // of depthwise weights; no quads: 0
   Depthwise8Fn depthwise;           // any
-  Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads
+  Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads where the set has them
   int most_pairs;                   // of columns that share a group of quads
   Add8Fn add;
   double mac_ns, value_ns;
 
-  ptrdiff_t group() const { return ptrdiff_t{kGroup8} * lanes; }
+  // What turns bytes in memory into those inside, and back.
+  uint8_t flip(bool is_signed) const { return is_signed == (offset == 0) ? 0 : 0x80; }
 };
 
 // Pairs of columns that share a group of quads with so few live channels, at most `most`, a power of two:

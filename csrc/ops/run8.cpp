@@ -144,7 +144,7 @@ void consume(const Problem8& p, const Rect& rect, const ReadPixels& x, const Pix
     for (ptrdiff_t row = 0; row < runs; ++row) {
       const Pointwise8 t{x.data + row * x.row_stride,
                          x.column_stride,
-                         w.quads(),
+                         w.steps(),
                          in_line ? rect.rows * rect.columns : rect.columns,
                          panel.weights,
                          y.data + row * y.row_stride + panel.first,

@@ -6,8 +6,6 @@
 namespace fastdw {
 namespace {
 
-constexpr int32_t kOffset = 128;  // of the bytes that kernels see
-
 Depthwise8Fn choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
   const bool quads = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
                      w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
@@ -16,17 +14,17 @@ Depthwise8Fn choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t mult
 }
 
 ptrdiff_t depthwise_bytes(const Kernels8& set, const Window8& w, ptrdiff_t outputs, bool quads) {
-  const ptrdiff_t width = quads ? set.group() : set.lanes;
+  const ptrdiff_t width = ptrdiff_t{quads ? set.quad_vectors : set.tap_vectors} * set.lanes;
   const ptrdiff_t channel =
       quads ? ptrdiff_t{8 + 3 * 2 * kQuad} : 8 + checked_product(w.kernel_h, w.kernel_w);
   return checked_product(ceil_div(outputs, width), checked_product(width, channel));
 }
 
 // What the sums of channel `f` start from, the zero point and the offset of the input taken off.
-int32_t start_of(const Given8& given, ptrdiff_t taps, ptrdiff_t outputs, ptrdiff_t f) {
+int32_t start_of(const Kernels8& set, const Given8& given, ptrdiff_t taps, ptrdiff_t outputs, ptrdiff_t f) {
   int64_t sum = 0;
   for (ptrdiff_t k = 0; k < taps; ++k) sum += given.kernel[k * outputs + f];
-  return static_cast<int32_t>(given.bias[f] - (given.input_zero + kOffset) * sum);
+  return static_cast<int32_t>(given.bias[f] - (given.input_zero + set.offset) * sum);
 }
 
 void put(uint8_t* to, const void* number) { std::memcpy(to, number, 4); }
@@ -47,14 +45,15 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
       input_flip(input_flip),
       rescale(rescale),
       kernel(choose_kernel(set, window, multiplier)),
-      outside(static_cast<size_t>(channels), static_cast<uint8_t>((given.input_zero + kOffset) ^ input_flip)),
-      packed_(depthwise_bytes(set, window, channels * multiplier, kernel != set.depthwise)) {
+      outside(static_cast<size_t>(channels),
+              static_cast<uint8_t>((given.input_zero + set.offset) ^ input_flip)),
+      packed_(depthwise_bytes(set, window, channels * multiplier, by_quads())) {
   pack(given);
 }
 
 void Depthwise8Weights::pack(const Given8& given) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
-  const int vectors = by_quads() ? kGroup8 : 1;
+  const int vectors = by_quads() ? set.quad_vectors : set.tap_vectors;
   const ptrdiff_t width = vectors * set.lanes, row_bytes = 2 * kQuad * width;
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
@@ -66,7 +65,7 @@ void Depthwise8Weights::pack(const Given8& given) {
           channel_of(vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes)) % chunk;
       // Factors stand in the order of the sums too.
       if (c >= count) continue;
-      const int32_t start = start_of(given, taps, count, c);
+      const int32_t start = start_of(set, given, taps, count, c);
       put(w + 4 * slot, &start);
       put(w + 4 * (width + slot), &given.factors[c]);
       for (ptrdiff_t tap = 0; tap < taps; ++tap) {
@@ -90,10 +89,10 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       inputs(inputs),
       outputs(outputs),
       input_flip(input_flip),
-      outside(static_cast<uint8_t>(given.input_zero + kOffset)),
+      outside(static_cast<uint8_t>(given.input_zero + set.offset)),
       rescale(rescale),
-      packed_(
-          checked_product(ceil_div(outputs, set.lanes) * set.lanes, 8 + kQuad * ceil_div(inputs, kQuad))) {
+      packed_(checked_product(ceil_div(outputs, set.lanes) * set.lanes, channel_bytes())) {
+  const ptrdiff_t dot = set.dot_bytes;
   for (ptrdiff_t i = 0; i < panels(); ++i) {
     const Panel p = panel(i);
     const ptrdiff_t width = p.vectors * set.lanes;
@@ -102,11 +101,11 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       const ptrdiff_t c =
           channel_of(p.vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes));
       if (c >= p.channels) continue;
-      const int32_t start = start_of(given, inputs, outputs, p.first + c);
+      const int32_t start = start_of(set, given, inputs, outputs, p.first + c);
       put(w + 4 * slot, &start);
       put(w + 4 * (width + slot), &given.factors[p.first + c]);
       for (ptrdiff_t k = 0; k < inputs; ++k) {
-        w[8 * width + k / kQuad * kQuad * width + kQuad * slot + k % kQuad] =
+        w[8 * width + k / dot * dot * width + dot * slot + k % dot] =
             static_cast<uint8_t>(given.kernel[k * outputs + p.first + c]);
       }
     }
@@ -117,7 +116,7 @@ Pointwise8Weights::Panel Pointwise8Weights::panel(ptrdiff_t i) const {
   const ptrdiff_t first = i * width();
   const auto channels = static_cast<int>(std::min(outputs - first, width()));
   return {first, channels, static_cast<int>(ceil_div(channels, set.lanes)),
-          packed_.get() + first * (8 + kQuad * quads())};
+          packed_.get() + first * channel_bytes()};
 }
 
 }  // namespace fastdw

@@ -50,7 +50,7 @@ class Depthwise8Weights {
   const std::vector<uint8_t> outside;  // a pixel of padding
 
  private:
-  bool by_quads() const { return kernel != set.depthwise; }
+  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }
   void pack(const Given8& given);
   ByteMemory packed_;
 };
@@ -69,7 +69,7 @@ class Pointwise8Weights {
   // Of as many vectors as the set likes; the last one may have fewer.
   ptrdiff_t panels() const { return ceil_div(outputs, width()); }
   Panel panel(ptrdiff_t i) const;
-  ptrdiff_t quads() const { return ceil_div(inputs, kQuad); }
+  ptrdiff_t steps() const { return ceil_div(inputs, ptrdiff_t{set.dot_bytes}); }
   ptrdiff_t nbytes() const { return packed_.size(); }
 
   const Kernels8& set;
@@ -80,6 +80,7 @@ class Pointwise8Weights {
 
  private:
   ptrdiff_t width() const { return ptrdiff_t{set.panel_vectors} * set.lanes; }
+  ptrdiff_t channel_bytes() const { return 8 + steps() * set.dot_bytes; }
   ByteMemory packed_;
 };
 

@@ -18,12 +18,13 @@ ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.w
 
 }  // namespace
 
-// Reading whole quads must not go beyond the last pixel.
+// Reading whole dot products must not go beyond the last pixel.
 bool in_place(const Problem8& p) {
   const Window8& w = p.window;
-  return !p.chain.depthwise && p.chain.pointwise->input_flip == 0 && p.x.channels % kQuad == 0 &&
-         w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1 && p.pad_top == 0 &&
-         p.pad_left == 0 && p.x.height == p.out.height && p.x.width == p.out.width;
+  return !p.chain.depthwise && p.chain.pointwise->input_flip == 0 &&
+         p.x.channels % p.chain.set().dot_bytes == 0 && w.kernel_h == 1 && w.kernel_w == 1 &&
+         w.stride_h == 1 && w.stride_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
+         p.x.height == p.out.height && p.x.width == p.out.width;
 }
 
 double cost_ns(const Problem8& p) {

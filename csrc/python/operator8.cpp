@@ -36,18 +36,16 @@ py::array_t<T> dense(py::handle object, int rank, const char* what) {
   return array;
 }
 
-Epilogue epilogue(const py::tuple& given, ptrdiff_t channels, uint8_t flip) {
+Epilogue epilogue(const Kernels8& set, const py::tuple& given, ptrdiff_t channels, bool is_signed) {
   if (given.size() != 6) refuse("epilogue");
   Epilogue e{dense<float>(given[0], 1, "multipliers"), dense<int32_t>(given[1], 1, "bias"), {}};
   if (e.factors.size() != channels || e.bias.size() != channels) refuse("channels of the epilogue");
   const int zero = given[2].cast<int>(), low = given[3].cast<int>(), high = given[4].cast<int>();
   if (std::min({zero, low, high}) < -128 || std::max({zero, low, high}) > 127) refuse("range");
-  e.rescale = {static_cast<float>(low - zero), static_cast<float>(high - zero), zero + 128, flip,
-               given[5].cast<bool>()};
+  e.rescale = {static_cast<float>(low - zero), static_cast<float>(high - zero), zero + set.offset,
+               set.flip(is_signed), given[5].cast<bool>()};
   return e;
 }
-
-uint8_t flip_of(bool is_signed) { return is_signed ? 0x80 : 0; }
 
 int32_t checked_zero(int zero) {
   if (zero < -128 || zero > 127) refuse("zero point");
@@ -62,20 +60,22 @@ std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::t
   for (const ptrdiff_t n : place) {
     if (n < 1) refuse("strides and dilation");
   }
-  const Epilogue e = epilogue(rescale, k.shape(2) * k.shape(3), flip_of(signs[1]));
+  const Kernels8& set = chosen_kernels8(isa);
+  const Epilogue e = epilogue(set, rescale, k.shape(2) * k.shape(3), signs[1]);
   const Window8 window{k.shape(0), k.shape(1), place[0], place[1], place[2], place[3]};
   return std::make_unique<Depthwise8Weights>(
-      chosen_kernels8(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)},
-      window, k.shape(2), k.shape(3), flip_of(signs[0]), e.rescale);
+      set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window, k.shape(2),
+      k.shape(3), set.flip(signs[0]), e.rescale);
 }
 
 std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::tuple& rescale, int input_zero,
                                                   std::array<bool, 2> signs, const py::object& isa) {
   const auto k = dense<int8_t>(kernel, 2, "kernel");
-  const Epilogue e = epilogue(rescale, k.shape(1), flip_of(signs[1]));
+  const Kernels8& set = chosen_kernels8(isa);
+  const Epilogue e = epilogue(set, rescale, k.shape(1), signs[1]);
   return std::make_unique<Pointwise8Weights>(
-      chosen_kernels8(isa), Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)},
-      k.shape(0), k.shape(1), flip_of(signs[0]), e.rescale);
+      set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
+      k.shape(1), set.flip(signs[0]), e.rescale);
 }
 
 template <class T>
@@ -189,7 +189,8 @@ Sum8 read_sum8(py::handle object) {
   for (const size_t i : {0u, 2u, 5u, 6u, 7u}) {
     if (n[i] > 255) refuse("zero");
   }
-  return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], flip_of(n[8]), flip_of(n[9]), flip_of(n[10])};
+  const auto flip = [](bool is_signed) { return static_cast<uint8_t>(is_signed ? 0x80 : 0); };
+  return {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], flip(n[8]), flip(n[9]), flip(n[10])};
 }
 
 void bind_operator8(py::module_& m) {

@@ -11,7 +11,8 @@ namespace avx2 {
 namespace {
 
 struct Bytes {
-  static constexpr int lanes = 8;
+  static constexpr int lanes = 8, offset = 128, tap_vectors = 1;
+  static constexpr bool dots_by_lane = false;
   using Ints = __m256i;
 
   static FASTDW_INLINE Ints load(const uint8_t* p) {
@@ -36,8 +37,8 @@ struct Bytes {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
   // The upper halves of a's lanes are 0.
-  static FASTDW_INLINE void multiply_add(Ints& acc, Ints a, Ints b) {
-    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
+  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) {
+    acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(a, b));
   }
   // Bytes 0 and 2 of each lane, then bytes 1 and 3. What depends on x or w alone is computed once a tile.
   static FASTDW_INLINE void dot(Ints& acc, Ints x, Ints w) {
@@ -47,6 +48,10 @@ struct Bytes {
     const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(w, 8));
     acc = _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
   }
+
+  // Of NV vectors: read where they are needed.
+  template <int>
+  using Factors = const uint8_t*;
 
   struct Rescale {
     const Rescale8& r;

@@ -13,7 +13,8 @@ namespace {
 FASTDW_INLINE __mmask64 first(int n) { return n >= 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1; }
 
 struct Bytes {
-  static constexpr int lanes = 16, most_pairs = 4;
+  static constexpr int lanes = 16, offset = 128, tap_vectors = 1, most_pairs = 4;
+  static constexpr bool dots_by_lane = false;
   using Ints = __m512i;
 
   static FASTDW_INLINE Ints load(const uint8_t* p) { return _mm512_loadu_si512(p); }
@@ -30,8 +31,8 @@ struct Bytes {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   // The upper halves of a's lanes are 0: a product of 16 bits by 16 is enough, at half the cost.
-  static FASTDW_INLINE void multiply_add(Ints& acc, Ints a, Ints b) {
-    acc = _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
+  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) {
+    acc[0] = _mm512_add_epi32(acc[0], _mm512_madd_epi16(a, b));
   }
   // By hand, for GCC 12 copies the sums around its own intrinsic: half the speed of the whole loop.
   static FASTDW_INLINE void dot(Ints& acc, Ints x, Ints w) {
@@ -68,6 +69,10 @@ struct Bytes {
     quad[2] = _mm512_unpacklo_epi16(high_ab, high_cd);
     quad[3] = _mm512_unpackhi_epi16(high_ab, high_cd);
   }
+
+  // Of NV vectors: read where they are needed.
+  template <int>
+  using Factors = const uint8_t*;
 
   struct Rescale {
     const Rescale8& r;

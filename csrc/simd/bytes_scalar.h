@@ -10,7 +10,8 @@ namespace scalar {
 namespace {
 
 struct Bytes {
-  static constexpr int lanes = 4, most_pairs = 1;
+  static constexpr int lanes = 4, offset = 128, tap_vectors = 1, most_pairs = 1;
+  static constexpr bool dots_by_lane = false;
   struct Ints {
     int32_t v[lanes];
   };
@@ -35,8 +36,8 @@ struct Bytes {
     for (int i = 0; i < lanes; ++i) r.v[i] = static_cast<int8_t>(p[i]);
     return r;
   }
-  static void multiply_add(Ints& acc, Ints a, Ints b) {
-    for (int i = 0; i < lanes; ++i) acc.v[i] += a.v[i] * b.v[i];
+  static void multiply_add(Ints (&acc)[1], Ints a, Ints b) {
+    for (int i = 0; i < lanes; ++i) acc[0].v[i] += a.v[i] * b.v[i];
   }
   // Four unsigned bytes by four signed ones, a lane.
   static void dot(Ints& acc, Ints x, Ints w) {
@@ -64,6 +65,10 @@ struct Bytes {
       std::memcpy(&quad[i / lanes].v[i % lanes], bytes, 4);
     }
   }
+
+  // Of NV vectors: read where they are needed.
+  template <int>
+  using Factors = const uint8_t*;
 
   struct Rescale {
     Rescale8 r;

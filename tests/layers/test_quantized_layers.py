@@ -87,6 +87,7 @@ def test_depthwise_channels(isa8, stride, padding):
         )  # fmt: skip
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("stride", [1, 2])
 def test_depthwise_borders(isa8, name, stride):
@@ -100,6 +101,7 @@ def test_depthwise_borders(isa8, name, stride):
             )
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("seed", range(30))
 def test_depthwise_of_any_kind(isa8, seed):
     g = rng(seed)
@@ -135,11 +137,12 @@ def test_pointwise_inputs_and_outputs(isa8):
         check_pointwise(isa8, g, (1, 5), 9, n, ends[n % len(ends)])
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("name", ENDS)
 def test_pointwise_pixels(isa8, name):
     g = rng(4)
     for pixels in thin(range(1, 40)):
-        for outputs in (16, 31, 48, 64):
+        for outputs in (4, 8, 12, 16, 31, 48, 64):
             check_pointwise(isa8, g, (1, pixels), 8, outputs, ENDS[name])
 
 

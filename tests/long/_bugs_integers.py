@@ -2,7 +2,7 @@
 
 from _bugs import Mutant
 
-BYTES_SCALAR, BYTES_AVX2 = "csrc/simd/bytes_scalar.h", "csrc/simd/bytes_avx2.h"
+CONTRACT, BYTES_AVX2 = "csrc/kernels/contract8.h", "csrc/simd/bytes_avx2.h"
 PACK, RUN = "csrc/pack/bytes.cpp", "csrc/ops/run8.cpp"
 QUADS, PW8, DW8 = (
     "csrc/kernels/depthwise8/quads.h",
@@ -15,11 +15,14 @@ INTEGERS = [
     Mutant(
         "no 128 in the start of sums",
         PACK,
-        "(given.input_zero + kOffset) * sum",
+        "(given.input_zero + set.offset) * sum",
         "given.input_zero * sum",
     ),
     Mutant(
-        "padding with 0", PACK, "(given.input_zero + kOffset) ^ input_flip", "kOffset ^ input_flip"
+        "padding with 0",
+        PACK,
+        "(given.input_zero + set.offset) ^ input_flip",
+        "set.offset ^ input_flip",
     ),
     Mutant("one factor for all channels", PACK, "&given.factors[c]", "&given.factors[0]"),
     Mutant(
@@ -27,12 +30,12 @@ INTEGERS = [
     ),
     Mutant(
         "half away from zero",
-        BYTES_SCALAR,
+        CONTRACT,
         "t + 12582912.0f",
         "t + (t < 0 ? -0.25f : 0.25f) + 12582912.0f",
     ),
-    Mutant("bytes keep their sign", RUN, "to[c] = from[c] ^ flip", "to[c] = from[c]"),
-    Mutant("a second column that is not there", QUADS, "if (second) rescale", "rescale"),
+    Mutant("bytes keep their sign", RUN, "bytes ^= flips;", ""),
+    Mutant("a second column that is not there", QUADS, "    if (right > 0) {", "    {"),
     Mutant(
         "the third row of a window is the second",
         QUADS,
@@ -46,6 +49,9 @@ INTEGERS = [
         "column < t.columns; ++column",
         "column + 1 < t.columns; ++column",
     ),
+    Mutant("a pixel beyond the image is inside", DW8, "right < t.width", "right <= t.width"),
+    Mutant("a row beyond the image is inside", DW8, "at < t.height", "at <= t.height"),
+    Mutant("half a panel is stored as a whole", PW8, "channels == width ?", "channels <= width ?"),
     Mutant("a tail of eight bytes", BYTES_AVX2, "NV == 1 && n >= lanes", "NV == 1"),
     Mutant(
         "bounds round to even",

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The emulated tests on more CPUs than .ci/run takes; needs the same machine, a Debian 12, and root:
 #   bash tests/long/cpus.sh [CPU...]
-# Each CPU must choose the instruction set behind its name. With AVX2 but without FMA, or with an operating
-# system that saves no wide registers (no XSAVE), that is scalar.
+# Each CPU must choose the instruction sets behind its name, of floats and of bytes. With AVX2 but without FMA,
+# or with an operating system that saves no wide registers (no XSAVE), that is scalar.
 # What QEMU 7.2 cannot do is left to real CPUs:
 # - AVX-512: it emulates none.
 # - Guard pages behind AVX2: it reads the whole vector for a masked load.
@@ -13,9 +13,10 @@ cd "$(dirname "$0")/../.."
 source .ci/checks.sh
 source .ci/emulation.sh
 
-x86=(Nehalem:scalar SandyBridge:scalar Haswell:avx2 Haswell,-fma:scalar Haswell,-xsave:scalar max:avx2)
-arm=(cortex-a53:neon_inorder cortex-a72:neon cortex-a76:neon max:neon)
-all=" ${x86[*]%:*} ${arm[*]%:*} "
+x86=(Nehalem:scalar:scalar SandyBridge:scalar:scalar Haswell:avx2:avx2 Haswell,-fma:scalar:scalar
+  Haswell,-xsave:scalar:scalar max:avx2:avx2)
+arm=(cortex-a53:neon_inorder:scalar cortex-a72:neon:scalar cortex-a76:neon:dotprod max:neon:dotprod)
+all=" ${x86[*]%%:*} ${arm[*]%%:*} "
 for cpu; do
   if [[ $all != *" $cpu "* ]]; then
     echo "$cpu is not among$all"
@@ -31,20 +32,20 @@ check "wheel (arm64)" cross_wheel arm64 aarch64-linux-gnu aarch64
 check "install" environment newest "$(echo "$work"/gcc/*.whl)[test]"
 
 for entry in "${x86[@]}"; do
-  cpu=${entry%:*}
+  IFS=: read -r cpu isa isa8 <<<"$entry"
   if [[ $cpu == *-fma ]]; then
     export OPENBLAS_CORETYPE=Nehalem # NumPy's BLAS takes FMA for granted where there is AVX2
   else
     unset OPENBLAS_CORETYPE
   fi
   if [[ $wanted == *" $cpu "* ]]; then
-    check "x86-64: $cpu" emulated_x86 "$cpu" "${entry#*:}"
+    check "x86-64: $cpu" emulated_x86 "$cpu" "$isa" "$isa8"
   fi
 done
 for entry in "${arm[@]}"; do
-  cpu=${entry%:*}
+  IFS=: read -r cpu isa isa8 <<<"$entry"
   if [[ $wanted == *" $cpu "* ]]; then
-    check "arm64: $cpu" emulated_arm aarch64 arm64 "$cpu" "${entry#*:}"
+    check "arm64: $cpu" emulated_arm aarch64 arm64 "$cpu" "$isa" "$isa8"
   fi
 done
 

@@ -13,7 +13,7 @@ import sysconfig
 import pytest
 from fastdw import _core
 
-ISAS = _core.config()["isas"]
+ISAS, ISAS8 = _core.config()["isas"], _core.config8()
 INTERPRETER = shlex.split(os.environ.get("FASTDW_TEST_PYTHON", "")) or [sys.executable]
 
 
@@ -35,6 +35,7 @@ def output(code, **environment):
 
 
 ACTIVE = "import fastdw; print(fastdw.show_config(mode='dict')['isas']['active'])"
+ACTIVE8 = ACTIVE.replace("isas", "isas8")
 THREADS = "import fastdw; print(fastdw.get_num_threads())"
 
 
@@ -71,6 +72,28 @@ def test_isa_that_is_not_there(name):
     assert last.startswith("RuntimeError")
     assert name in last
     for there in (*ISAS["built"], *ISAS["supported"]):
+        assert there in last
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", ISAS8["supported"])
+def test_isa8_of_the_environment(name):
+    assert output(ACTIVE8, FASTDW_ISA8=name.upper()) == [name]
+
+
+@pytest.mark.emulated
+def test_the_best_isa8_is_the_default():
+    assert output(ACTIVE8, FASTDW_ISA8="") == [ISAS8["supported"][0]]
+    for name in ISAS["supported"]:
+        assert (output(ACTIVE8, FASTDW_ISA=name) == ["scalar"]) == (name == "scalar")
+
+
+@pytest.mark.parametrize("name", ["sse9", *{*ISAS8["built"]} - {*ISAS8["supported"]}])
+def test_isa8_that_is_not_there(name):
+    done = python(ACTIVE8, FASTDW_ISA8=name)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"RuntimeError: FASTDW_ISA8 is '{name}'")
+    for there in (*ISAS8["built"], *ISAS8["supported"]):
         assert there in last
 
 

@@ -149,5 +149,14 @@ void dw8_quads(const Depthwise8& t) {
   }
 }
 
+template <class B>
+constexpr Kernels8 with_quads(Kernels8 set) {
+  set.quad_vectors = kGroup8;
+  set.most_pairs = B::most_pairs;
+  set.depthwise_3x3[0] = dw8_quads<B, 1>;
+  set.depthwise_3x3[1] = dw8_quads<B, 2>;
+  return set;
+}
+
 }  // namespace
 }  // namespace fastdw
