@@ -10,7 +10,7 @@ from typing import Any
 
 import fastdw
 
-from . import arguments, compare, machine, net, output, peers, presets, report, text
+from . import arguments, compare, fresh, machine, net, output, peers, presets, report, text
 from . import document as doc
 from .blocks import working_bytes
 from .document import Document
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
 
     _add_net(commands.add_parser("net", help="measure whole networks", description=_NET))
+
+    _add_start(commands.add_parser("start", help="measure the first answer", description=_START))
 
     info = commands.add_parser("info", help="show the machine and the kernels in use")
     info.add_argument("--format", choices=("text", "json"), default="text")
@@ -160,6 +162,32 @@ def _net(options: argparse.Namespace) -> int:
     paragraphs = ["\n".join(text.header(document)), *net.profiles(document), body]
     paragraphs.append("\n".join(net.summary(document)))
     return output.deliver(document, "\n\n".join(paragraphs), options.output, "json")
+
+
+_START = (
+    "Measure what comes before a network's first answer, in fresh processes, in turn: fastdw on "
+    ".fdw, litert on .tflite, onnxruntime on .onnx. NumPy's import is left out."
+)
+
+
+def _add_start(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_start)
+    parser.add_argument("file", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--threads", type=arguments.threads, default=(1,), metavar="N[,N]")
+    parser.add_argument(
+        "--repetitions", type=arguments.positive, default=20, help="processes (default: 20)"
+    )
+    parser.add_argument("--format", choices=("table", "markdown"), default="table")
+
+
+def _start(options: argparse.Namespace) -> int:
+    lines: text.Table = []
+    for threads in options.threads:
+        samples = fresh.measure(options.file, threads, options.repetitions, output.progress)
+        lines += fresh.table(samples, threads)[bool(lines) :]
+    output.progress("")
+    print(output.laid_out(lines, options.format))
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
