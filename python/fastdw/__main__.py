@@ -109,7 +109,7 @@ def _add_file(parser: argparse.ArgumentParser, command: Any) -> None:
         "--integers",
         choices=("float", "keep"),
         default="float",
-        help="whether a TFLite model of integers runs in float32 (default) or in integers",
+        help="whether an ONNX or TFLite model of integers runs in float32 (default) or in integers",
     )
 
 

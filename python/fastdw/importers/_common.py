@@ -94,6 +94,17 @@ class Missing:
         raise ValueError(msg)
 
 
+def kept(integers: object) -> bool:
+    """The argument `integers`."""
+    if not isinstance(integers, str):
+        msg = f"integers must be a str, got {describe(integers)}"
+        raise TypeError(msg)
+    if integers not in ("float", "keep"):
+        msg = f"integers must be 'float' or 'keep', got {integers!r}"
+        raise ValueError(msg)
+    return integers == "keep"
+
+
 def output_names(outputs: Any) -> tuple[str, ...]:
     """The argument `outputs`: where the network is to end."""
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)

@@ -37,9 +37,9 @@ def open_network(
         Where the file cannot be read.
     """
     suffix = path.suffix.lower()
-    more = {"integers": integers} if suffix == ".tflite" else {}
+    more = {"integers": integers} if suffix in (".onnx", ".tflite") else {}
     if integers != "float" and not more:
-        msg = f"{path.name} is no TFLite model, whose integers alone can be kept"
+        msg = f"{path.name} is no ONNX or TFLite model, whose integers alone can be kept"
         raise ValueError(msg)
     if suffix in _MODELS:
         return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **more)

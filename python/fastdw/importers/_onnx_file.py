@@ -59,6 +59,13 @@ class OnnxNode:
     def integer(self, name: str, default: int) -> int:
         return int(self._typed(name, default, int))
 
+    def look(self, name: str, default: int) -> int:
+        """An integer that stays there."""
+        proto, value = self._attributes.get(name), self.integer(name, default)
+        if proto is not None:
+            self._attributes[name] = proto
+        return value
+
     def number(self, name: str, default: float) -> float:
         return float(self._typed(name, default, float))
 

@@ -101,13 +101,20 @@ def _conv(c: Conversion, node: OnnxNode) -> Live:
         "padding": _padding(window, (height, width)),
     }
     filters, depth = weights.shape[:2]
+    op = "conv2d"
     if groups == channels > 1 and depth == 1 and filters % channels == 0:
-        shape = (channels, filters // channels, *window.taps)
-        kernel = weights.reshape(shape).transpose(2, 3, 0, 1)
-        name = c.add("depthwise", image, kernel=kernel, **attrs)
+        op = "depthwise"
     else:
-        kernel = weights.transpose(2, 3, 1, 0)
-        name = c.add("conv2d", image, kernel=kernel, groups=groups, **attrs)
+        attrs["groups"] = groups
+
+    def arranged(array: AnyArray) -> AnyArray:
+        if op == "conv2d":
+            return array.transpose(2, 3, 1, 0)
+        shape = (channels, filters // channels, *window.taps)
+        return array.reshape(shape).transpose(2, 3, 0, 1)
+
+    name = c.add(op, image, kernel=arranged(weights), **attrs)
+    c.remember(name, node, arranged, 0)
     return _image_value(c, name)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fastdw._quantization import Quantization
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_activations import clamped
 from fastdw.importers._onnx_file import OnnxNode
-from fastdw.importers._onnx_values import Conversion, Pending, Value
+from fastdw.importers._onnx_values import Conversion, Live, Pending, Value
 
 
 def _cast(c: Conversion, node: OnnxNode) -> Value:
@@ -35,19 +36,38 @@ def _dropout(c: Conversion, node: OnnxNode) -> Value:
 
 
 def _quantize(c: Conversion, node: OnnxNode) -> Value:
-    """As float: what remains of the rounding is the range of the integers."""
+    """As float what remains of the rounding is the range of the integers."""
     x = c.live(node)
     low, high, step, point = _steps(c, node)
+    q = _quantization(c, node)
+    if q is not None:
+        return c.like(x, c.add("quantize", x.name, output=q))
     return Pending(f"quantised {point}", clamped(c, x, low, high), step, node.op, node.name)
 
 
 def _dequantize(c: Conversion, node: OnnxNode) -> Value:
     part = c.get(node, 0)
     _, _, step, point = _steps(c, node)
+    q = _quantization(c, node)
+    if q is not None and isinstance(part, Live):
+        # Integers are brought into the order that images are computed in, not real numbers.
+        part = c.last(part, 1) if len(part.shape) == 4 else c.settled(part)
+        return c.like(part, c.add("dequantize", part.name, input=q))
     if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
         msg = "of anything but a constant or QuantizeLinear's result"
         raise Unsupported(msg)
     return part.base
+
+
+def _quantization(c: Conversion, node: OnnxNode) -> Quantization | None:
+    """What the integers stand for, if the graph has them."""
+    scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
+    dtype = "uint8" if zero is None else str(zero.dtype)
+    if not c.keeps_integers or scale is None or dtype not in ("int8", "uint8"):
+        return None
+    return Quantization(
+        float(scale.reshape(-1)[0]), 0 if zero is None else int(zero.reshape(-1)[0]), dtype
+    )
 
 
 def _steps(c: Conversion, node: OnnxNode) -> tuple[float, float, float, int]:

@@ -7,7 +7,7 @@ freely, so what must be known is only the order of the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
@@ -16,6 +16,7 @@ import numpy as np
 from fastdw.importers import _common
 from fastdw.importers._common import Missing, Unknown, Unsupported
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
+from fastdw.importers._onnx_integers import Stored, Weights
 from fastdw.network._graph import GraphBuilder
 
 if TYPE_CHECKING:
@@ -64,8 +65,13 @@ Value = Union[Live, Pending, "AnyArray"]
 class Conversion:
     """The graph while it grows, and the values that are there."""
 
-    def __init__(self, file: OnnxFile) -> None:
+    def __init__(self, file: OnnxFile, keeps_integers: bool = False) -> None:
         self.file = file
+        self.keeps_integers = keeps_integers
+        self.stored: dict[str, Stored] = {}
+        """Constants of integers, by the names of the real numbers that they stand for."""
+        self.weights: dict[str, Weights] = {}
+        """What convolutions of the graph were made of, by the names of their results."""
         self.opset = file.opset
         self.builder = GraphBuilder()
         self.missing = Missing(file.name)
@@ -138,6 +144,17 @@ class Conversion:
             msg = "of constants alone"
             raise Unsupported(msg)
         return value
+
+    def remember(
+        self, name: str, node: OnnxNode, arranged: Callable[[AnyArray], AnyArray], axis: int
+    ) -> None:
+        """Keep the integers that a convolution's weights and biases were made of."""
+        kernel = self.stored.get(node.inputs[1])
+        bias = self.stored.get(node.inputs[2]) if len(node.inputs) > 2 else None
+        if kernel is None or kernel.numbers.dtype != np.int8:
+            return
+        if kernel.scales.size == 1 or kernel.axis == axis:
+            self.weights[name] = Weights(arranged(kernel.numbers), kernel.scales, bias)
 
     # --- order ---
 

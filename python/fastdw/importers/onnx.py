@@ -25,11 +25,13 @@ from fastdw.importers._common import (
     damage_is_a_value_error,
     finished,
     given_shapes,
+    kept,
     output_names,
     read,
 )
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
+from fastdw.importers._onnx_integers import Stored, grouped
 from fastdw.importers._onnx_values import Conversion, Live, Value
 from fastdw.network._graph import Graph
 
@@ -54,12 +56,12 @@ def from_onnx(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    integers: str = "float",
 ) -> Graph:
     """Read an ONNX model.
 
     The graph takes and gives one image as the model does, (C, H, W) where that has (N, C, H, W);
-    the model's first axis is the batch, whatever its size. float16 and float64 become float32,
-    and so do integers between QuantizeLinear and DequantizeLinear.
+    the model's first axis is the batch, whatever its size. float16 and float64 become float32.
 
     Parameters
     ----------
@@ -70,6 +72,10 @@ def from_onnx(
     input_shape : sequence of int, or {name: sequence of int}, optional
         The shape of one image, in the model's order of axes. It is needed where the model leaves
         it open, and goes before what the model says.
+    integers : {"float", "keep"}
+        "float": integers between QuantizeLinear and DequantizeLinear become float32, within their
+        ranges. "keep": they stay, and what is between DequantizeLinear and QuantizeLinear is
+        computed in integers where the graph has operators for it.
 
     Returns
     -------
@@ -86,15 +92,16 @@ def from_onnx(
     RuntimeError
         The package onnx is missing.
     """
+    keeps = kept(integers)
     onnx = OnnxFile(read(file))
     with damage_is_a_value_error(onnx.name):
-        return _convert(onnx, outputs, input_shape)
+        return _convert(Conversion(onnx, keeps), outputs, input_shape)
 
 
-def _convert(onnx: OnnxFile, outputs: Any, input_shape: Any) -> Graph:
+def _convert(c: Conversion, outputs: Any, input_shape: Any) -> Graph:
+    onnx = c.file
     names = onnx.outputs() if outputs is None else output_names(outputs)
     nodes = list(onnx.nodes(names))
-    c = Conversion(onnx)
     _add_inputs(c, input_shape)
     for node in nodes:
         c.source = (node.name,)
@@ -112,7 +119,8 @@ def _convert(onnx: OnnxFile, outputs: Any, input_shape: Any) -> Graph:
             c.values[name] = result
     ends = {name: _output(c, name) for name in names}
     c.missing.check()
-    return finished(c.builder, ends)
+    graph = finished(c.builder, ends)
+    return grouped(graph, c.weights) if c.keeps_integers else graph
 
 
 def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
@@ -125,9 +133,12 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
         if node.op == "Shape" and inputs:
             return [_shape(c, node, inputs[0])]
         if node.op in FOLDS and all(v is None or isinstance(v, np.ndarray) for v in inputs):
+            axis = node.look("axis", 1) if node.op == "DequantizeLinear" else 0
             with np.errstate(all="ignore"):
                 result = np.asarray(FOLDS[node.op](node, inputs, c.opset))
             c.grow(result, [v for v in inputs if isinstance(v, np.ndarray)])
+            if node.op == "DequantizeLinear" and c.keeps_integers:
+                _store(c, node, inputs, axis)
             node.refuse_the_rest()
             return [result]
         if convert is None:
@@ -139,6 +150,14 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         msg = f"that does not fit ({error})"
         raise Unsupported(msg) from error
+
+
+def _store(c: Conversion, node: OnnxNode, inputs: Sequence[Any], axis: int) -> None:
+    """Keep the integers of a constant whose zero point is 0."""
+    numbers, scale, *zero = inputs
+    if not zero or zero[0] is None or not np.any(zero[0]):
+        scales = np.asarray(scale, np.float32).reshape(-1)
+        c.stored[node.outputs[0]] = Stored(numbers, scales, axis if scales.size > 1 else 0)
 
 
 def _shape(c: Conversion, node: OnnxNode, value: Value | None) -> Value:
@@ -157,7 +176,8 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
     known = c.file.inputs()
     given = given_shapes(tuple(known), input_shape)
     for name, (dtype, declared) in known.items():
-        if dtype not in (*_FLOATS, "UINT8"):
+        whole = ("UINT8", "INT8") if c.keeps_integers else ("UINT8",)
+        if dtype not in (*_FLOATS, *whole):
             c.values[name] = None
             c.missing.add(f"an input of {dtype}", name)
             continue
@@ -175,7 +195,7 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
             continue
         sizes = tuple(int(size) for size in shape if size is not None)
         c.batched |= not declared or declared[0] != 1
-        c.builder.input(name, sizes, "uint8" if dtype == "UINT8" else "float32")
+        c.builder.input(name, sizes, dtype.lower() if dtype in whole else "float32")
         c.values[name] = Live(name, (1, *sizes), tuple(range(1, len(sizes) + 1)))
         if dtype == "UINT8":
             c.raw.add(name)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw._arguments import describe
 from fastdw.importers import _tflite_integers, _tflite_layers, _tflite_math, _tflite_moves
 from fastdw.importers._common import (
     Unknown,
@@ -19,6 +18,7 @@ from fastdw.importers._common import (
     damage_is_a_value_error,
     finished,
     given_shapes,
+    kept,
     output_names,
     read,
 )
@@ -83,16 +83,11 @@ def from_tflite(
     RuntimeError
         The package tflite is missing.
     """
-    if not isinstance(integers, str):
-        msg = f"integers must be a str, got {describe(integers)}"
-        raise TypeError(msg)
-    if integers not in ("float", "keep"):
-        msg = f"integers must be 'float' or 'keep', got {integers!r}"
-        raise ValueError(msg)
+    keeps = kept(integers)
     model = TfliteFile(read(file))
     # A damaged number may be anything; what it leads to is said, or it changes weights alone.
     with damage_is_a_value_error(model.name), np.errstate(all="ignore"):
-        return _convert(Conversion(model, integers == "keep"), outputs, input_shape)
+        return _convert(Conversion(model, keeps), outputs, input_shape)
 
 
 def _convert(c: Conversion, outputs: Any, input_shape: Any) -> Graph:
@@ -166,9 +161,9 @@ def _evaluated(c: Conversion, node: TfliteNode) -> Value | list[Value]:
         msg = "of a computed value"
         raise Unsupported(msg)
     if c.keeps_integers:
-        kept = _tflite_integers.convert(c, node)
-        if kept is not None:
-            return kept
+        whole = _tflite_integers.convert(c, node)
+        if whole is not None:
+            return whole
     result: Value | list[Value] = convert(c, node)
     return result
 

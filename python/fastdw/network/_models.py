@@ -32,12 +32,12 @@ class FromModels(Immutable):
         outputs: Sequence[str] | None = None,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
+        integers: str = "float",
     ) -> Network:
         """Read an ONNX model.
 
         It needs the package onnx: ``pip install 'fastdw[onnx]'``. The first axis of the model is
-        the batch, whatever size it gives it. Weights of float16 and float64 become float32, and
-        so do integers between QuantizeLinear and DequantizeLinear.
+        the batch, whatever size it gives it. Weights of float16 and float64 become float32.
 
         Parameters
         ----------
@@ -52,6 +52,10 @@ class FromModels(Immutable):
         data_format : {"NHWC", "NCHW"}, optional
             Of the images that the network takes and gives; as in the model by default. What is no
             image, such as a row of logits, stays as it is.
+        integers : {"float", "keep"}
+            How what stands between QuantizeLinear and DequantizeLinear runs: in float32 within the
+            ranges of the integers, or in integers, as ONNX Runtime computes them: convolutions
+            give its bits.
 
         Returns
         -------
@@ -75,7 +79,7 @@ class FromModels(Immutable):
         """
         from fastdw.importers.onnx import from_onnx
 
-        graph = from_onnx(file, outputs=outputs, input_shape=input_shape)
+        graph = from_onnx(file, outputs=outputs, input_shape=input_shape, integers=integers)
         return cls._from_graph(arranged(graph, data_format))
 
     @classmethod

@@ -1,0 +1,222 @@
+"""What stands between DequantizeLinear and QuantizeLinear, as operators on integers.
+
+An ONNX model says in real numbers what it means in integers: DequantizeLinear, an operator,
+perhaps its activation, QuantizeLinear. The graph is read as it stands; here each such group becomes
+one node, and what is left of the model runs in float32 in between.
+
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdw import reference
+from fastdw._quantization import Quantization
+from fastdw.network._graph import Graph, Node, checked, shapes, uses
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray, Float32
+
+_CLAMPS = ("relu", "relu6")
+_MOVES = ("reshape", "transpose", "slice", "concat")
+
+
+class Stored(NamedTuple):
+    """A constant as the file holds it; a real number is q·scale."""
+
+    numbers: AnyArray
+    scales: Float32
+    axis: int
+
+
+class Weights(NamedTuple):
+    """What the graph's convolution was made of: int8, and int32."""
+
+    kernel: AnyArray
+    """In the graph's order of axes."""
+    scales: Float32
+    bias: Stored | None
+
+
+class _Groups:
+    """The graph while groups become nodes."""
+
+    def __init__(self, graph: Graph, weights: dict[str, Weights]) -> None:
+        self.weights = weights
+        self.nodes = {node.output: node for node in graph.nodes}
+        self.uses, self.shapes = uses(graph), shapes(graph)
+
+    def integers(self, name: str) -> tuple[str, Any] | None:
+        """The integers of which a value is made, and their quantization."""
+        node = self.nodes.get(name)
+        if node is None or node.op != "dequantize":
+            return None
+        return node.inputs[0], node.attrs["input"]
+
+    def node(self, end: Node) -> Node | None:
+        """The group that ends in a QuantizeLinear, as one node."""
+        last = self.nodes.get(end.inputs[0])
+        if last is None or self.uses[last.output] > 1:
+            return None
+        activation = last.attrs.get("activation")
+        if last.op == "activation" and _clamps(activation):
+            before = self.nodes.get(last.inputs[0])
+            if before is not None and self.uses[before.output] == 1 and before.op in _CLAMPED:
+                last = before
+        elif activation is not None and last.op != "activation":
+            return None
+        make = _GROUPS.get(last.op)
+        return None if make is None else make(self, last, end.attrs["output"], activation)
+
+
+def _clamps(activation: Any) -> bool:
+    return activation in _CLAMPS or (isinstance(activation, tuple) and activation[0] == "clip")
+
+
+Make = Callable[[_Groups, Node, Any, Any], "Node | None"]
+
+
+def _convolution(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    x, weights = g.integers(node.inputs[0]), g.weights.get(node.output)
+    if x is None or weights is None or len(node.inputs) > 1 or node.attrs.get("groups", 1) > 1:
+        return None
+    name, q = x
+    bias = None
+    if weights.bias is not None:
+        # Its scale must be the product of the others, for the sums are in these steps.
+        wanted = np.float32(q[0]) * weights.scales
+        if not np.allclose(weights.bias.scales, wanted, rtol=1e-5, atol=0):
+            return None
+        bias = weights.bias.numbers
+    elif node.attrs["bias"] is not None:
+        return None
+    place = {key: node.attrs[key] for key in ("strides", "padding", "dilation_rate")}
+    attrs = place | {
+        "kernel": weights.kernel,
+        "scales": weights.scales,
+        "bias": bias,
+        "activation": activation,
+        "input": q,
+        "output": output,
+    }
+    if node.op == "conv2d":
+        attrs |= {"residual": None, "sum": None}
+    return Node(f"quantized_{node.op}", (name,), "", attrs)
+
+
+def _pair(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    a, b = (g.integers(name) for name in node.inputs)
+    alike = g.shapes[node.inputs[0]] == g.shapes[node.inputs[1]]
+    if a is None or b is None or (node.op == "add" and not alike):
+        return None
+    attrs = {"input": a[1], "second": b[1], "output": output, "activation": activation}
+    return Node(f"quantized_{node.op}", (a[0], b[0]), "", attrs)
+
+
+def _mean(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    x = g.integers(node.inputs[0])
+    if x is None or node.attrs["function"] != "average":
+        return None
+    return Node("quantized_mean", x[:1], "", {"input": x[1], "output": output})
+
+
+def _pool(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    """A maximum; an average would be rounded twice."""
+    x = g.integers(node.inputs[0])
+    if x is None or node.attrs["function"] != "max" or x[1] != output:
+        return None
+    attrs = {key: value for key, value in node.attrs.items() if key != "counted"}
+    more = {"input": output, "origin": 0, "activation": activation}
+    return Node("quantized_pool", x[:1], "", attrs | more)
+
+
+def _curve(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    """A table, but for one slope a channel."""
+    if isinstance(activation, tuple) and activation[0] == "prelu":
+        return None
+    return _table(g, node.inputs[0], output, lambda x: reference.activate(x, activation))
+
+
+def _table(g: _Groups, name: str, output: Any, f: Callable[[AnyArray], AnyArray]) -> Node | None:
+    x = g.integers(name)
+    if x is None:
+        return None
+    given, result = Quantization(*x[1]), Quantization(*output)
+    q = np.arange(given.limits[0], given.limits[1] + 1, dtype=np.float64) - given.zero_point
+    with np.errstate(all="ignore"):
+        y = np.rint(f(q * given.scale) / result.scale) + result.zero_point
+    table = tuple(int(n) for n in np.clip(y, *result.limits))
+    return Node("table", x[:1], "", {"table": table, "input": x[1], "output": output})
+
+
+def _move(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    """Numbers that only change their places."""
+    parts = [g.integers(name) for name in node.inputs]
+    if any(part is None or part[1] != output for part in parts):
+        return None
+    return node._replace(inputs=tuple(part[0] for part in parts if part is not None))
+
+
+def _again(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    """From one quantization to another."""
+    return _table(g, node.output, output, lambda x: x)
+
+
+_CLAMPED = ("conv2d", "depthwise", "add", "multiply")
+_GROUPS: dict[str, Make] = {
+    "conv2d": _convolution,
+    "depthwise": _convolution,
+    "add": _pair,
+    "multiply": _pair,
+    "global_pool": _mean,
+    "pool": _pool,
+    "activation": _curve,
+    "dequantize": _again,
+    **dict.fromkeys(_MOVES, _move),
+}
+
+
+def grouped(graph: Graph, weights: dict[str, Weights]) -> Graph:
+    """The graph with its groups as nodes on integers.
+
+    Parameters
+    ----------
+    graph : Graph
+        As it was read.
+    weights : dict
+        By the names of convolutions' results, of what they were made.
+    """
+    groups = _Groups(graph, weights)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        made = groups.node(node) if node.op == "quantize" else None
+        if made is not None:
+            made = made._replace(output=node.output, source=_sources(groups, node))
+        nodes.append(_checked(made, groups, node) or node)
+    return checked(graph._replace(nodes=tuple(nodes)))
+
+
+def _sources(groups: _Groups, end: Node) -> tuple[str, ...]:
+    last = groups.nodes[end.inputs[0]]
+    first = groups.nodes.get(last.inputs[0]) if last.op == "activation" else None
+    names = (() if first is None else first.source) + last.source
+    return tuple(dict.fromkeys(names + end.source))
+
+
+def _checked(made: Node | None, groups: _Groups, end: Node) -> Node | None:
+    """The node, unless integers cannot hold its sums."""
+    from fastdw.network._ops import OPS
+
+    if made is None:
+        return None
+    try:
+        attributes = OPS[made.op].attributes
+        attrs = {name: a.kind(name, made.attrs[name]) for name, a in attributes.items()}
+        OPS[made.op].shape([groups.shapes[name] for name in made.inputs], attrs)
+    except (TypeError, ValueError):
+        return None
+    return made

@@ -1,0 +1,178 @@
+"""Integer networks of ONNX that stay integers: QuantizeLinear, an operator, DequantizeLinear."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from fastdw import Network, Quantization
+from fastdw.importers.onnx import from_onnx
+from fastdw.network._graph import run
+from onnx import TensorProto
+from onnx_models import ints, model, node
+from support import rng
+
+SHAPE = (1, 6, 7, 8)  # N, C, H, W
+STEP, OUT = np.float32(0.031), np.float32(0.11)
+POINTS = {"int8": (np.int8(3), np.int8(-9)), "uint8": (np.uint8(131), np.uint8(119))}
+
+
+def whole(seed, *shape):
+    return rng(seed).integers(-127, 128, shape).astype(np.int8)
+
+
+def scales(seed, channels):
+    return rng(seed).uniform(0.01, 0.02, channels).astype(np.float32)
+
+
+def convolution(name, filters, depth, taps=3, **attributes):
+    """Nodes and constants of a convolution with a bias, of x to y."""
+    spread = scales(2, filters)
+    constants = {
+        f"{name}w": whole(1, filters, depth, taps, taps),
+        f"{name}s": spread,
+        f"{name}b": rng(3).integers(-3000, 3000, filters).astype(np.int32),
+        f"{name}t": spread * STEP,
+    }
+    nodes = [
+        node("DequantizeLinear", f"{name}w {name}s", f"{name}W", axis=0),
+        node("DequantizeLinear", f"{name}b {name}t", f"{name}B", axis=0),
+        node("Conv", f"X {name}W {name}B", "Y", **attributes),
+    ]
+    return nodes, constants
+
+
+def between(nodes, dtype="uint8", points=None, outputs="y", **constants):
+    """A model whose input and output are real, and what is between them quantised."""
+    zero, other = POINTS[dtype] if points is None else points
+    inner = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        node("DequantizeLinear", "q sx zx", "X"),
+        *nodes,
+        node("QuantizeLinear", "Y sy zy", "r"),
+        node("DequantizeLinear", "r sy zy", "y"),
+    ]
+    return model(inner, SHAPE, sx=STEP, sy=OUT, zx=zero, zy=other, **constants)
+
+
+def _cases():
+    for dtype in POINTS:
+        nodes, constants = convolution("c", 5, 6, pads=[1, 1, 1, 1], strides=[2, 2])
+        yield f"Conv {dtype}", between(nodes, dtype, **constants), "quantized_conv2d"
+        nodes, constants = convolution("c", 12, 1, group=6, pads=[1, 0, 1, 2])
+        yield f"Conv depthwise {dtype}", between(nodes, dtype, **constants), "quantized_depthwise"
+    nodes, constants = convolution("c", 5, 6, taps=1)
+    nodes[-1].output[0] = "V"
+    relu = [*nodes, node("Relu", "V", "Y")]
+    yield "Conv, Relu", between(relu, **constants), "quantized_conv2d"
+    limits = {"low": np.float32(0), "high": np.float32(6)}
+    clip = [*nodes, node("Clip", "V low high", "Y")]
+    yield "Conv, Clip", between(clip, **constants, **limits), "quantized_conv2d"
+    yield "Add", between(node_list("Add", "X X")), "quantized_add"
+    yield "GlobalAveragePool", between(node_list("GlobalAveragePool", "X")), "quantized_mean"
+    yield "Sigmoid", between(node_list("Sigmoid", "X")), "table"
+    point = POINTS["uint8"][0]
+    pool = node_list("MaxPool", "X", kernel_shape=[2, 2])
+    same = model(
+        [
+            node("QuantizeLinear", "x sx zx", "q"),
+            node("DequantizeLinear", "q sx zx", "X"),
+            *pool,
+            node("QuantizeLinear", "Y sx zx", "r"),
+            node("DequantizeLinear", "r sx zx", "y"),
+        ],
+        SHAPE, sx=STEP, zx=point,
+    )  # fmt: skip
+    yield "MaxPool", same, "quantized_pool"
+
+
+def node_list(op, inputs, **attributes):
+    return [node(op, inputs, "Y", **attributes)]
+
+
+CASES = {name: (proto, op) for name, proto, op in _cases()}
+
+
+def image(seed):
+    return rng(seed).uniform(-4, 4, SHAPE).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_group_is_one_node_on_integers(name):
+    proto, op = CASES[name]
+    data = proto.SerializeToString()
+    graph, net = from_onnx(data, integers="keep"), Network.from_onnx(data, integers="keep")
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert op in steps
+    assert steps.count("quantize") == steps.count("dequantize") == 1
+    x = image(4)
+    (wanted,) = run(graph, [x[0]], np.float32)
+    np.testing.assert_array_equal(net(x)[0], wanted)
+    apart = np.abs(net(x) - Network.from_onnx(data)(x)).max()
+    assert apart <= 3 * OUT  # the inputs of a whole window are rounded, and the result
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_answers_of_onnx_runtime(name):
+    runtime = pytest.importorskip("onnxruntime")
+    data = CASES[name][0].SerializeToString()
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    net = Network.from_onnx(data, integers="keep")
+    step = STEP if name == "MaxPool" else OUT
+    for seed in range(5):
+        x = image(seed)
+        (wanted,) = session.run(None, {"x": x})
+        steps = np.abs(net(x) - wanted) / step
+        # Convolutions have its bits; it adds and averages in other roundings.
+        assert np.max(steps) < (0.01 if name.startswith("Conv") else 1.01)
+
+
+def test_inputs_and_outputs_of_integers():
+    nodes, constants = convolution("c", 5, 6)
+    inner = [
+        node("DequantizeLinear", "x sx zx", "X"),
+        *nodes,
+        node("QuantizeLinear", "Y sy zy", "y"),
+    ]
+    zero, other = POINTS["uint8"]
+    proto = model(
+        inner, SHAPE, dtype=TensorProto.UINT8, sx=STEP, sy=OUT, zx=zero, zy=other, **constants
+    )
+    net = Network.from_onnx(proto.SerializeToString(), integers="keep")
+    assert net.inputs[0].quantization == Quantization(float(STEP), 131, "uint8")
+    assert net.outputs[0].dtype == "uint8"
+    x = rng(5).integers(0, 256, (3, *SHAPE[1:])).astype(np.uint8)
+    y = net(x)
+    assert y.dtype == np.uint8
+    assert y.shape == (3, 5, 5, 6)
+    assert [s["step"].split()[0] for s in net.summary("dict")["steps"]].count("dequantize") == 0
+
+
+def test_moves_stay_integers():
+    nodes = [
+        node("Reshape", "X s", "V"),
+        node("Transpose", "V", "Y", perm=[0, 2, 1]),
+    ]
+    point = POINTS["int8"][0]
+    inner = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        node("DequantizeLinear", "q sx zx", "X"),
+        nodes[0],
+        node("QuantizeLinear", "V sx zx", "t"),
+        node("DequantizeLinear", "t sx zx", "T"),
+        node("Transpose", "T", "y", perm=[0, 2, 1]),
+    ]
+    proto = model(inner, SHAPE, sx=STEP, zx=point, s=ints(1, 6, -1))
+    net = Network.from_onnx(proto.SerializeToString(), integers="keep")
+    x = image(6)
+    wanted = Network.from_onnx(proto.SerializeToString())(x)
+    assert np.abs(net(x) - wanted).max() <= 0.51 * STEP
+
+
+def test_what_integers_cannot_hold_runs_in_float():
+    """Sums beyond 32 bits."""
+    nodes, constants = convolution("c", 5, 6, taps=1)
+    constants["cb"] = np.full(5, 2**31 - 1, np.int32)
+    net = Network.from_onnx(between(nodes, **constants).SerializeToString(), integers="keep")
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert "quantized_conv2d" not in steps
