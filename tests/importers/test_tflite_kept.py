@@ -83,6 +83,12 @@ def _others():
         gate = {"x": SHAPE, "z": (1, 1, 1, 8)}
         product = node("MUL", "x z", "y", "MulOptions", **options)
         yield f"MUL by channel {fused}", single(product, gate, same)
+        for kind in ("Add", "Mul"):
+            numbered = node(
+                kind.upper(), "x c" if fused else "c x", "y", f"{kind}Options", **options
+            )
+            number = Quantised(0.02, 11, numbers=np.array(93, np.int8))
+            yield f"{kind.upper()} of a number {fused}", single(numbered, ends=(X, Y), c=number)
         for window, padding in (((3, 2), SAME), ((6, 7), VALID), ((2, 2), VALID)):
             average = pool("AVERAGE_POOL_2D", window, (2, 2), padding, fused)
             yield f"AVERAGE_POOL_2D {window} {padding} {fused}", single(average, ends=(X, X))
@@ -94,6 +100,9 @@ def _others():
     for op in ("LOGISTIC", "TANH"):
         end = SHARES if op == "LOGISTIC" else Quantised(1 / 128, 0)
         yield op, single(node(op, "x"), ends=(X, end))
+    for given, result in ((0.031, 0.026), (0.9, 0.9), (0.004, 0.0017), (0.0011, 0.004)):
+        ends = Quantised(given, -31), Quantised(result, -57)
+        yield f"HARD_SWISH {given}", single(node("HARD_SWISH", "x"), ends=ends)
     yield (
         "SOFTMAX",
         single(node("SOFTMAX", "x", "y", "SoftmaxOptions", Beta=1.0), (1, 50), (X, SHARES)),
@@ -112,7 +121,6 @@ def _others():
 CASES = dict(itertools.chain(_convolutions(), _others()))
 ROUNDED_OTHERWISE = {
     "QUANTIZE": single(node("QUANTIZE", "x")),
-    "HARD_SWISH": single(node("HARD_SWISH", "x")),
     "LEAKY_RELU": single(node("LEAKY_RELU", "x", "y", "LeakyReluOptions", Alpha=0.2)),
     "RESIZE_BILINEAR": single(
         node("RESIZE_BILINEAR", "x s", "y", "ResizeBilinearOptions"), ends=(X, X), s=ints(9, 4)
@@ -233,6 +241,18 @@ def test_a_whole_network_is_fused_and_keeps_its_bits(tmp_path):
         assert made(x, out=out) is out
         np.testing.assert_array_equal(out, wanted)
     assert path.stat().st_size < 8 * 8 + 9 * 8 + 6000
+
+
+def test_tables_one_after_the_other_are_one():
+    numbers = {"c": Quantised(0.02, 11, "uint8", numbers=np.array(93, np.uint8))}
+    nodes = [node("MUL", "x c", "a", "MulOptions"), node("ADD", "a c", "b", "AddOptions")]
+    nodes += [node("HARD_SWISH", "b")]
+    ends = {"x": UNSIGNED, "a": UNSIGNED, "b": Quantised(0.06, 99, "uint8"), "y": Y}
+    data = model(nodes, SHAPE, quantised=ends, signature=(), **numbers)
+    graph, net = from_tflite(data, integers="keep"), Network.from_tflite(data, integers="keep")
+    assert [s["step"] for s in net.summary("dict")["steps"]] == ["table"]
+    x = stored(6, SHAPE, "uint8")
+    np.testing.assert_array_equal(net(x)[0], run(graph, [x[0]])[0])
 
 
 def test_pixels_are_rescaled_and_quantised():

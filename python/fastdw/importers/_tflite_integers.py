@@ -15,12 +15,15 @@ from fastdw import reference
 from fastdw.importers import _tflite_layers, _tflite_moves
 from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
+from fastdw.importers._tflite_hard_swish import hard_swish
 from fastdw.importers._tflite_values import Conversion, Live, Value
 
 if TYPE_CHECKING:
+    from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
 
 Converter = Callable[[Conversion, TfliteNode], Value | None]
+_Twin = Callable[..., "AnyArray"]
 _ACTIVATIONS = {0: None, 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
 
 
@@ -120,7 +123,7 @@ def _pair(c: Conversion, node: TfliteNode, kind: str) -> tuple[Live, Live, dict[
     options = node.options_if_any(f"{kind}Options")
     code = 0 if options is None else options.FusedActivationFunction()
     ends = [c.quantization(i) for i in (*node.inputs, *node.outputs)]
-    if code not in _ACTIVATIONS or None in ends or any(map(c.is_constant, node.inputs)):
+    if code not in _ACTIVATIONS or None in ends:
         return None
     with c.as_stored():
         a, b = c.live(node, 0), c.live(node, 1)
@@ -128,7 +131,27 @@ def _pair(c: Conversion, node: TfliteNode, kind: str) -> tuple[Live, Live, dict[
     return a, b, dict(zip(names, ends, strict=True)) | {"activation": _ACTIVATIONS[code]}
 
 
+def _with_number(c: Conversion, node: TfliteNode, kind: str, twin: _Twin) -> Value | None:
+    """One operand that is a number: a table of what the operator makes of all others."""
+    position = int(c.is_constant(node.inputs[0]))
+    options = node.options_if_any(f"{kind}Options")
+    code = 0 if options is None else options.FusedActivationFunction()
+    indices = node.inputs[position], node.inputs[1 - position], node.outputs[0]
+    given, second, output = map(c.quantization, indices)
+    x, number = (c.file.tensors[i] for i in indices[:2])
+    if code not in _ACTIVATIONS or given is None or second is None:
+        return None
+    if np.prod(number.shape) != 1 or len(number.shape) > len(x.shape):
+        return None
+    q = _all_integers(given)
+    term = np.full_like(q, c.file.stored(indices[1]).item())
+    y = twin(q, term, given, second, output, _ACTIVATIONS[code])
+    return _looked_up(c, node, y, position)
+
+
 def _add(c: Conversion, node: TfliteNode) -> Value | None:
+    if any(map(c.is_constant, node.inputs)):
+        return _with_number(c, node, "Add", reference.quantized_add)
     pair = _pair(c, node, "Add")
     if pair is None or pair[0].shape != pair[1].shape:
         return None
@@ -137,6 +160,8 @@ def _add(c: Conversion, node: TfliteNode) -> Value | None:
 
 
 def _multiply(c: Conversion, node: TfliteNode) -> Value | None:
+    if any(map(c.is_constant, node.inputs)):
+        return _with_number(c, node, "Mul", reference.quantized_multiply)
     pair = _pair(c, node, "Mul")
     if pair is None:
         return None
@@ -162,16 +187,21 @@ def _table(c: Conversion, node: TfliteNode, f: Callable[[AnyArray], AnyArray]) -
     given, output = c.quantization(node.inputs[0]), c.quantization(node.outputs[0])
     if given is None or output is None:
         return None
-    q = np.arange(given.limits[0], given.limits[1] + 1, dtype=np.float64)
+    q = _all_integers(given).astype(np.float64)
     with np.errstate(all="ignore"):
         y = np.rint(f((q - given.zero_point) * given.scale) / output.scale) + output.zero_point
     return _looked_up(c, node, np.clip(y, *output.limits))
 
 
-def _looked_up(c: Conversion, node: TfliteNode, numbers: AnyArray) -> Live:
-    ends = {"input": c.quantization(node.inputs[0]), "output": c.quantization(node.outputs[0])}
+def _all_integers(q: Quantization) -> AnyArray:
+    return np.arange(q.limits[0], q.limits[1] + 1)
+
+
+def _looked_up(c: Conversion, node: TfliteNode, numbers: AnyArray, position: int = 0) -> Live:
+    indices = {"input": node.inputs[position], "output": node.outputs[0]}
+    ends = {name: c.quantization(index) for name, index in indices.items()}
     with c.as_stored():
-        x = c.live(node)
+        x = c.live(node, position)
     table = tuple(int(n) for n in numbers)
     return c.add("table", x.name, x.shape, table=table, **ends)
 
@@ -181,10 +211,17 @@ def _quantize(c: Conversion, node: TfliteNode) -> Value | None:
     given, output = c.quantization(node.inputs[0]), c.quantization(node.outputs[0])
     if given is None or output is None:
         return None
-    q = np.arange(given.limits[0], given.limits[1] + 1) - given.zero_point
+    q = _all_integers(given) - given.zero_point
     factor = np.float32(given.scale) / np.float32(output.scale)
     y = np.rint(q.astype(np.float32) * factor) + np.float32(output.zero_point)
     return _looked_up(c, node, np.clip(y, *output.limits))
+
+
+def _hard_swish(c: Conversion, node: TfliteNode) -> Value | None:
+    given, output = c.quantization(node.inputs[0]), c.quantization(node.outputs[0])
+    if given is None or output is None:
+        return None
+    return _looked_up(c, node, hard_swish(_all_integers(given), given, output))
 
 
 # --- over pixels and channels ---
@@ -236,7 +273,6 @@ _CURVES: dict[str, Any] = {
     "RELU_0_TO_1": ("clip", 0.0, 1.0),
     "LOGISTIC": "sigmoid",
     "TANH": "tanh",
-    "HARD_SWISH": "hard_swish",
     "ELU": ("elu", 1.0),
 }
 
@@ -251,6 +287,7 @@ _CONVERTERS: dict[str, Converter] = {
     "MAX_POOL_2D": _pool("max"),
     "SOFTMAX": _softmax,
     "QUANTIZE": _quantize,
+    "HARD_SWISH": _hard_swish,
     "LEAKY_RELU": _by_table(lambda n: ("leaky_relu", n.options("LeakyReluOptions").Alpha())),
     **{op: _by_table(lambda _, f=f: f) for op, f in _CURVES.items()},  # type: ignore[misc]
 }

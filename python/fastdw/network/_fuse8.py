@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastdw._quantization import Quantization
 from fastdw.network._attributes import NO_PADS
 from fastdw.network._fuse import padded_by, summed_pads
 from fastdw.network._graph import Node
@@ -76,6 +77,16 @@ def _separable(editor: Editor, found: Found) -> Node | None:
     return Node("quantized_separable", (*spread.inputs, *mix.inputs[1:]), "", attrs)
 
 
+def _table(editor: Editor, found: Found) -> Node:
+    """What the last table makes of the entries of the first."""
+    last, first = (node.attrs for node in found.nodes)
+    least = Quantization(*first["output"]).limits[0]
+    entries = tuple(last["table"][entry - least] for entry in first["table"])
+    ends = {"input": first["input"], "output": last["output"]}
+    return Node("table", (found.holes["x"],), "", {"table": entries} | ends)
+
+
+TABLE8 = [Rule(p("table", p("table", "x")), _table)]
 PAD8 = [
     Rule(p(op, p("gather", "x")), _padding) for op in ("quantized_conv2d", "quantized_depthwise")
 ]

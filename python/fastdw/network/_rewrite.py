@@ -18,6 +18,7 @@ REWRITES: dict[str, list[Rule]] = {
     "tidy": _tidy.RULES,
     "activation": _recognise.RULES,
     "affine": _fuse.AFFINE,
+    "table": _fuse8.TABLE8,
     "epilogue": _fuse.EPILOGUE,
     "pad": _fuse.PAD + _fuse8.PAD8,
     "residual": _fuse.RESIDUAL + _fuse8.RESIDUAL8,
