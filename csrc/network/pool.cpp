@@ -198,7 +198,8 @@ class Pool8Step final : public Step {
     const auto cells = static_cast<int32_t>(down.count * across.count);
     for (ptrdiff_t first = 0; first < out.channels; first += kSums) {
       const ptrdiff_t count = std::min(kSums, out.channels - first);
-      int32_t sums[kSums] = {};
+      int32_t sums[kSums];
+      std::fill_n(sums, count, 0);
       for (ptrdiff_t i = 0; i < down.count; ++i) {
         for (ptrdiff_t j = 0; j < across.count; ++j) {
           const ptrdiff_t di = rows_.start(row) + (down.first + i) * rows_.numbers().dilation;
