@@ -51,6 +51,7 @@ struct Pointwise8 {
 // A rectangle of outputs of one image. The weights of a group of N channels, in vectors `quad_vectors` or
 // `tap_vectors`:
 //     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
+//     fives     [ start ][ factor ][ row 0: w0 w1 w2 w3 of N, w4 0 0 0 of N, 0 w0 w1 w2, w3 w4 0 0, … ] …
 //     … any other [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
 struct Depthwise8 {
   const uint8_t* x;  // pixel (0, 0) of the image
@@ -92,12 +93,16 @@ struct Kernels8 {
   Depthwise8Fn depthwise;           // any
   Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads where the set has them
   int most_pairs;                   // of columns that share a group of quads
+  Depthwise8Fn depthwise_fives[2];  // of kernels with rows of five taps, at stride 1 and 2; may not be there
   Add8Fn add;
   double mac_ns, value_ns;
 
   // What turns bytes in memory into those inside, and back.
   uint8_t flip(bool is_signed) const { return is_signed == (offset == 0) ? 0 : 0x80; }
 };
+
+// Places of a row of five taps within two quads: every stride-th that columns of outputs need.
+constexpr int shifts_of_fives(ptrdiff_t stride) { return stride == 1 ? 4 : 2; }
 
 // Pairs of columns that share a group of quads with so few live channels, at most `most`, a power of two:
 // each has a part of it, and the weights are there for each.

@@ -9,15 +9,11 @@ namespace {
 Depthwise8Fn choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
   const bool quads = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
                      w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
-  const Depthwise8Fn own = quads ? set.depthwise_3x3[w.stride_h - 1] : nullptr;
+  const bool fives = w.kernel_w == 5 && w.dilation_w == 1 && w.stride_w <= 2 && multiplier == 1;
+  const Depthwise8Fn own = quads   ? set.depthwise_3x3[w.stride_h - 1]
+                           : fives ? set.depthwise_fives[w.stride_w - 1]
+                                   : nullptr;
   return own ? own : set.depthwise;
-}
-
-ptrdiff_t depthwise_bytes(const Kernels8& set, const Window8& w, ptrdiff_t outputs, bool quads) {
-  const ptrdiff_t width = ptrdiff_t{quads ? set.quad_vectors : set.tap_vectors} * set.lanes;
-  const ptrdiff_t channel =
-      quads ? ptrdiff_t{8 + 3 * 2 * kQuad} : 8 + checked_product(w.kernel_h, w.kernel_w);
-  return checked_product(ceil_div(outputs, width), checked_product(width, channel));
 }
 
 // What the sums of channel `f` start from, the zero point and the offset of the input taken off.
@@ -47,18 +43,48 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
       kernel(choose_kernel(set, window, multiplier)),
       outside(static_cast<size_t>(channels),
               static_cast<uint8_t>((given.input_zero + set.offset) ^ input_flip)),
-      packed_(depthwise_bytes(set, window, channels * multiplier, by_quads())) {
+      packed_([&] {
+        const ptrdiff_t width = ptrdiff_t{by_quads() ? set.quad_vectors : set.tap_vectors} * set.lanes;
+        return checked_product(ceil_div(outputs(), width), checked_product(width, channel_bytes()));
+      }()) {
   pack(given);
+}
+
+// Of start, factor and taps.
+ptrdiff_t Depthwise8Weights::channel_bytes() const {
+  if (by_fives()) return 8 + checked_product(window.kernel_h, 2 * kQuad * shifts_of_fives(window.stride_w));
+  return 8 + (by_quads() ? 3 * 2 * kQuad : checked_product(window.kernel_h, window.kernel_w));
+}
+
+void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap,
+                                uint8_t byte) const {
+  const ptrdiff_t part = kQuad * width, row = tap / window.kernel_w, i = tap % window.kernel_w;
+  const auto at = [&](ptrdiff_t quad, ptrdiff_t place) {
+    return weights + quad * part + kQuad * slot + place;
+  };
+  if (by_fives()) {
+    const int shifts = shifts_of_fives(window.stride_w);
+    for (int shift = 0; shift < shifts; ++shift) {
+      const ptrdiff_t place = shift * window.stride_w + i;
+      *at(2 * (row * shifts + shift) + place / kQuad, place % kQuad) = byte;
+    }
+  } else if (by_quads()) {
+    *at(2 * row, i) = byte;
+    *at(2 * row + 1, i + 1) = byte;
+  } else {
+    weights[tap * width + slot] = byte;
+  }
 }
 
 void Depthwise8Weights::pack(const Given8& given) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
   const int vectors = by_quads() ? set.quad_vectors : set.tap_vectors;
-  const ptrdiff_t width = vectors * set.lanes, row_bytes = 2 * kQuad * width;
+  const ptrdiff_t width = vectors * set.lanes;
+  const int most_pairs = by_quads() && !by_fives() ? set.most_pairs : 1;
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
     uint8_t* const weights = w + 8 * width;
-    const ptrdiff_t chunk = by_quads() ? width / pairs_of(width, count - c0, set.most_pairs) : width;
+    const ptrdiff_t chunk = width / pairs_of(width, count - c0, most_pairs);
     for (ptrdiff_t slot = 0; slot < width; ++slot) {
       const ptrdiff_t c =
           c0 +
@@ -69,17 +95,10 @@ void Depthwise8Weights::pack(const Given8& given) {
       put(w + 4 * slot, &start);
       put(w + 4 * (width + slot), &given.factors[c]);
       for (ptrdiff_t tap = 0; tap < taps; ++tap) {
-        const auto byte = static_cast<uint8_t>(given.kernel[tap * count + c]);
-        if (!by_quads()) {
-          weights[tap * width + slot] = byte;
-          continue;
-        }
-        uint8_t* const quad = weights + tap / 3 * row_bytes + kQuad * slot + tap % 3;
-        quad[0] = byte;
-        quad[kQuad * width + 1] = byte;
+        put_tap(weights, width, slot, tap, static_cast<uint8_t>(given.kernel[tap * count + c]));
       }
     }
-    w = weights + (by_quads() ? 3 * row_bytes : taps * width);
+    w += width * channel_bytes();
   }
 }
 

@@ -50,7 +50,10 @@ class Depthwise8Weights {
   const std::vector<uint8_t> outside;  // a pixel of padding
 
  private:
-  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }
+  bool by_fives() const { return kernel == set.depthwise_fives[0] || kernel == set.depthwise_fives[1]; }
+  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }  // fives too
+  ptrdiff_t channel_bytes() const;
+  void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, uint8_t byte) const;
   void pack(const Given8& given);
   ByteMemory packed_;
 };

@@ -76,11 +76,12 @@ def check_depthwise(isa8, g, shape, kernel, ends, **arguments):
 @pytest.mark.emulated
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_depthwise_channels(isa8, stride, padding):
+@pytest.mark.parametrize("taps", [3, 5])
+def test_depthwise_channels(isa8, stride, padding, taps):
     g = rng(1)
     ends = list(ENDS.values())
     for channels in thin(range(1, 131)):
-        kernel = whole(g, (3, 3, channels), -128)
+        kernel = whole(g, (taps, taps, channels), -128)
         check_depthwise(
             isa8, g, (1, 5, 6, channels), kernel, ends[channels % len(ends)],
             strides=stride, padding=padding,
@@ -90,15 +91,29 @@ def test_depthwise_channels(isa8, stride, padding):
 @pytest.mark.emulated
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("stride", [1, 2])
-def test_depthwise_borders(isa8, name, stride):
+@pytest.mark.parametrize("taps", [3, 5])
+def test_depthwise_borders(isa8, name, stride, taps):
     g = rng(2)
     for height in range(1, 6):
         for width in range(1, 8):
-            pads = tuple(map(tuple, g.integers(1, 4, (2, 2)).tolist()))
-            kernel = whole(g, (3, 3, 19), -128)
+            pads = tuple(map(tuple, g.integers(2, 5, (2, 2)).tolist()))
+            kernel = whole(g, (taps, taps, 19), -128)
             check_depthwise(
                 isa8, g, (2, height, width, 19), kernel, ENDS[name], strides=stride, padding=pads
             )
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("rows", [1, 3, 7])
+@pytest.mark.parametrize("strides", [(1, 1), (3, 2), (2, 1)])
+def test_rows_of_five_taps(isa8, rows, strides):
+    g = rng(4)
+    for width in (5, 8, 9, 14, 23):
+        kernel = whole(g, (rows, 5, 21), -128)
+        check_depthwise(
+            isa8, g, (1, 9, width, 21), kernel, ENDS["uint8"], strides=strides,
+            dilation_rate=(2 if rows == 3 else 1, 1), padding="same",
+        )  # fmt: skip
 
 
 @pytest.mark.emulated
@@ -220,8 +235,8 @@ def test_no_byte_outside_the_arrays(isa8, at_end):
     g = rng(5)
     q = Quantization(0.09, 11)
     for channels, filters in ((1, 1), (3, 5), (17, 16), (63, 65), (64, 64), (65, 130), (130, 63)):
-        for stride in (1, 2):
-            weights, rest = separable(g, channels, filters, ENDS["no clamp"])
+        for stride, taps in ((1, 3), (2, 3), (1, 5), (2, 5)):
+            weights, rest = separable(g, channels, filters, ENDS["no clamp"], 1, (taps, taps))
             rest |= {"strides": stride, "padding": "same"}
             with packed_for8(isa8):
                 layer = QuantizedSeparableConv2D(*weights, **rest, residual=U8, sum=q)

@@ -11,12 +11,29 @@
 namespace fastdw {
 namespace {
 
+// The quads of four pixels of a row, from column `at` on, and of P − 1 more `Apart` pixels each after the
+// last.
+template <class B, int P, int Apart>
+FASTDW_INLINE void quads_of(const Depthwise8& t, ptrdiff_t row, ptrdiff_t at, ptrdiff_t channel, int live,
+                            typename B::Ints (&quad)[kGroup8]) {
+  const uint8_t* pixels[kQuad][P];
+  const bool inside = row >= 0 && row < t.height && at >= 0 && at + (P - 1) * Apart + kQuad <= t.width;
+  const uint8_t* const first = inside ? t.pixel(row, at) + channel : nullptr;
+  unroll<kQuad * P>([&](auto i) FASTDW_INLINE_LAMBDA {
+    constexpr ptrdiff_t j = i % P * Apart + i / P;
+    pixels[i / P][i % P] = inside ? first + j * t.column_stride : t.pixel(row, at + j) + channel;
+  });
+  typename B::Ints bytes[kQuad];
+  unroll<kQuad>([&](auto i)
+                    FASTDW_INLINE_LAMBDA { bytes[i] = B::template chunks<P>(pixels[i], live, t.flip); });
+  B::interleave(bytes, quad);
+}
+
 template <class B, int S, int P>
 struct Quads8 {
   static constexpr int kLive = S == 1 ? 3 : 2;  // rows of outputs that one row of the image may belong to
   static constexpr ptrdiff_t kVector = B::lanes * 4;            // bytes
   static constexpr ptrdiff_t kWeights = 2 * kGroup8 * kVector;  // from row to row
-  static constexpr int kApart = 2 * S;                          // pixels from pair to pair
   using Ints = typename B::Ints;
 
   const Depthwise8& t;
@@ -40,17 +57,7 @@ struct Quads8 {
   }
 
   FASTDW_INLINE void quads(ptrdiff_t row, ptrdiff_t at, Ints (&quad)[kGroup8]) const {
-    const uint8_t* pixels[kQuad][P];
-    const bool inside = row >= 0 && row < t.height && at >= 0 && at + (P - 1) * kApart + kQuad <= t.width;
-    const uint8_t* const first = inside ? t.pixel(row, at) + channel : nullptr;
-    unroll<kQuad * P>([&](auto i) FASTDW_INLINE_LAMBDA {
-      constexpr ptrdiff_t j = i % P * kApart + i / P;
-      pixels[i / P][i % P] = inside ? first + j * t.column_stride : t.pixel(row, at + j) + channel;
-    });
-    Ints bytes[kQuad];
-    unroll<kQuad>([&](auto i)
-                      FASTDW_INLINE_LAMBDA { bytes[i] = B::template chunks<P>(pixels[i], live, t.flip); });
-    B::interleave(bytes, quad);
+    quads_of<B, P, 2 * S>(t, row, at, channel, live, quad);
   }
 
   template <int Slot>
