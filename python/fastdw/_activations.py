@@ -24,6 +24,8 @@ _PARAMETERS = {
 }
 _CURVES = tuple(name for name in _core.curves if name not in _PARAMETERS)
 
+_KNOWN = frozenset({*_CLAMPS, *_CURVES, *_PARAMETERS})
+
 _FLOAT32_MAX = float.fromhex("0x1.fffffep+127")
 
 
@@ -103,8 +105,8 @@ def _split(name: str, value: object) -> tuple[str, tuple[object, ...]]:
         msg = f"{name} must be None, a str or a tuple that begins with one, got {describe(value)}"
         raise TypeError(msg)
     curve = _ALIASES.get(head, head)
-    if curve not in (*_CLAMPS, *_CURVES, *_PARAMETERS):
-        known = sorted({*_CLAMPS, *_CURVES, *_ALIASES, *_PARAMETERS})
+    if curve not in _KNOWN:
+        known = sorted({*_KNOWN, *_ALIASES})
         msg = f"{name} must be None or one of {', '.join(known)}, got {head!r}"
         raise ValueError(msg)
     wanted = _PARAMETERS.get(curve, ())

@@ -13,7 +13,7 @@ from fastdw._immutable import Immutable
 from fastdw.converters import keras, torch
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray, ArrayInput, Float32, Float64, Number
+    from fastdw._typing import AnyArray, ArrayInput, Float32, Number
 
 
 @final
@@ -74,8 +74,7 @@ class BatchNorm(Immutable):
             variance=vector("variance", variance, channels, FLOATS),
             epsilon=number("epsilon", epsilon),
         )
-        with np.errstate(all="ignore"):
-            self._checked()
+        self._check()
 
     @classmethod
     def from_keras(cls, layer: object) -> BatchNorm:
@@ -118,33 +117,25 @@ class BatchNorm(Immutable):
         """gamma, beta, mean and variance."""
         return self.gamma, self.beta, self.mean, self.variance
 
-    def _checked(self) -> Float64:
-        """gamma, beta, mean and variance as rows; the arrays may have changed, so check them."""
+    def _check(self) -> None:
+        """Refuse values out of range."""
         if not 0 <= self.epsilon < math.inf:
             msg = f"epsilon must be finite and at least 0, got {self.epsilon}"
             raise ValueError(msg)
-        rows = np.empty((4, len(self.mean)))
-        rows[0] = 1.0 if self.gamma is None else self.gamma
-        rows[1] = 0.0 if self.beta is None else self.beta
-        rows[2] = self.mean
-        rows[3] = self.variance
-        if not math.isfinite(rows.sum()):
-            self._refuse_not_finite(rows)
-        least = rows[3].min(initial=math.inf)
+        self._refuse_not_finite()
+        least = float(self.variance.min(initial=math.inf))
         if least < 0:
             msg = f"variance must not be negative, got {least}"
             raise ValueError(msg)
         if least + self.epsilon == 0:
             msg = "variance + epsilon must be above 0, got 0"
             raise ValueError(msg)
-        return rows
 
-    def _refuse_not_finite(self, rows: Float64) -> None:
-        """The sum alone does not tell: of large numbers it may be infinite too."""
+    def _refuse_not_finite(self) -> None:
         names = ("gamma", "beta", "mean", "variance")
-        for name, row in zip(names, rows, strict=True):
-            if not np.isfinite(row).all():
-                msg = f"{name} must be finite, got {describe(getattr(self, name))} with NaN or Inf"
+        for name, values in zip(names, self.vectors, strict=True):
+            if values is not None and not np.isfinite(values).all():
+                msg = f"{name} must be finite, got {describe(values)} with NaN or Inf"
                 raise ValueError(msg)
 
     @np.errstate(all="ignore")
@@ -153,9 +144,14 @@ class BatchNorm(Immutable):
 
         The output channels of `kernel` are its last axis or, together, its last two.
         """
-        gamma, beta, mean, variance = self._checked()
-        scale = gamma / np.sqrt(variance + self.epsilon)
-        shift = ((0.0 if bias is None else bias) - mean) * scale + beta
+        variance = self.variance.astype(np.float64)
+        scale = (1.0 if self.gamma is None else self.gamma) / np.sqrt(variance + self.epsilon)
+        shift = (0.0 if bias is None else bias) - self.mean.astype(np.float64)
+        shift = shift * scale + (0.0 if self.beta is None else self.beta)
+        # The arrays may have changed, so check them: all are in range if no result is Inf or NaN,
+        # nor a root; then this product is neither. It may be so for no fault of theirs.
+        if not math.isfinite(shift.dot(np.sqrt(variance))):
+            self._check()
         if kernel.shape[-1] != len(scale):
             scale = scale.reshape(kernel.shape[-2:])
         return (kernel * scale).astype(np.float32), shift.astype(np.float32)

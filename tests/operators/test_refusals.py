@@ -280,6 +280,35 @@ def test_refused_batch_norm_without_variance():
         fastdw.BatchNorm(**BATCH_NORM | {"variance": np.zeros(4, F32), "epsilon": 0})
 
 
+@pytest.mark.parametrize("others", [0, 1, 1e30])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, value) for name in ("gamma", "beta", "mean") for value in (np.nan, np.inf)),
+        *(("variance", value) for value in (np.nan, np.inf, -1e-6, -1.0)),
+    ],
+)
+def test_batch_norm_whose_arrays_change(field, value, others):
+    """They are checked again when they are folded, whatever stands beside the entry."""
+    arrays = {name: np.ones(4, F32) for name in ("gamma", "beta", "mean", "variance")}
+    norm = fastdw.BatchNorm(**arrays, epsilon=1e-3)
+    for array in arrays.values():
+        array[:] = others
+    fastdw.depthwise_conv2d(np.ones((3, 3, 4), F32), np.ones((3, 3, 4), F32), batch_norm=norm)
+    arrays[field][2] = value
+    with pytest.raises(ValueError, match=field):
+        fastdw.depthwise_conv2d(np.ones((3, 3, 4), F32), np.ones((3, 3, 4), F32), batch_norm=norm)
+
+
+def test_batch_norm_beside_a_bias_that_is_not_finite():
+    norm = fastdw.BatchNorm(*np.ones((4, 4), F32), 1e-3)
+    bias = np.array([0, np.inf, np.nan, 1], F32)
+    y = fastdw.depthwise_conv2d(
+        np.ones((3, 3, 4), F32), np.ones((3, 3, 4), F32), bias=bias, batch_norm=norm
+    )
+    assert np.isfinite(y).tolist() == [[[True, False, False, True]]]
+
+
 @pytest.mark.parametrize("argument", ["pre_activation"])
 @pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid", ("clip", 1, 2)], ids=str)
 @pytest.mark.parametrize("padding", ["same", 1, ((0, 0), (0, 1))], ids=str)
