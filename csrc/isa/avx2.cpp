@@ -16,7 +16,7 @@ struct Tuning : Bodies<Vec> {
   // 6×2 and 4×3: 12 accumulators, the panel's 2 or 3 weights, one broadcast.
   static constexpr int panel_vectors = 2;
   static constexpr TilePixels tile_pixels[] = {12, 6, 4};
-  static constexpr Schedule schedule() { return desktop_schedule({0.02, 0.2, 0.8, 0.3}); }
+  static constexpr Schedule schedule() { return desktop_schedule({0.02, 0.2, 0.8, 0.3, 0.15}); }
 };
 
 }  // namespace

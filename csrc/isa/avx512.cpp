@@ -59,7 +59,7 @@ struct Tuning : Bodies<Vec> {
   static constexpr TransposeFn transpose = transpose_by_halves;
   // 8×3 as well: 24 accumulators, three vectors of pixels, one weight.
   static constexpr PlaneKernels planes = plane_kernels<Vec>();
-  static constexpr Schedule schedule() { return desktop_schedule({0.02, 0.2, 0.6, 0.3}); }
+  static constexpr Schedule schedule() { return desktop_schedule({0.02, 0.2, 0.6, 0.3, 0.15}); }
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ struct Tuning : Bodies<Vec> {
   static constexpr TilePixels tile_pixels[] = {8, 12, 8};
   static constexpr Schedule schedule() {
     Schedule s = {};
-    s.rates = {0.15, 1.0, 4.0, 1.5};  // a Cortex-A72 at 1.5 GHz
+    s.rates = {0.15, 1.0, 4.0, 1.5, 1.0};  // a Cortex-A72 at 1.5 GHz
     return s;
   }
   static constexpr int quad_pixels = kGroup;

@@ -17,7 +17,7 @@ void replace(KernelSet& set) {
 KernelSet make_kernel_set() {
   KernelSet set = neon::kernel_set();
   set.isa = "neon_inorder";
-  set.schedule.rates = {0.4, 3.0, 10.0, 3.0};  // a Cortex-A53 at 1.2 GHz
+  set.schedule.rates = {0.4, 3.0, 10.0, 3.0, 2.0};  // a Cortex-A53 at 1.2 GHz
   set.schedule.kept_bytes = 256 * 1024;
   replace<8, 3>(set);
   replace<12, 2>(set);

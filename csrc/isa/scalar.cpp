@@ -14,7 +14,7 @@ struct Tuning : Bodies<Vec> {
   }
   static constexpr int panel_vectors = 2;
   static constexpr TilePixels tile_pixels[] = {6, 4};
-  static constexpr Schedule schedule() { return desktop_schedule({0.3, 1.5, 8.0, 1.0}); }
+  static constexpr Schedule schedule() { return desktop_schedule({0.3, 1.5, 8.0, 1.0, 0.15}); }
 };
 
 }  // namespace

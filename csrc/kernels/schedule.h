@@ -9,10 +9,11 @@ namespace fastdw {
 // Nanoseconds of one core. They decide who shares work and who keeps the GIL, where a factor of two is of no
 // consequence; they are no forecast.
 struct Rates {
-  double mac;    // a multiply-add of a tile
-  double value;  // a result of a depthwise tile, beside its multiply-adds: loads, stores, borders
-  double curve;  // a value through the slowest activation that is no clamp
-  double copy;   // a float that changes its layout
+  double mac;     // a multiply-add of a tile
+  double value;   // a result of a depthwise tile, beside its multiply-adds: loads, stores, borders
+  double curve;   // a value through the slowest activation that is no clamp
+  double copy;    // a float that changes its layout
+  double weight;  // that comes from beyond L2
 };
 
 struct Schedule {

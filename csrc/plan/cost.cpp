@@ -16,6 +16,11 @@ double pixels_of(const View<T>& v) {
   return product(v.images, v.height) * static_cast<double>(v.width);
 }
 
+// Of all weights, once.
+double weights_ns(const PointwiseWeights& w) {
+  return product(w.inputs, w.outputs) * w.set.schedule.rates.weight;
+}
+
 }  // namespace
 
 double depthwise_ns(const DepthwiseWeights& w, double pixels) {
@@ -37,9 +42,9 @@ double cost_ns(const Problem& p) {
   const Chain& chain = p.chain;
   const double pixels = pixels_of(p.out);
   double ns = 0;
-  if (chain.expand) ns += pointwise_ns(*chain.expand, pixels_of(p.x));
+  if (chain.expand) ns += pointwise_ns(*chain.expand, pixels_of(p.x)) + weights_ns(*chain.expand);
   if (chain.depthwise) ns += depthwise_ns(*chain.depthwise, pixels);
-  if (chain.pointwise) ns += pointwise_ns(*chain.pointwise, pixels);
+  if (chain.pointwise) ns += pointwise_ns(*chain.pointwise, pixels) + weights_ns(*chain.pointwise);
   if (p.dense()) ns += copy_ns(p.set(), pixels * static_cast<double>(chain.pointwise->inputs));
   if (!p.reads_in_place()) {
     const double floats = pixels_of(p.x) * static_cast<double>(p.x.channels);

@@ -1,21 +1,24 @@
 // An axis, or a plane, cut into parts.
 #pragma once
 #include <algorithm>
+#include <cstdint>
 
 #include "base/math.h"
 
 namespace fastdw {
 
-// Parts of whole units, whose sizes differ by one unit at most; the larger parts come first.
+// Parts of whole units, whose sizes differ by one unit at most; the larger parts are spread evenly, so that
+// neighbours together make even shares too.
 struct Cut {
   ptrdiff_t size = 1, unit = 1, parts = 1;
 
   ptrdiff_t units() const { return ceil_div(size, unit); }
   ptrdiff_t begin(ptrdiff_t part) const {
-    return std::min(size, (units() / parts * part + std::min(part, units() % parts)) * unit);
+    const auto larger = static_cast<ptrdiff_t>(int64_t{units() % parts} * part / parts);
+    return std::min(size, (units() / parts * part + larger) * unit);
   }
   ptrdiff_t count(ptrdiff_t part) const { return begin(part + 1) - begin(part); }
-  ptrdiff_t largest() const { return begin(1); }
+  ptrdiff_t largest() const { return std::min(size, ceil_div(units(), parts) * unit); }
   // The sum of all parts, each rounded up to whole tiles.
   ptrdiff_t padded(ptrdiff_t tile) const {
     const ptrdiff_t small = units() / parts * unit, larger = units() % parts;

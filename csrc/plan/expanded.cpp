@@ -40,28 +40,54 @@ ptrdiff_t slab_stride(const DepthwiseWeights& dw, ptrdiff_t channels) {
   return dw.repeats > 1 ? channels : ceil_div(channels, kLineFloats) * kLineFloats;
 }
 
-// Rows that a task walks down: as few ranges as even shares allow, since each computes anew the rows above
-// it.
-Cut ranges(const Problem& p, const Plan& plan) {
+// So many rows of a task's outputs, with what it expands for them. `handed`: where threads share each row.
+// Other steps share out rows, so that lines go from core to core then: about the cost of copying all twice.
+double rows_ns(const Problem& p, const Plan& plan, ptrdiff_t rows, bool handed) {
   const Window window(p);
-  const ptrdiff_t height = p.out.height, width = window.columns(plan.blocks.across.largest());
+  const ptrdiff_t columns = plan.blocks.across.largest();
+  const auto pixels = static_cast<double>(rows * columns);
+  double ns =
+      pointwise_ns(*p.chain.expand, static_cast<double>(window.rows(rows) * window.columns(columns))) +
+      depthwise_ns(*p.chain.depthwise, pixels);
+  if (p.chain.pointwise) ns += pointwise_ns(*p.chain.pointwise, pixels);
+  return handed ? ns + 2 * copy_ns(p.set(), pixels * static_cast<double>(p.out.channels)) : ns;
+}
+
+// Rows that a task walks down: as few ranges as even shares allow, since each computes anew the rows above
+// it. And what the slowest thread does.
+struct Ranges {
+  Cut cut;
+  double ns;
+};
+
+Ranges ranges(const Problem& p, const Plan& plan) {
+  const ptrdiff_t height = p.out.height;
   const ptrdiff_t tasks = p.out.images * plan.panel_shares * plan.blocks.across.parts;
   const ptrdiff_t most = plan.threads == 1 ? 1 : std::min(height, kRangesPerThread * plan.threads);
-  Cut best{height, 1, 1};
-  double least = std::numeric_limits<double>::infinity();
+  Ranges best{{height, 1, 1}, std::numeric_limits<double>::infinity()};
   for (ptrdiff_t parts = 1; parts <= most; ++parts) {
     const Cut cut{height, 1, parts};
-    const auto pixels = static_cast<double>(cut.largest() * plan.blocks.across.largest());
-    double ns = pointwise_ns(*p.chain.expand, static_cast<double>(window.rows(cut.largest()) * width)) +
-                depthwise_ns(*p.chain.depthwise, pixels);
-    if (p.chain.pointwise) ns += pointwise_ns(*p.chain.pointwise, pixels);
-    ns *= static_cast<double>(ceil_div(tasks * parts, plan.threads));
+    const double ns = rows_ns(p, plan, cut.largest(), parts % plan.threads > 0) *
+                      static_cast<double>(ceil_div(tasks * parts, plan.threads));
     // Of two about equal ways the one with larger ranges.
-    if (ns >= 0.98 * least) continue;
-    least = ns;
-    best = cut;
+    if (ns < 0.98 * best.ns) best = {cut, ns};
   }
   return best;
+}
+
+// Shares of panels that threads cannot divide evenly: those that are left are divided by rows, where that is
+// less for the slowest.
+void divide(const Problem& p, Plan& plan) {
+  const auto [cut, ns] = ranges(p, plan);
+  plan.blocks.down = cut;
+  const ptrdiff_t height = p.out.height, each = plan.panel_shares / plan.threads;
+  const ptrdiff_t rest = plan.panel_shares - each * plan.threads;
+  if (rest == 0 || p.out.images > 1 || height < plan.threads) return;
+  const double divided = static_cast<double>(each) * rows_ns(p, plan, height, true) +
+                         static_cast<double>(rest) * rows_ns(p, plan, ceil_div(height, plan.threads), false);
+  if (divided >= ns) return;
+  plan.blocks.down.parts = 1;
+  plan.rest_shares = rest;
 }
 
 void set_slab(const Problem& p, Plan& plan, ptrdiff_t channels, ptrdiff_t outputs) {
@@ -90,7 +116,7 @@ void plan_shares(const Problem& p, Plan& plan) {
   const ptrdiff_t row = slab_stride(*p.chain.depthwise, channels) * p.x.width;
   const ptrdiff_t tile = tile_rows(*plan.kernel, p.geometry);
   const ptrdiff_t most = Window(p).rows.most(p.schedule().block_floats / row);
-  plan.blocks.down = ranges(p, plan);
+  divide(p, plan);
   set_slab(p, plan, channels, std::min(plan.blocks.down.largest(), std::max(tile, most / tile * tile)));
 }
 
@@ -120,7 +146,7 @@ void plan_strips(const Problem& p, Plan& plan) {
     columns = ceil_div(out.width, strips);
   }
   plan.blocks.across = {out.width, 1, ceil_div(out.width, columns)};
-  plan.blocks.down = ranges(p, plan);
+  plan.blocks.down = ranges(p, plan).cut;
   ptrdiff_t rows = tile;
   while (!quads && rows < plan.blocks.down.largest() && floats(rows + tile, columns) <= room) rows += tile;
   const ptrdiff_t quad = quads ? set.quad_pixels : 1;

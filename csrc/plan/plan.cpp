@@ -203,7 +203,11 @@ void plan_pointwise(const Problem& p, Plan& plan) {
   const ptrdiff_t width = p.out.width * (rows ? p.out.height : 1) * (images ? p.out.images : 1);
   // Pixels of a block: their inputs stay in L2 while all panels pass.
   const ptrdiff_t pixels = std::min(width, std::clamp<ptrdiff_t>(s.block_floats / w.inputs, 1, 256));
-  plan.blocks = {{height, 1, height}, {width, 1, ceil_div(width, pixels)}};
+  ptrdiff_t parts = ceil_div(width, pixels);
+  // As many for each thread; or one, where panels make even shares too and each is read by one thread.
+  const bool by_panels = height * parts == 1 && w.panels >= 2 * kTasksPerThread * plan.threads;
+  if (height == 1 && !by_panels) parts = std::min(width, ceil_div(parts, plan.threads) * plan.threads);
+  plan.blocks = {{height, 1, height}, {width, 1, parts}};
   // Few blocks: the panels are dealt out too.
   const ptrdiff_t blocks = plan.images * plan.blocks.count();
   plan.panel_shares = plan.threads == 1 ? 1
@@ -242,12 +246,27 @@ Plan make_plan(const Problem& p, int threads) {
   return plan;
 }
 
+ptrdiff_t Plan::tasks() const {
+  if (rest_shares > 0) return images * threads * (panel_shares / threads + rest_shares);
+  return images * channels.parts * blocks.count() * panel_shares;
+}
+
 Plan::Task Plan::task(ptrdiff_t i) const {
   const auto next = [&i](ptrdiff_t parts) {
     const ptrdiff_t part = i % parts;
     i /= parts;
     return part;
   };
+  if (rest_shares > 0) {
+    const ptrdiff_t whole = panel_shares / threads, number = next(whole + rest_shares),
+                    thread = next(threads);
+    const Cut rows{blocks.down.size, 1, threads};
+    const bool all = number < whole;
+    return {i,
+            {all ? 0 : rows.begin(thread), all ? rows.size : rows.count(thread), 0, blocks.across.size, 0,
+             channels.size},
+            all ? thread * whole + number : panel_shares + number - whole - rest_shares};
+  }
   ptrdiff_t share = by_shares ? 0 : next(panel_shares);
   const ptrdiff_t column = next(blocks.across.parts), row = next(blocks.down.parts),
                   channel = next(channels.parts), image = next(images);

@@ -23,6 +23,8 @@ struct Plan {
   Cut channels;                // of the depthwise half; the depthwise operator alone cuts them
   ptrdiff_t panel_shares = 1;  // of the pointwise half's panels
   bool by_shares = false;      // tasks of a share follow each other, not those of a block
+  // Of shares with all rows those that are left when each thread has as many: of these each has some rows.
+  ptrdiff_t rest_shares = 0;
 
   const DwKernel* kernel = nullptr;  // of the depthwise half
   BlockLayout layout = BlockLayout::kPixels;
@@ -57,7 +59,7 @@ struct Plan {
     OutputRect rect;
     ptrdiff_t panel_share;
   };
-  ptrdiff_t tasks() const { return images * channels.parts * blocks.count() * panel_shares; }
+  ptrdiff_t tasks() const;
   Task task(ptrdiff_t index) const;
 };
 

@@ -79,6 +79,9 @@ std::string show(const Problem& p, const Plan& plan) {
   if (plan.panel_shares > 1) {
     lines.add("", "each by %td tasks, with a share of the panels each", plan.panel_shares);
   }
+  if (plan.rest_shares > 0) {
+    lines.add("", "but of %td shares each thread has some rows", plan.rest_shares);
+  }
   lines.add("output", "%td x %td x %td x %td, %.0f KiB, written %s", out.images, out.height, out.width,
             out.channels, array_kib(out),
             plan.scratch.staging > 0 ? "by way of a staging buffer" : "in place");

@@ -96,11 +96,40 @@ def test_shares_are_even(isa, size, threads):
     shape = (1, size, size, 128)
     plan = _core.Operator(depthwise, pointwise).plan(shape, shape, (1, 1, 1, 1, 1, 1), threads)
     assert plan["threads"] == threads
-    # Tasks are dealt out in order, to whoever is free first.
-    busy = [0] * threads
-    for _, _, rows, _, columns, _, _, _ in plan["tasks"]:
-        heapq.heapreplace(busy, busy[0] + rows * columns)
-    assert max(busy) * threads <= 1.25 * size * size
+    tasks = [rows * columns for _, _, rows, _, columns, _, _, _ in plan["tasks"]]
+    assert longest(tasks, threads) * threads <= 1.25 * size * size
+
+
+def longest(tasks, threads):
+    """Each thread has as many neighbours; who is done with them takes the next of another's."""
+    ends = [len(tasks) * i // threads for i in range(threads + 1)]
+    left = [tasks[begin:end] for begin, end in itertools.pairwise(ends)]
+    busy = [(0, thread) for thread in range(threads)]
+    while any(left):
+        time, thread = busy[0]
+        mine = next(t for t in (*left[thread:], *left[:thread]) if t)
+        heapq.heapreplace(busy, (time + mine.pop(0), thread))
+    return max(busy)[0]
+
+
+@pytest.mark.parametrize("pixels", [196, 784])
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_pixels_are_shared_evenly(isa, pixels, threads):
+    """A buffer limits blocks, to three of 196 pixels; threads want as many each."""
+    weights = _core.Pointwise(np.zeros((384, 64), np.float32), None, CLAMP, isa)
+    shapes = (1, 1, pixels, 384), (1, 1, pixels, 64)
+    plan = _core.Operator(None, weights).plan(*shapes, (1, 1, 1, 1, 0, 0), threads)
+    tasks = [task[4] for task in plan["tasks"] if task[-1] == 0]
+    assert len(tasks) % threads == 0
+    assert max(tasks) - min(tasks) <= 1
+
+
+def test_weights_are_worth_threads_too(isa):
+    """One pixel of 960 channels → 240 is few products, but 900 KB."""
+    weights = _core.Pointwise(np.zeros((960, 240), np.float32), None, CLAMP, isa)
+    plan = _core.Operator(None, weights).plan((1, 1, 1, 960), (1, 1, 1, 240), (1, 1, 1, 1, 0, 0), 2)
+    assert plan["threads"] == 2
+    assert plan["panel_shares"] > 1
 
 
 def test_one_cost_for_all(isa):

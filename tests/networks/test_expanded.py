@@ -1,5 +1,6 @@
 """Blocks that expand first: bits as of their parts one after the other, and their plans."""
 
+import itertools
 from math import prod
 
 import numpy as np
@@ -192,8 +193,20 @@ def test_shares_are_even(isa, wide, threads):
     operator = _core.Operator(depthwise, None, expand=expand)
     plan = operator.plan((1, 28, 28, 24), shape, (1, 1, 1, 1, 1, 1), threads)
     tasks = [min(rows + 2, 28) for _, _, rows, *_ in plan["tasks"]]
-    longest = sum(max(tasks[i : i + threads]) for i in range(0, len(tasks), threads))
+    ends = [len(tasks) * i // threads for i in range(threads + 1)]
+    longest = max(sum(tasks[begin:end]) for begin, end in itertools.pairwise(ends))
     assert longest * threads <= 1.34 * 28 * plan["panel_shares"]
+
+
+def test_shares_that_are_left_over_are_cut_into_rows():
+    """Five shares for two threads: two for each, and half the rows of the last."""
+    expand = _core.Pointwise(np.zeros((256, 300), np.float32), None, CLAMP, "scalar")
+    depthwise = _core.Depthwise(np.zeros((3, 3, 300, 1), np.float32), None, CLAMP, "scalar")
+    operator = _core.Operator(depthwise, None, expand=expand)
+    plan = operator.plan((1, 7, 7, 256), (1, 7, 7, 300), (1, 1, 1, 1, 1, 1), 2)
+    assert plan["panel_shares"] == 5
+    shares = [(row, rows, share) for _, row, rows, *_, share in plan["tasks"]]
+    assert shares == [(0, 7, 0), (0, 7, 1), (0, 3, 4), (0, 7, 2), (0, 7, 3), (3, 4, 4)]
 
 
 def test_a_plan_is_text():
