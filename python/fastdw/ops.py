@@ -7,17 +7,17 @@ function says (H, W, C).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from fastdw._arguments import FLOAT32, as_array, describe, integer, number
 from fastdw._arguments import data_format as _layout
+from fastdw._arguments import describe, number
 from fastdw._geometry import window
 from fastdw.network import _tables
-from fastdw.network._network import Network
-from fastdw.network._record import Input, channels_first, channels_last, placed, record
+from fastdw.network._computed import axis_of, computed
+from fastdw.network._record import channels_first, channels_last, placed, record
 from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def global_average_pool(
             return channels_first(y, order)
         return record("reshape", [y], shape=y.image_shape[-1:])
 
-    return _computed(build, [inputs], 3)
+    return computed(build, [inputs], 3)
 
 
 def add(x1: _Value, x2: _Value) -> _Value:
@@ -164,7 +164,7 @@ def add(x1: _Value, x2: _Value) -> _Value:
     ----------
     ``keras.ops.add``.
     """
-    return _computed(lambda a, b: record("add", [a, b]), [x1, x2])
+    return computed(lambda a, b: record("add", [a, b]), [x1, x2])
 
 
 def multiply(x1: _Value, x2: _Value) -> _Value:
@@ -179,7 +179,7 @@ def multiply(x1: _Value, x2: _Value) -> _Value:
     ----------
     ``keras.ops.multiply``.
     """
-    return _computed(lambda a, b: record("multiply", [a, b]), [x1, x2])
+    return computed(lambda a, b: record("multiply", [a, b]), [x1, x2])
 
 
 def concatenate(xs: Sequence[_Value], axis: int = -1) -> _Value:
@@ -209,7 +209,7 @@ def concatenate(xs: Sequence[_Value], axis: int = -1) -> _Value:
         msg = f"xs must be a sequence of Symbols or arrays, got {describe(xs)}"
         raise TypeError(msg)
     values: Sequence[_Value] = xs
-    return _computed(lambda *parts: record("concat", parts, axis=_axis(axis, parts[0])), values)
+    return computed(lambda *parts: record("concat", parts, axis=axis_of(axis, parts[0])), values)
 
 
 def pad(
@@ -251,7 +251,7 @@ def pad(
         tables = _tables.pad(y.image_shape, pad_width, mode)
         return record("gather", [y], **tables, constant=constant)
 
-    return _computed(build, [x])
+    return computed(build, [x])
 
 
 def resize(
@@ -291,7 +291,7 @@ def resize(
         op, tables = _tables.resize(y.image_shape, size, interpolation)
         return channels_first(record(op, [y], **tables), order)
 
-    return _computed(build, [inputs], 3)
+    return computed(build, [inputs], 3)
 
 
 def softmax(x: _Value, axis: int = -1) -> _Value:
@@ -320,12 +320,12 @@ def softmax(x: _Value, axis: int = -1) -> _Value:
     """
 
     def build(y: Symbol) -> Symbol:
-        place: int = _axis(axis, y)
+        place: int = axis_of(axis, y)
         order = [*(i for i in range(len(y.image_shape)) if i != place), place]
         y = record("softmax", [record("transpose", [y], axes=order)])
         return record("transpose", [y], axes=np.argsort(order))
 
-    return _computed(build, [x])
+    return computed(build, [x])
 
 
 def reshape(x: _Value, newshape: Sequence[int]) -> _Value:
@@ -351,7 +351,7 @@ def reshape(x: _Value, newshape: Sequence[int]) -> _Value:
     ----------
     ``keras.ops.reshape``.
     """
-    return _computed(
+    return computed(
         lambda y: record("reshape", [y], shape=_tables.reshaped(y.image_shape, newshape)), [x]
     )
 
@@ -368,43 +368,4 @@ def _pool(
         y = record("pool", [y], function=function, window=size, **placed(view, y))
         return channels_first(y, order)
 
-    return _computed(build, [inputs], 3)
-
-
-def _axis(axis: object, x: Symbol) -> int:
-    """An axis of a value with its batch, as that of one image."""
-    rank = len(x.shape)
-    place = integer("axis", axis, -rank, rank - 1) % rank
-    if place == 0:
-        msg = f"axis must not be the batch, 0, got {axis}"
-        raise ValueError(msg)
-    return place - 1
-
-
-@overload
-def _computed(
-    build: Callable[..., Symbol], values: Sequence[Symbol], images: int = ...
-) -> Symbol: ...
-@overload
-def _computed(
-    build: Callable[..., Symbol], values: Sequence[Float32], images: int = ...
-) -> Float32: ...
-def _computed(build: Callable[..., Symbol], values: Sequence[Any], images: int = 0) -> Any:
-    """What is built of symbols; of arrays, what a network of it gives.
-
-    Arrays of `images` axes are one image; others begin with the batch.
-    """
-    if any(isinstance(value, Symbol) for value in values):
-        for value in values:
-            if not isinstance(value, Symbol):
-                msg = f"a Symbol is computed with Symbols alone, got {describe(value)}"
-                raise TypeError(msg)
-        return build(*values)
-    arrays = [as_array("x", value, (FLOAT32,)) for value in values]
-    symbols = []
-    for array in arrays:
-        if array.ndim < 2 or 0 in array.shape[1:]:
-            msg = f"x must have a batch and not be empty, got shape {array.shape}"
-            raise ValueError(msg)
-        symbols.append(Input(array.shape[array.ndim != images :]))
-    return Network(symbols, build(*symbols))(*arrays)
+    return computed(build, [inputs], 3)

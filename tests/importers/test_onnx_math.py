@@ -47,6 +47,11 @@ def test_hard_sigmoid_keeps_its_slope(alpha, name):
     assert activation.attrs["activation"] == name
 
 
+def test_two_slopes_of_hard_sigmoid_in_one_file():
+    nodes = [node("HardSigmoid", "x", name, alpha=a) for name, a in (("a", 1 / 6), ("b", 0.2))]
+    agrees(model([*nodes, node("Sub", "a b", "y")]))
+
+
 @pytest.mark.parametrize("shape", [(6, 1, 1), (1,), (8,), (7, 1), (1, 6, 1, 1), ()])
 def test_slopes_broadcast_from_the_right(shape):
     agrees(model(node("PRelu", "x s"), s=weights(2, *shape)))
