@@ -10,7 +10,7 @@ from typing import Any
 
 import fastdw
 
-from . import arguments, compare, fresh, machine, net, output, peers, presets, report, text
+from . import amx, arguments, compare, fresh, machine, net, output, peers, presets, report, text
 from . import document as doc
 from .blocks import working_bytes
 from .document import Document
@@ -136,6 +136,12 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,N",
         help="of one image, in the model's order of axes, where the model leaves it open",
     )
+    parser.add_argument(
+        "--integers",
+        choices=("float", "keep"),
+        default="float",
+        help="how fastdw computes a network of 8-bit integers (default: float)",
+    )
     arguments.add_timing(parser)
     arguments.add_conditions(parser)
     parser.add_argument("--profile", action="store_true", help="show the time of each step too")
@@ -143,9 +149,15 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
 
-def _net(options: argparse.Namespace) -> int:
+def _prepare_process(options: argparse.Namespace) -> None:
     if options.cpus:
         pin(machine.parse_cpus(options.cpus))
+    if not options.amx and machine.describe()["amx"] == "open":
+        amx.refuse()
+
+
+def _net(options: argparse.Namespace) -> int:
+    _prepare_process(options)
     settings = Settings(
         threads=options.threads,
         peers=tuple(peers.select(options.peers)),
@@ -154,7 +166,7 @@ def _net(options: argparse.Namespace) -> int:
         check=options.check,
         limits=options.limits,
     )
-    cases = net.open_cases(options.file, options.input_shape)
+    cases = net.open_cases(options.file, options.input_shape, options.integers)
     output.try_to_write(options.output)
     document = net.measure(cases, settings, options.profile, output.progress)
     output.progress("")
@@ -191,8 +203,7 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.cpus:
-        pin(machine.parse_cpus(options.cpus))
+    _prepare_process(options)
     settings = Settings(
         threads=options.threads,
         batch=options.batch,

@@ -18,6 +18,12 @@ def add_conditions(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--threads", type=threads, default=(1,), metavar="N[,N]")
     parser.add_argument("--cpus", metavar="0,2-3", help="run on these only")
     parser.add_argument(
+        "--amx",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let engines use the matrix unit of x86 CPUs",
+    )
+    parser.add_argument(
         "--check", action=argparse.BooleanOptionalAction, default=True, help="compare results first"
     )
     parser.add_argument(

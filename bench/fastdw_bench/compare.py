@@ -155,6 +155,7 @@ def differences(before: Document, after: Document) -> list[str]:
     found = []
     for title, path in {
         "CPU": ("environment", "machine", "cpu"),
+        "AMX": ("environment", "machine", "amx"),
         "instruction sets": ("environment", "fastdw", "isas"),
         "compiler": ("environment", "fastdw", "compiler"),
         "data format": ("settings", "data_format"),

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from . import amx
+
 _SYS = Path("/sys/devices/system/cpu")
 
 # (implementer, part) of the Main ID Register. Sources: Arm's technical reference manuals and
@@ -81,12 +83,14 @@ _PI_BITS = {
 def describe() -> dict[str, Any]:
     """Everything about the machine that a result depends on."""
     cpuinfo = _cpuinfo()
+    extensions = _extensions(cpuinfo)
     return {
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "board": _text(Path("/proc/device-tree/model")).rstrip("\0"),
         "cpu": _cpu_names(cpuinfo),
-        "extensions": _extensions(cpuinfo),
+        "extensions": extensions,
+        "amx": amx.state(extensions),
         "cpus": {"machine": os.cpu_count(), "allowed": sorted(os.sched_getaffinity(0))},
         "caches": caches(),
         "memory_bytes": memory_bytes(),

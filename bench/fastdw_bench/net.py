@@ -3,10 +3,11 @@
 The result is as `document` says, with other rows::
 
     format, version     "fastdw-bench net", 1
-    rows                [{name, threads, macs, parameters, limit, results, steps}], where `error`
-                        of a result is the deviation from fastdw's float64 twins, relative to the
-                        largest value of the output; `steps` are those of `Network.profile`, or
-                        null
+    rows                [{name, threads, macs, parameters, limit, unit, results, steps}], where
+                        `error` of a result is the deviation from fastdw's float64 twins: the
+                        largest of an output over its largest value where `unit` is "relative",
+                        the largest difference of integers where it is "steps"; `steps` are those of
+                        `Network.profile`, or null
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import fastdw
 import numpy as np
 import numpy.typing as npt
 from fastdw.importers._files import open_network
+from fastdw.network._graph import quantizations
 from fastdw.network._graph import run as run_twins
 from fastdw.network._network import Network
 from fastdw.network._summary import table as steps_table
@@ -38,6 +40,10 @@ FORMAT = "fastdw-bench net"
 
 _OWN, _LIMIT = "fastdw", "limit"
 
+# Engines round integers in several ways, and what one layer rounds otherwise grows in the next.
+_MOST_STEPS = 32
+_STEPS = 255
+
 
 class Differs(ArithmeticError):  # noqa: N818  (a finding about an engine)
     """An engine computes something else."""
@@ -50,7 +56,9 @@ class Case(NamedTuple):
     model: Model
 
 
-def open_cases(paths: Sequence[Path], input_shape: Sequence[int] | None = None) -> list[Case]:
+def open_cases(
+    paths: Sequence[Path], input_shape: Sequence[int] | None = None, integers: str = "float"
+) -> list[Case]:
     """Read networks.
 
     Parameters
@@ -59,10 +67,12 @@ def open_cases(paths: Sequence[Path], input_shape: Sequence[int] | None = None) 
         Files of any kind that `fastdw convert` reads.
     input_shape : sequence of int, optional
         Shape of one image of all of them, where the models leave it open.
+    integers : {"float", "keep"}
+        As in `Network.from_tflite`.
     """
     cases = []
     for path in paths:
-        network = open_network(path, input_shape=input_shape)
+        network = open_network(path, input_shape=input_shape, integers=integers)
         images = {
             spec.name: _image((1, *(int(size or 0) for size in spec.shape[1:])), spec.dtype)
             for spec in network.inputs
@@ -127,9 +137,13 @@ def table(document: Document) -> text.Table:
                 + [f"{1e3 * t:.4g}" for t in (time, min(result["samples"]))]
                 + [f"{flops / 1e9:.1f}", f"{100 * flops / limit:.0f}" if limit else "–"]
                 + [f"{time / own:.2f}" if own else "–"]
-                + ["–" if error is None else f"{error:.0e}"]
+                + ["–" if error is None else _deviation(error, row["unit"])]
             )
     return lines
+
+
+def _deviation(error: float, unit: str) -> str:
+    return f"{error:.0f} steps" if unit == "steps" else f"{error:.0e}"
 
 
 def profiles(document: Document) -> list[str]:
@@ -167,7 +181,7 @@ def summary(document: Document) -> list[str]:
 
 
 def _image(shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
-    """A picture in [0, 1], or of bytes, that is smooth as pictures are.
+    """A picture in [0, 1], or of all integers, that is smooth as pictures are.
 
     On noise many networks give the same answer everywhere, and any error is the largest.
     """
@@ -176,8 +190,8 @@ def _image(shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
         walk = walk.cumsum(axis)
     walk -= walk.min()
     walk /= walk.max() or 1.0
-    if dtype == "uint8":
-        return (255 * walk).astype(np.uint8)
+    if dtype != "float32":
+        return (255 * walk + np.iinfo(dtype).min).astype(dtype)
     return on_a_line(walk.astype(np.float32))
 
 
@@ -199,7 +213,8 @@ def _row(
             with quiet():
                 session = _own(case, threads) if name == _OWN else _peer(name, case, threads)
                 session.run()
-                errors[name] = None if wanted is None else _checked(session.outputs(), wanted)
+                outputs = session.outputs()
+                errors[name] = _checked(outputs, wanted, case, name) if wanted else None
             sessions[name] = session
         except Unsupported as reason:
             results[name] = {"problem": f"unsupported: {reason}"}
@@ -214,7 +229,7 @@ def _row(
         del sessions[_OWN]
         results[_OWN] = {"problem": "no other engine agrees with it"}
     calls: dict[str, Call] = {name: session.run for name, session in sessions.items()}
-    if settings.limits:
+    if settings.limits and not quantizations(case.network._graph):
         isa = fastdw.show_config(mode="dict")["isas"]["active"]
         calls[_LIMIT], flops = limits.loop(isa, threads, settings.min_time)
     samples = interleaved(calls, settings.repetitions, settings.min_time, settle=threads > 1)
@@ -225,7 +240,8 @@ def _row(
         "threads": threads,
         "macs": case.network.macs,
         "parameters": case.network.num_parameters,
-        "limit": flops / statistics.median(samples[_LIMIT]) if settings.limits else None,
+        "limit": flops / statistics.median(samples[_LIMIT]) if _LIMIT in samples else None,
+        "unit": "steps" if _in_steps(case) else "relative",
         "results": {name: results[name] for name in (_OWN, *settings.peers)},
         "steps": None,
     }
@@ -255,18 +271,36 @@ def _peer(name: str, case: Case, threads: int) -> Session:
     return session
 
 
-def _checked(outputs: list[F32], wanted: list[npt.NDArray[Any]]) -> float:
-    """The largest deviation, relative to the largest value of each output."""
+def _in_steps(case: Case) -> bool:
+    return all(spec.dtype != "float32" for spec in case.network.outputs)
+
+
+def _bound(case: Case, engine: str) -> float:
+    """The largest deviation that counts as the same network, in the row's unit."""
+    graph, unit = case.network._graph, 1 if _in_steps(case) else _STEPS
+    if not quantizations(graph):
+        return TOLERANCE
+    if engine == _OWN and not graph.notes:
+        return TOLERANCE  # Less than a step.
+    return _MOST_STEPS / unit
+
+
+def _checked(outputs: list[F32], wanted: list[npt.NDArray[Any]], case: Case, engine: str) -> float:
+    """The largest deviation: in steps, or relative to the largest value of each output."""
     shapes = [y.shape for y in outputs]
     if shapes != [y.shape for y in wanted]:
         msg = f"its outputs are of shapes {shapes}"
         raise Differs(msg)
-    errors = [
-        np.abs(y - expected).max() / (np.abs(expected).max() or 1.0)
-        for y, expected in zip(outputs, wanted, strict=True)
-    ]
+    errors = []
+    for y, expected in zip(outputs, wanted, strict=True):
+        most = np.abs(expected).max() or 1.0
+        if expected.dtype.kind in "iu":
+            most = 1 if _in_steps(case) else _STEPS
+        errors.append(np.abs(np.subtract(y, expected, dtype=np.float64)).max() / most)
     error = float(np.max(errors))
-    if not error <= TOLERANCE:
-        msg = f"differs from the reference by {error:.1e} of its largest value"
+    if not error <= _bound(case, engine):
+        steps = f"{error:.0f} of {_STEPS} steps"
+        size = steps if _in_steps(case) else f"{error:.1e} of its largest value"
+        msg = f"differs from the reference by {size}"
         raise Differs(msg)
     return error

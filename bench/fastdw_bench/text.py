@@ -78,7 +78,8 @@ def header(document: Document) -> list[str]:
     caches = [f"L{c['level']} {_size(c['bytes'])}" for c in machine["caches"]]
     lines = [
         f"{cpus}; {machine['board'] or machine['system']}",
-        f"extensions: {' '.join(machine['extensions'])}",
+        f"extensions: {' '.join(machine['extensions'])}"
+        + (f"; AMX {machine['amx']}" if machine.get("amx") else ""),
         f"caches: {', '.join(caches) or 'unknown'}; memory {_size(machine['memory_bytes'])}",
         f"fastdw {fastdw['version']}, {_isas(fastdw)}; compiled by {fastdw['compiler']}",
     ]
