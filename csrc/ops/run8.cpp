@@ -1,7 +1,9 @@
 #include "ops/run8.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "base/math.h"
 #include "base/refuse.h"
 #include "base/threads.h"
 
@@ -60,77 +62,104 @@ void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_
   w.kernel(t);
 }
 
-// Eight bytes at a time, the last ones twice: a first layer copies three pixels of three.
+// Words of eight bytes, and what turns all of them.
+constexpr ptrdiff_t kWord = sizeof(uint64_t);
+uint64_t flips_of(uint8_t flip) { return flip * (~uint64_t{0} / 0xFF); }
+
+inline void copy_word(uint8_t* to, const uint8_t* from, uint64_t flips) {
+  uint64_t word;
+  std::memcpy(&word, from, kWord);
+  word ^= flips;
+  std::memcpy(to, &word, kWord);
+}
+
+// The last word may lie across the one before it.
 void copy_flipped(uint8_t* to, const uint8_t* from, ptrdiff_t count, uint8_t flip) {
-  constexpr ptrdiff_t kWord = sizeof(uint64_t);
   if (count < kWord) {
     for (ptrdiff_t i = 0; i < count; ++i) to[i] = from[i] ^ flip;
     return;
   }
-  const uint64_t flips = flip * (~uint64_t{0} / 0xFF);
-  const auto word = [&](ptrdiff_t i) {
-    uint64_t bytes;
-    std::memcpy(&bytes, from + i, kWord);
-    bytes ^= flips;
-    std::memcpy(to + i, &bytes, kWord);
-  };
-  for (ptrdiff_t i = 0; i + kWord <= count; i += kWord) word(i);
-  word(count - kWord);
+  const uint64_t flips = flips_of(flip);
+  for (ptrdiff_t i = 0; i + kWord <= count; i += kWord) copy_word(to + i, from + i, flips);
+  copy_word(to + count - kWord, from + count - kWord, flips);
+}
+
+// Lines of bytes, `from_step` and `to_step` apart. Those of a first layer, three pixels of three, are two
+// words: a loop of their own takes a third of the time.
+void copy_lines(uint8_t* to, ptrdiff_t to_step, const uint8_t* from, ptrdiff_t from_step, ptrdiff_t lines,
+                ptrdiff_t count, uint8_t flip) {
+  if (count < kWord || count > 2 * kWord) {
+    for (ptrdiff_t i = 0; i < lines; ++i) copy_flipped(to + i * to_step, from + i * from_step, count, flip);
+    return;
+  }
+  const uint64_t flips = flips_of(flip);
+  const ptrdiff_t last = count - kWord;
+  for (ptrdiff_t i = 0; i < lines; ++i, to += to_step, from += from_step) {
+    copy_word(to, from, flips);
+    copy_word(to + last, from + last, flips);
+  }
 }
 
 // Windows of pixels side by side, with padding where they reach beyond the image.
 class Windows {
  public:
   explicit Windows(const Problem8& p)
-      : x_(p.x),
+      : p_(p),
+        x_(p.x),
         window_(p.window),
         flip_(p.chain.pointwise->input_flip),
-        outside_(p.chain.pointwise->outside),
-        in_line_(window_.dilation_w == 1 && x_.column_stride == x_.channels) {}
+        line_(window_.kernel_w * x_.channels) {}
 
-  // The one whose first pixel is this.
-  void copy(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, uint8_t* to) const {
-    const ptrdiff_t line = window_.kernel_w * x_.channels;
-    const ptrdiff_t last_row = row + (window_.kernel_h - 1) * window_.dilation_h;
-    if (in_line_ && row >= 0 && last_row < x_.height && column >= 0 &&
-        column + window_.kernel_w <= x_.width) {
-      const uint8_t* from = x_.at(image, row, column, 0);
-      const ptrdiff_t step = window_.dilation_h * x_.row_stride;
-      for (ptrdiff_t i = 0; i < window_.kernel_h; ++i)
-        copy_flipped(to + i * line, from + i * step, line, flip_);
-      return;
-    }
-    for (ptrdiff_t i = 0; i < window_.kernel_h; ++i, to += line) {
-      copy_row(image, row + i * window_.dilation_h, column, to);
-    }
-  }
-
- private:
-  void copy_row(ptrdiff_t image, ptrdiff_t row, ptrdiff_t column, uint8_t* to) const {
-    for (ptrdiff_t tap = 0; tap < window_.kernel_w; ++tap, to += x_.channels) {
-      const ptrdiff_t at = column + tap * window_.dilation_w;
-      if (row >= 0 && row < x_.height && at >= 0 && at < x_.width) {
-        copy_flipped(to, x_.at(image, row, at, 0), x_.channels, flip_);
-      } else {
-        std::memset(to, outside_, static_cast<size_t>(x_.channels));
+  // Of a row of outputs, from `first` on.
+  void copy_row(ptrdiff_t image, ptrdiff_t row, ptrdiff_t first, ptrdiff_t columns, const Pixels& y) const {
+    // Outputs whose windows lie within the image's columns, as lines.
+    const bool in_line = window_.dilation_w == 1 && x_.column_stride == x_.channels;
+    const ptrdiff_t room = x_.width - window_.kernel_w + p_.pad_left;
+    const ptrdiff_t last = in_line && room >= 0 ? room / window_.stride_w + 1 : 0;
+    const ptrdiff_t begin =
+        std::clamp(ceil_div(p_.pad_left, window_.stride_w) - first, ptrdiff_t{0}, columns);
+    const ptrdiff_t end = std::clamp(last - first, begin, columns);
+    for (ptrdiff_t i = 0; i < window_.kernel_h; ++i) {
+      const ptrdiff_t from = row * window_.stride_h - p_.pad_top + i * window_.dilation_h;
+      uint8_t* const to = y.data + i * line_;
+      for (ptrdiff_t j = 0; j < columns; ++j) {
+        if (j == begin && begin < end && from >= 0 && from < x_.height) {
+          copy_lines(to + j * y.column_stride, y.column_stride, x_.at(image, from, column(first + j), 0),
+                     window_.stride_w * x_.channels, end - begin, line_, flip_);
+          j = end - 1;
+        } else {
+          copy_taps(image, from, column(first + j), to + j * y.column_stride);
+        }
       }
     }
   }
 
+ private:
+  ptrdiff_t column(ptrdiff_t output) const { return output * window_.stride_w - p_.pad_left; }
+
+  void copy_taps(ptrdiff_t image, ptrdiff_t row, ptrdiff_t first, uint8_t* to) const {
+    for (ptrdiff_t tap = 0; tap < window_.kernel_w; ++tap, to += x_.channels) {
+      const ptrdiff_t at = first + tap * window_.dilation_w;
+      if (row >= 0 && row < x_.height && at >= 0 && at < x_.width) {
+        copy_flipped(to, x_.at(image, row, at, 0), x_.channels, flip_);
+      } else {
+        std::memset(to, p_.chain.pointwise->outside, static_cast<size_t>(x_.channels));
+      }
+    }
+  }
+
+  const Problem8& p_;
   const Input8& x_;
   const Window8& window_;
-  const uint8_t flip_, outside_;
-  const bool in_line_;
+  const uint8_t flip_;
+  const ptrdiff_t line_;  // bytes of a window's row
 };
 
 void fill_windows(const Problem8& p, const Rect& rect, const Pixels& y) {
   const Windows windows(p);
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
-    for (ptrdiff_t j = 0; j < rect.columns; ++j) {
-      windows.copy(rect.image, (rect.row + i) * p.window.stride_h - p.pad_top,
-                   (rect.column + j) * p.window.stride_w - p.pad_left,
-                   y.data + i * y.row_stride + j * y.column_stride);
-    }
+    const Pixels row{y.data + i * y.row_stride, y.row_stride, y.column_stride};
+    windows.copy_row(rect.image, rect.row + i, rect.column, rect.columns, row);
   }
 }
 
