@@ -139,8 +139,8 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--integers",
         choices=("float", "keep"),
-        default="float",
-        help="how fastdw computes a network of 8-bit integers (default: float)",
+        default="keep",
+        help="how fastdw computes a network of 8-bit integers (default: keep)",
     )
     arguments.add_timing(parser)
     arguments.add_conditions(parser)

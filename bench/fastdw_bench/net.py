@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def open_cases(
-    paths: Sequence[Path], input_shape: Sequence[int] | None = None, integers: str = "float"
+    paths: Sequence[Path], input_shape: Sequence[int] | None = None, integers: str = "keep"
 ) -> list[Case]:
     """Read networks.
 
@@ -67,7 +67,7 @@ def open_cases(
         Files of any kind that `fastdw convert` reads.
     input_shape : sequence of int, optional
         Shape of one image of all of them, where the models leave it open.
-    integers : {"float", "keep"}
+    integers : {"keep", "float"}
         As in `Network.from_tflite`.
     """
     cases = []

@@ -108,8 +108,8 @@ def _add_file(parser: argparse.ArgumentParser, command: Any) -> None:
     parser.add_argument(
         "--integers",
         choices=("float", "keep"),
-        default="float",
-        help="whether an ONNX or TFLite model of integers runs in float32 (default) or in integers",
+        default="keep",
+        help="whether an ONNX or TFLite model of integers runs in integers (default) or in float32",
     )
 
 

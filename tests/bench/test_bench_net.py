@@ -205,12 +205,6 @@ def test_what_cannot_be_measured_ends_before_it_begins(
     assert message in capsys.readouterr().err
 
 
-def test_integers_are_kept_where_a_file_has_them(saved, capsys):
-    with pytest.raises(SystemExit):
-        main(["net", str(saved), "--peers", "none", "--integers", "keep"])
-    assert "whose integers alone can be kept" in capsys.readouterr().err
-
-
 def test_images_are_smooth_and_in_range():
     image = net._image((1, 40, 30, 3), "float32")
     assert image.dtype == np.float32

@@ -124,7 +124,7 @@ def test_frames_of_bytes():
 
 def test_integers_between_two_scales_become_a_range():
     nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z")]
-    graph = imported(model(nodes, s=np.float32(0.5), z=np.uint8(2)))
+    graph = imported(model(nodes, s=np.float32(0.5), z=np.uint8(2)), integers="float")
     (y,) = computed(graph, np.float32([[[[-9, 0.25, 9]]], [[[200, 1, 2]]]]).repeat(6, 1))
     assert y[:, 0, 0].tolist() == [[-1, 0.25, 9], [126.5, 1, 2]]
 

@@ -55,7 +55,7 @@ def test_a_trained_network(models, name):
 
 def test_an_integer_network_decides_alike(models):
     arrays = arrays_of(models, "tiny_vww_96_int8")
-    graph = from_tflite(models / "tiny_vww_96_int8.tflite")
+    graph = from_tflite(models / "tiny_vww_96_int8.tflite", integers="float")
     twin = from_tflite(models / f"{PERSON}.tflite")
     x = (arrays["in"].astype(np.float32) + 128) / 255  # the input's scale and zero point
     (y,), (exact,) = computed(graph, x), computed(twin, x)
@@ -67,7 +67,7 @@ def test_an_integer_network_decides_alike(models):
 
 def test_an_integer_network_that_stays_one_gives_the_bits_of_litert(models):
     arrays = arrays_of(models, "tiny_vww_96_int8")
-    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite", integers="keep")
+    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite")
     np.testing.assert_array_equal(net(arrays["in"]), arrays["out:Identity_int8"])
     assert net.summary("dict")["notes"] == ()
     assert net.arena_bytes < 60_000
@@ -91,7 +91,7 @@ def test_loading_again_and_again_holds_no_memory(models):
 
 
 def test_a_network_says_that_it_computes_in_float(models, capsys):
-    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite")
+    net = Network.from_tflite(models / "tiny_vww_96_int8.tflite", integers="float")
     x = (arrays_of(models, "tiny_vww_96_int8")["in"].astype(np.float32) + 128) / 255
     assert net(x).argmax() == 1
     assert net.summary("dict")["notes"][0].startswith("The model computes in integers")

@@ -61,7 +61,7 @@ def test_an_input_of_uint8_is_taken_as_such():
         SHAPE,
         quantised={"x": Quantised(STEP, 128, "uint8"), "y": Quantised(STEP, 128, "uint8")},
     )
-    graph = from_tflite(data)
+    graph = from_tflite(data, integers="float")
     assert graph.inputs[0].dtype == "uint8"
     x = stored(4, SHAPE, "uint8")
     (y,) = computed(graph, x)

@@ -249,8 +249,8 @@ def computed(graph, *arrays):
 
 
 def agrees(data, arrays, wanted, tolerance=2e-6, **options):
-    """The graph of a model, once it gives what is wanted, rewritten or not."""
-    graph = from_tflite(data, **options)
+    """The graph of a model in float32, once it gives what is wanted, rewritten or not."""
+    graph = from_tflite(data, integers="float", **options)
     for version in (graph, rewrite(graph)[0]):
         for got, result in zip(computed(version, *arrays), wanted, strict=True):
             assert got.shape == result.shape

@@ -33,7 +33,7 @@ def test_files(kind, calls):
     read = getattr(Network, f"from_{kind}")
     own = read(b"model")
     last = read("path", outputs=["y", "z"], input_shape=(3, 4, 6), data_format="NHWC")
-    more = {} if kind == "keras" else {"integers": "float"}
+    more = {} if kind == "keras" else {"integers": "keep"}
     assert calls == [
         ((b"model",), {"outputs": None, "input_shape": None} | more),
         (("path",), {"outputs": ["y", "z"], "input_shape": (3, 4, 6)} | more),

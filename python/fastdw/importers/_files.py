@@ -21,7 +21,7 @@ def open_network(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    integers: str = "float",
+    integers: str = "keep",
 ) -> Network:
     """Read a network; `outputs` and `input_shape` as in `Network.from_onnx`, `integers` as in
     `Network.from_tflite`.
@@ -37,10 +37,8 @@ def open_network(
         Where the file cannot be read.
     """
     suffix = path.suffix.lower()
+    # Of no other kind fastdw reads integers.
     more = {"integers": integers} if suffix in (".onnx", ".tflite") else {}
-    if integers != "float" and not more:
-        msg = f"{path.name} is no ONNX or TFLite model, whose integers alone can be kept"
-        raise ValueError(msg)
     if suffix in _MODELS:
         return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **more)
     if suffix != ".fdw":

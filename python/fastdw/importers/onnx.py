@@ -56,7 +56,7 @@ def from_onnx(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    integers: str = "float",
+    integers: str = "keep",
 ) -> Graph:
     """Read an ONNX model.
 
@@ -72,7 +72,7 @@ def from_onnx(
     input_shape : sequence of int, or {name: sequence of int}, optional
         The shape of one image, in the model's order of axes. It is needed where the model leaves
         it open, and goes before what the model says.
-    integers : {"float", "keep"}
+    integers : {"keep", "float"}
         "float": integers between QuantizeLinear and DequantizeLinear become float32, within their
         ranges. "keep": they stay, and what is between DequantizeLinear and QuantizeLinear is
         computed in integers where the graph has operators for it.

@@ -45,7 +45,7 @@ def from_tflite(
     *,
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
-    integers: str = "float",
+    integers: str = "keep",
 ) -> Graph:
     """Read a TFLite model.
 
@@ -61,7 +61,7 @@ def from_tflite(
     input_shape : sequence of int, or {name: sequence of int}, optional
         The shape of one image, (H, W, C). It is needed where the model leaves it open, and goes
         before what the model says.
-    integers : {"float", "keep"}
+    integers : {"keep", "float"}
         "float": the graph computes in float32 throughout. Weights of integers, quantised by tensor
         or by channel, become float32. So do the values of an integer model: what remains of a
         quantised value is its range, to which it is clamped. An input of uint8 is taken as such,

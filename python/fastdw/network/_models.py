@@ -32,7 +32,7 @@ class FromModels(Immutable):
         outputs: Sequence[str] | None = None,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
-        integers: str = "float",
+        integers: str = "keep",
     ) -> Network:
         """Read an ONNX model.
 
@@ -52,10 +52,10 @@ class FromModels(Immutable):
         data_format : {"NHWC", "NCHW"}, optional
             Of the images that the network takes and gives; as in the model by default. What is no
             image, such as a row of logits, stays as it is.
-        integers : {"float", "keep"}
-            How what stands between QuantizeLinear and DequantizeLinear runs: in float32 within the
-            ranges of the integers, or in integers, as ONNX Runtime computes them: convolutions
-            give its bits.
+        integers : {"keep", "float"}
+            How what stands between QuantizeLinear and DequantizeLinear runs. "keep": in integers,
+            as ONNX Runtime computes them: convolutions give its bits. "float": in float32, within
+            the ranges of the integers.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class FromModels(Immutable):
         outputs: Sequence[str] | None = None,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
-        integers: str = "float",
+        integers: str = "keep",
     ) -> Network:
         """Read a TFLite model.
 
@@ -103,12 +103,12 @@ class FromModels(Immutable):
             The model. Bytes after it, such as appended metadata, are ignored.
         outputs, input_shape, data_format
             As in `from_onnx`; the names are those of tensors.
-        integers : {"float", "keep"}
-            How a model of 8-bit integers runs. "float": in float32, weights and values, each of
-            these clamped to the range that its type had; an input of uint8 is taken as such, one of
-            int8 as the float32 numbers that it stands for. "keep": in integers, inputs and outputs
-            too, whose `quantization` says what they stand for: the bits of LiteRT, but for what
-            `summary` says to run in float32 in between.
+        integers : {"keep", "float"}
+            How a model of 8-bit integers runs. "keep": in integers, inputs and outputs too, whose
+            `quantization` says what they stand for: the bits of LiteRT, but for what `summary` says
+            to run in float32 in between. "float": in float32, weights and values, each of these
+            clamped to the range that its type had; an input of uint8 is taken as such, one of int8
+            as the float32 numbers that it stands for.
 
         Returns
         -------
