@@ -36,7 +36,10 @@ HERE = Path(__file__).resolve().parent
 CSRC = HERE.parent.parent / "csrc"
 ISAS = ("neon", "neon_inorder")
 # Of integers, with the flags that CMakeLists.txt gives each data sheet.
-ISAS8 = {"dotprod": ["-march=armv8.2-a+dotprod"]}
+ISAS8: dict[str, list[str]] = {
+    "dotprod": ["-march=armv8.2-a+dotprod", "-fno-schedule-insns", "-frename-registers"],
+    "neon": [],
+}
 SCALAR = ("scalar", "scalar8")
 EMULATOR = "qemu-aarch64"
 # What CMakeLists.txt gives the wheel.
@@ -97,13 +100,11 @@ class Built:
     plugin: Path
     kernels: list[Path]
 
-    def instructions(self, isa: str, block: Block) -> float:
+    def instructions(self, isa: str, block: Block, integers: bool) -> float:
         """Return the instructions of one run."""
         sizes = map(str, (block.height, block.width, block.channels, block.filters))
         command = (
-            [self.block8, isa, *sizes]
-            if isa in ISAS8
-            else [self.block, isa, "run", *block.arguments()]
+            [self.block8, isa, *sizes] if integers else [self.block, isa, "run", *block.arguments()]
         )
         few, many = (self._executed([*command, times]) for times in ("1", "11"))
         return (many - few) / 10
@@ -138,7 +139,7 @@ def count(built: Built, isa: str, blocks: list[Block]) -> None:
     print(f"\n{isa}\n{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
     figures = []
     for block in blocks:
-        instructions = built.instructions(isa, block)
+        instructions = built.instructions(isa, block, integers=False)
         figures.append(instructions / block.multiply_adds())
         print(f"{block.name:8}{instructions:14.0f}{figures[-1]:10.3f}{block.ncnn:7.2f}", flush=True)
     means = [math.exp(sum(map(math.log, f)) / len(f)) for f in (figures, [b.ncnn for b in blocks])]
@@ -146,14 +147,11 @@ def count(built: Built, isa: str, blocks: list[Block]) -> None:
 
 
 def count_integers(built: Built, blocks: list[Block]) -> None:
-    columns = [*ISAS8, "neon float"]
-    print(f"\nper multiply-add\n{'block':8}" + "".join(f"{name:>12}" for name in columns))
+    print(f"\nper multiply-add\n{'block':8}" + "".join(f"{isa:>12}" for isa in (*ISAS8, "float")))
     for block in blocks:
-        figures = [
-            built.instructions(name.split()[0] if name == columns[-1] else name, block)
-            / (4 * block.multiply_adds())
-            for name in columns
-        ]
+        counts = [built.instructions(isa, block, integers=True) for isa in ISAS8]
+        counts.append(built.instructions("neon", block, integers=False))
+        figures = [count / (4 * block.multiply_adds()) for count in counts]
         print(f"{block.name:8}" + "".join(f"{figure:12.3f}" for figure in figures), flush=True)
 
 

@@ -45,6 +45,7 @@ struct Pointwise8 {
   uint8_t* y;
   ptrdiff_t y_stride;
   int channels;  // live ones
+  bool lowest;   // whether a weight is −128: two such products may be too large for 16 bits
   Rescale8 rescale;
 };
 

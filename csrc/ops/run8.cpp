@@ -179,6 +179,7 @@ void consume(const Problem8& p, const Rect& rect, const ReadPixels& x, const Pix
                          y.data + row * y.row_stride + panel.first,
                          y.column_stride,
                          panel.channels,
+                         w.lowest,
                          w.rescale};
       w.set.pointwise[panel.vectors - 1](t);
     }

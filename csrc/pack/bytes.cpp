@@ -108,6 +108,7 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       inputs(inputs),
       outputs(outputs),
       input_flip(input_flip),
+      lowest(*std::min_element(given.kernel, given.kernel + inputs * outputs) == -128),
       outside(static_cast<uint8_t>(given.input_zero + set.offset)),
       rescale(rescale),
       packed_(checked_product(ceil_div(outputs, set.lanes) * set.lanes, channel_bytes())) {

@@ -40,6 +40,7 @@ class Depthwise8Weights {
   ptrdiff_t outputs() const { return channels * multiplier; }
   ptrdiff_t nbytes() const { return packed_.size(); }
   const uint8_t* packed() const { return packed_.get(); }
+  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }  // fives too
 
   const Kernels8& set;
   const Window8 window;
@@ -51,7 +52,6 @@ class Depthwise8Weights {
 
  private:
   bool by_fives() const { return kernel == set.depthwise_fives[0] || kernel == set.depthwise_fives[1]; }
-  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }  // fives too
   ptrdiff_t channel_bytes() const;
   void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, uint8_t byte) const;
   void pack(const Given8& given);
@@ -78,6 +78,7 @@ class Pointwise8Weights {
   const Kernels8& set;
   const ptrdiff_t inputs, outputs;
   const uint8_t input_flip;
+  const bool lowest;      // whether a weight is −128
   const uint8_t outside;  // a byte of padding, as kernels see it
   const Rescale8 rescale;
 

@@ -79,7 +79,10 @@ std::string show(const Problem8& p, const Plan8& plan) {
   text << "8-bit kernels: " << p.chain.set().isa << "\n";
   if (const auto* w = p.chain.depthwise) {
     text << "depthwise " << w->window.kernel_h << "x" << w->window.kernel_w << ": "
-         << (w->kernel == w->set.depthwise ? "tap by tap" : "by quads") << "\n";
+         << (w->kernel == w->set.depthwise ? "tap by tap"
+             : w->by_quads()               ? "by quads"
+                                           : "by rows")
+         << "\n";
   }
   if (const auto* w = p.chain.pointwise) text << "pointwise: " << w->panels() << " panels\n";
   text << "blocks: " << plan.blocks.down.parts << " x " << plan.blocks.across.parts << ", at most "

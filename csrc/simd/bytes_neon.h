@@ -5,6 +5,7 @@
 
 #include "kernels/contract8.h"
 #include "simd/compiler.h"
+#include "simd/unroll.h"
 
 namespace fastdw {
 namespace neon {
@@ -63,6 +64,52 @@ struct Bytes {
   static FASTDW_INLINE void multiply_add(Ints (&acc)[2], int16x8_t a, int16x8_t b) {
     acc[0] = vmlal_s16(acc[0], vget_low_s16(a), vget_low_s16(b));
     acc[1] = vmlal_high_s16(acc[1], a, b);
+  }
+
+  // Sixteen products by twos, and to the sums. A weight of −128 can make two of them too large for 16 bits.
+  template <bool kFirst, bool kLowest>
+  static FASTDW_INLINE void add_products(Ints& acc, Ints x, Ints w) {
+    const int8x16_t a = vreinterpretq_s8_s32(x), b = vreinterpretq_s8_s32(w);
+    int16x8_t products = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+    if constexpr (!kLowest) products = vmlal_high_s8(products, a, b);
+    acc = kFirst ? vpaddlq_s16(products) : vpadalq_s16(acc, products);
+    if constexpr (kLowest) acc = vpadalq_s16(acc, vmull_high_s8(a, b));
+  }
+  // The whole of each of four sums.
+  static FASTDW_INLINE Ints across(const Ints* sums, Ints start) {
+    return vaddq_s32(start, vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])));
+  }
+
+  // A row of a 3×3 kernel, of eight channels.
+  struct Taps {
+    static constexpr ptrdiff_t bytes = 24;
+    int16x8_t tap[3];
+
+    template <int S>
+    static FASTDW_INLINE Taps load(const uint8_t* w) {
+      return {{widen_signed(w), widen_signed(w + 8), widen_signed(w + 16)}};
+    }
+  };
+
+  // Eight channels of a row of pixels under two columns of outputs.
+  struct Row {
+    int16x8_t left[3], right[3];
+
+    template <int S>
+    static FASTDW_INLINE Row of(const Eight (&pixel)[S + 3], uint8x16_t flip) {
+      int16x8_t wide[S + 3];
+      unroll<S + 3>([&](auto j) FASTDW_INLINE_LAMBDA {
+        wide[j] = vmovl_s8(vreinterpret_s8_u8(vget_low_u8(veorq_u8(pixel[j], flip))));
+      });
+      return {{wide[0], wide[1], wide[2]}, {wide[S], wide[S + 1], wide[S + 2]}};
+    }
+  };
+
+  static FASTDW_INLINE void meet(Ints (&acc)[2][2], const Row& row, const Taps& taps) {
+    for (int j = 0; j < 3; ++j) {
+      multiply_add(acc[0], row.left[j], taps.tap[j]);
+      multiply_add(acc[1], row.right[j], taps.tap[j]);
+    }
   }
 
   // Of NV vectors.
