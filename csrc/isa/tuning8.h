@@ -17,7 +17,7 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
   set.tap_vectors = B::tap_vectors;
   set.most_pairs = 1;
   set.depthwise = dw8_generic<B>;
-  set.add = add8;
+  set.add = add8<B>;
   set.mac_ns = mac_ns;
   set.value_ns = value_ns;
   return set;

@@ -9,7 +9,8 @@ namespace fastdw {
 namespace {
 
 // Compilers make vectors of this: what is written goes to a place of its own first, for bytes may lie
-// anywhere, even across the numbers of the sum.
+// anywhere, even across the numbers of the sum. B gives the name of its instruction set to the function.
+template <class B>
 void add8(const Sum8& sum, const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
   constexpr ptrdiff_t kChunk = 64;
   const Sum8 s = sum;
