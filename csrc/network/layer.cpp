@@ -20,11 +20,13 @@ class Plans {
     for (const Kept* kept = first_; kept;) delete std::exchange(kept, kept->next);
   }
 
-  Plan get(const Problem& problem, int threads) const {
+  // use(plan)
+  template <class Use>
+  auto with(const Problem& problem, int threads, const Use& use) const {
     constexpr int kMost = 8;
     int count = 0;
     for (const Kept* kept = first_.load(std::memory_order_acquire); kept; kept = kept->next, ++count) {
-      if (kept->threads == threads) return kept->plan;
+      if (kept->threads == threads) return use(kept->plan);
     }
     const Plan plan = make_plan(problem, threads);
     if (count < kMost) {
@@ -33,7 +35,7 @@ class Plans {
         }
       }
     }
-    return plan;
+    return use(plan);
   }
 
  private:
@@ -58,7 +60,7 @@ class LayerStep final : public Step {
 
   double nanoseconds() const override { return nanoseconds_; }
   ptrdiff_t scratch_floats(int threads) const override {
-    return plans_.get(problem_, threads).scratch.total();
+    return plans_.with(problem_, threads, [](const Plan& plan) { return plan.scratch.total(); });
   }
 
   void run(Memory memory, int threads) const override {
@@ -68,7 +70,7 @@ class LayerStep final : public Step {
     if (p.residual.data) p.residual.data = data<const float>(operands_.second, memory);
     if (p.scale.data) p.scale.data = data<const float>(operands_.scale, memory);
     if (p.sums.data) p.sums.data = data<float>(operands_.sums, memory);
-    fastdw::run(p, plans_.get(p, threads));
+    plans_.with(p, threads, [&](const Plan& plan) { fastdw::run(p, plan); });
   }
 
  private:
