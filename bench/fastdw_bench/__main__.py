@@ -13,6 +13,7 @@ import fastdw
 from . import amx, arguments, compare, fresh, machine, net, output, peers, presets, report, text
 from . import document as doc
 from .blocks import working_bytes
+from .blocks8 import refusal
 from .document import Document
 from .layers import OPS, Layer, parse_layer
 from .run import Settings, pin, run, start
@@ -99,6 +100,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--resolution", type=arguments.positive, help="image size of a network")
     which.add_argument("--batch", type=arguments.positive, default=1)
+    which.add_argument(
+        "--dtype",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8: the layers in integers; engines that like uint8 better get that",
+    )
     which.add_argument(
         "--data-format",
         choices=("NHWC", "NCHW"),
@@ -207,6 +214,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = Settings(
         threads=options.threads,
         batch=options.batch,
+        dtype=options.dtype,
         data_format=options.data_format,
         peers=tuple(peers.select(options.peers)),
         isas=options.isa,
@@ -214,7 +222,7 @@ def _run(options: argparse.Namespace) -> int:
         min_time=options.min_time,
         cold_cache=options.cold_cache,
         check=options.check,
-        limits=options.limits,
+        limits=options.limits and options.dtype == "float32",  # that of multiply-adds in float32
     )
     layers = _layers(options)
     output.try_to_write(options.output)
@@ -239,6 +247,8 @@ def _layers(options: argparse.Namespace) -> list[Layer]:
     if not layers:
         msg = f"no layer has a {options.op} half"
         raise ValueError(msg)
+    if options.dtype == "int8":
+        _check_integers(layers, options)
     memory = machine.memory_bytes()
     for layer in layers:
         needed = working_bytes(layer, options.batch)
@@ -246,6 +256,16 @@ def _layers(options: argparse.Namespace) -> list[Layer]:
             msg = f"layer {layer.name} needs {needed >> 20} MiB, this machine has {memory >> 20}"
             raise ValueError(msg)
     return layers
+
+
+def _check_integers(layers: list[Layer], options: argparse.Namespace) -> None:
+    if options.isa or options.data_format != "NHWC":
+        msg = "layers of int8 are NHWC and of the set that FASTDW_ISA8 names: no --isa, no NCHW"
+        raise ValueError(msg)
+    for layer in layers:
+        if reason := refusal(layer):
+            msg = f"layer {layer.name}: {reason}"
+            raise ValueError(msg)
 
 
 def _tour(options: argparse.Namespace) -> int:

@@ -73,6 +73,11 @@ class Block:
             )
         return y
 
+    @property
+    def compulsory_bytes(self) -> int:
+        """Images, weights and results: what moves even if nothing moves twice."""
+        return self.layer.compulsory_bytes + (len(self.x) - 1) * self.layer.activation_bytes
+
     def error(self, y: npt.NDArray[np.float32]) -> float:
         """Largest deviation from the reference, relative to its largest value."""
         if y.shape != self.output_shape:
@@ -80,6 +85,14 @@ class Block:
         scale = np.abs(self.expected).max()
         deviation = np.abs(y - self.expected).max()
         return float(deviation / scale) if np.isfinite(deviation) else float("inf")
+
+    def tolerance(self, own: bool) -> float:
+        """The largest error that counts as the same result."""
+        del own
+        return TOLERANCE
+
+    def in_words(self, error: float) -> str:
+        return f"{error:.1e} of its largest value"
 
 
 def _slopes(bias: F32) -> F32:

@@ -158,6 +158,7 @@ def differences(before: Document, after: Document) -> list[str]:
         "AMX": ("environment", "machine", "amx"),
         "instruction sets": ("environment", "fastdw", "isas"),
         "compiler": ("environment", "fastdw", "compiler"),
+        "dtype": ("settings", "dtype"),
         "data format": ("settings", "data_format"),
         "cold cache": ("settings", "cold_cache"),
     }.items():

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastdw._isa import packed_for
 
 from .blocks import Block
+from .blocks8 import Block8, Half
 from .peers.base import Prepared
 
 
@@ -37,10 +38,21 @@ def prepare(
     return Prepared(run, lambda: result, data_format)
 
 
-def on_a_line(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def prepare8(block: Block8, threads: int) -> Prepared:
+    """The same of a block of 8-bit integers."""
+    call = build8(block).__call__
+    x, out = on_a_line(block.x), on_a_line(np.zeros(block.output_shape, np.int8))
+
+    def run() -> None:
+        call(x, out=out, num_threads=threads)
+
+    return Prepared(run, lambda: out)
+
+
+def on_a_line(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A contiguous copy that begins on a cache line, as the tensors of all engines do."""
-    line = 16
-    memory = np.empty(array.size + line, np.float32)
+    line = 64 // array.itemsize
+    memory = np.empty(array.size + line, array.dtype)
     first = -memory.ctypes.data // memory.itemsize % line
     aligned = memory[first : first + array.size].reshape(array.shape)
     aligned[...] = array
@@ -83,3 +95,42 @@ def build(block: Block, data_format: str = "NHWC") -> Any:
         activation=block.activation,
         **windows,
     )
+
+
+def build8(block: Block8) -> Any:
+    """The prepared layer of a block of 8-bit integers, for their active instruction set."""
+    layer, first, last = block.layer, block.depthwise, block.pointwise
+    windows: dict[str, Any] = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "dilation_rate": layer.dilation,
+    }
+    ends: dict[str, Any] = {"input": block.input, "output": block.output}
+    if first is None:
+        return fastdw.QuantizedPointwiseConv2D(**_weights("pointwise", last), **ends)
+    if last is None:
+        return fastdw.QuantizedDepthwiseConv2D(**_weights("depthwise", first), **ends, **windows)
+    return fastdw.QuantizedSeparableConv2D(
+        first.kernel,
+        first.scales,
+        last.kernel,
+        last.scales,
+        middle=first.output,
+        depthwise_bias=first.bias,
+        depthwise_activation=first.activation,
+        bias=last.bias,
+        activation=last.activation,
+        **ends,
+        **windows,
+    )
+
+
+def _weights(name: str, half: Half | None) -> dict[str, Any]:
+    """Those of a layer of one half."""
+    assert half
+    return {
+        f"{name}_kernel": half.kernel,
+        "kernel_scales": half.scales,
+        "bias": half.bias,
+        "activation": half.activation,
+    }

@@ -49,6 +49,11 @@ _BLOCKS32 = """
     c_6=8x8x256,k3,f256,linear/relu
 """
 
+# The 14 of these on which 8-bit integers are compared.
+_QUANTIZED = """
+    v1_1 v1_2 v1_3 v1_5 v1_7 v1_12 v1_13 v2_1 v2_2 v2_3 v2_5 v2_8 v2_12 v2_15
+"""
+
 # Six separable layers with a 2×2 pooling after every second one.
 _CIFAR = """
     c_1=32x32x3,k3,f64,linear/relu
@@ -346,6 +351,9 @@ _NETWORKS: dict[str, tuple[Callable[[float, int], Iterator[Layer]], int]] = {
 }
 _TABLES = {
     "blocks32": _BLOCKS32,
+    "quantized": " ".join(
+        line for line in _BLOCKS32.split() if line.partition("=")[0] in _QUANTIZED.split()
+    ),
     "cifar": _CIFAR,
     "corners": _CORNERS,
     "corners28": _CORNERS28,

@@ -14,7 +14,8 @@ import fastdw
 
 from . import document as doc
 from . import limits, machine, own, peers
-from .blocks import TOLERANCE, Block, make_block
+from .blocks import Block, make_block
+from .blocks8 import Block8, make_block8
 from .document import Document, Row
 from .layers import Layer
 from .measure import Call, ColdCache, fastest, interleaved
@@ -38,6 +39,7 @@ class Settings:
 
     threads: tuple[int, ...] = (1,)
     batch: int = 1
+    dtype: str = "float32"
     data_format: str = "NHWC"
     peers: tuple[str, ...] = ()
     isas: tuple[str, ...] = ()
@@ -119,7 +121,8 @@ def _arithmetic(document: Document, threads: int, settings: Settings) -> list[di
 
 
 def _measure_row(document: Document, layer: Layer, threads: int, settings: Settings) -> Row:
-    block = make_block(layer, settings.batch)
+    make = make_block8 if settings.dtype == "int8" else make_block
+    block = make(layer, settings.batch)
     engines = _engines(block, threads, settings)
     results: dict[str, Any] = {}
     sessions: dict[str, Prepared] = {}
@@ -128,7 +131,8 @@ def _measure_row(document: Document, layer: Layer, threads: int, settings: Setti
         try:
             with quiet():
                 sessions[name] = _best(prepare(), settings)
-            errors[name] = _checked(sessions[name], block) if settings.check else None
+            own_result = doc.is_own(name)
+            errors[name] = _checked(sessions[name], block, own_result) if settings.check else None
         except Unsupported as reason:
             results[name] = {"problem": f"unsupported: {reason}"}
         except Exception as error:  # A peer that fails must not end the run of the others.
@@ -148,17 +152,22 @@ def _measure_row(document: Document, layer: Layer, threads: int, settings: Setti
         "threads": threads,
         "batch": settings.batch,
         "macs": settings.batch * layer.macs,
-        "bytes": layer.compulsory_bytes + (settings.batch - 1) * layer.activation_bytes,
+        "bytes": block.compulsory_bytes,
         "limit": flops / statistics.median(samples[_LIMIT]) if isas else None,
         "results": {name: results[name] for name in engines},
     }
 
 
 def _engines(
-    block: Block, threads: int, settings: Settings
+    block: Block | Block8, threads: int, settings: Settings
 ) -> dict[str, Callable[[], list[Prepared]]]:
     """What prepares each engine, by the name that it has in the result."""
     engines: dict[str, Callable[[], list[Prepared]]] = {}
+    if isinstance(block, Block8):
+        engines["fastdw"] = lambda: [own.prepare8(block, threads)]
+        for name in settings.peers:
+            engines[name] = functools.partial(peers.load(name).prepare8, block, threads)
+        return engines
     for isa in settings.isas or (None,):
         name = f"fastdw {isa}" if isa else "fastdw"
         own_engine = functools.partial(own.prepare, block, threads, settings.data_format, isa)
@@ -174,11 +183,11 @@ def _best(variants: list[Prepared], settings: Settings) -> Prepared:
     return next(session for session in variants if session.variant == name)
 
 
-def _checked(session: Prepared, block: Block) -> float:
+def _checked(session: Prepared, block: Block | Block8, own_result: bool) -> float:
     session.run()
     error = block.error(session.output())
-    if error > TOLERANCE:
-        msg = f"differs from the reference by {error:.1e} of its largest value"
+    if error > block.tolerance(own_result):
+        msg = f"differs from the reference by {block.in_words(error)}"
         raise ArithmeticError(msg)
     return error
 

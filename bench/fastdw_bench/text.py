@@ -176,7 +176,8 @@ def _threads(count: int) -> str:
 
 def _isas(config: dict[str, Any]) -> str:
     isas = config["isas"]
-    return f"instruction set {isas['active']} (of {', '.join(isas['supported'])})"
+    integers = f"; of integers {config['isas8']['active']}" if "isas8" in config else ""
+    return f"instruction set {isas['active']} (of {', '.join(isas['supported'])}){integers}"
 
 
 def _size(num_bytes: int) -> str:

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 from fastdw_bench import (
@@ -16,6 +17,7 @@ from fastdw_bench import (
     machine,
     measure,
     own,
+    peers,
     report,
     run,
     text,
@@ -74,6 +76,38 @@ def test_halves_nchw_batches_and_cold_caches(op, tmp_path):
     assert status == 0
     assert {document.layer_of(row).op for row in result["rows"]} == {op}
     assert all(row["macs"] == 3 * document.layer_of(row).macs for row in result["rows"])
+
+
+def test_layers_of_integers(tmp_path, capsys):
+    three = ["--layer", "a=6x7x5,k3,s2,f9,relu6/linear", "--layer", "b=6x7x5,k3,m2,relu"]
+    three += ["--layer", "c=6x7x5,f9,relu6", "--batch", "2", "--dtype", "int8"]
+    status, result = saved(tmp_path / "a.json", *three, *QUICK)
+    assert status == 0
+    assert [row["results"]["fastdw"]["error"] for row in result["rows"]] == [0, 0, 0]
+    first = result["rows"][0]
+    assert first["bytes"] == 2 * (6 * 7 * 5 + 3 * 4 * 9) + 5 * (9 + 8) + 9 * (5 + 8)
+    assert first["limit"] is None
+    assert result["settings"]["dtype"] == "int8"
+    assert "6x7x5,f9,relu6" in capsys.readouterr().out
+
+
+def test_one_step_is_wrong_of_fastdw_alone(tmp_path, monkeypatch, capsys):
+    prepare = own.prepare8
+
+    def damaged(block, threads):
+        good = prepare(block, threads)
+        return Prepared(good.run, lambda: good.output() ^ 1)
+
+    monkeypatch.setattr(own, "prepare8", damaged)
+    monkeypatch.setattr(peers, "select", lambda choice: ["litert"])
+    monkeypatch.setattr(peers, "version", lambda name: "1.0")
+    other = SimpleNamespace(prepare8=lambda block, threads: [damaged(block, threads)])
+    monkeypatch.setattr(peers, "load", lambda name: other)
+    one = ["--layer", "5x5x3,k3,f4,relu/linear", "--dtype", "int8"]
+    status, result = saved(tmp_path / "a.json", *one, *QUICK, "--peers", "auto")
+    assert status == 1
+    assert result["rows"][0]["results"]["litert"]["error"] == 1
+    assert "differs from the reference by 1 of 255 steps" in capsys.readouterr().err
 
 
 def test_limits_are_measured(tmp_path):
@@ -183,6 +217,9 @@ def test_info(capsys):
         ["run", "--peers", "abacus"],
         ["run", "--cpus", "100000"],
         ["run", "cifar", "--width", "0.5"],
+        ["run", "dense", "--dtype", "int8"],
+        ["run", "--layer", "4x4x4,k3,tanh", "--dtype", "int8"],
+        ["run", "quantized", "--dtype", "int8", "--data-format", "NCHW"],
         ["run", "--layer", "4x4x4,f4", "--op", "depthwise"],
         ["compare", "missing.json", "missing.json"],
         ["report", "missing"],

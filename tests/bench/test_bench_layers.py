@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fastdw_bench import blocks, machine, own, peers, presets
+from fastdw_bench import blocks, blocks8, machine, own, peers, presets
 from fastdw_bench.layers import Layer, parse_layer
 from fastdw_bench.peers.base import Unsupported
 
@@ -242,6 +242,27 @@ def test_engines_are_chosen_by_name():
                 peers.select(name)
         else:
             assert peers.select(name) == [name]
+
+
+@pytest.mark.parametrize("name", peers.NAMES)
+def test_engines_agree_with_the_reference_on_integers(name):
+    if peers.missing(name):
+        pytest.skip(f"{name} is not installed")
+    most = 0 if name in ("litert", "onnxruntime") else 1
+    for layer in presets.preset("corners"):
+        if layer.macs > 5e6 or blocks8.refusal(layer):
+            continue
+        block = blocks8.make_block8(layer)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                variants = peers.load(name).prepare8(block, 1)
+        except Unsupported:
+            assert name in ("ncnn", "mnn")
+            continue
+        for variant in variants:
+            variant.run()
+            assert block.error(variant.output()) <= most, layer
 
 
 @pytest.mark.parametrize("name", peers.NAMES)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ..blocks import F32, Block
+from ..blocks8 import Block8
 
 
 class Unsupported(Exception):  # noqa: N818  (no failure: the engine has no such operator)
@@ -27,7 +28,7 @@ class Prepared:
     """
 
     run: Callable[[], object]
-    output: Callable[[], F32]
+    output: Callable[[], npt.NDArray[Any]]
     variant: str = ""
     keep: object = None
 
@@ -58,6 +59,7 @@ class Engine(Protocol):
     """A module of this package.
 
     `prepare` builds every mode in which the engine could be at its best; the fastest is measured.
+    So does `prepare8` of a block of integers, whose outputs are of int8.
     `read` loads a file, of a kind that `READS` names.
     """
 
@@ -69,6 +71,7 @@ class Engine(Protocol):
     """Suffixes of files; without any there is no `read`."""
 
     def prepare(self, block: Block, threads: int) -> list[Prepared]: ...
+    def prepare8(self, block: Block8, threads: int) -> list[Prepared]: ...
     def read(self, model: Model, threads: int) -> Session: ...
 
 

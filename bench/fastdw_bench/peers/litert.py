@@ -7,13 +7,16 @@ enumerators are those of the TensorFlow Lite schema (tensorflow/lite/schema/sche
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
+from fastdw import Quantization
 
-from ..blocks import Block
+from ..blocks import F32, Block
+from ..blocks8 import Block8
 from ..layers import Window
 from .base import Model, Prepared, Session, Unsupported
 
@@ -28,12 +31,20 @@ _LOGISTIC, _MUL, _TANH, _HARD_SWISH, _GELU = 14, 18, 28, 117, 150
 _CONV_OPTIONS, _DEPTHWISE_OPTIONS, _MUL_OPTIONS, _GELU_OPTIONS = 1, 2, 21, 116
 _SAME, _VALID = 0, 1
 _FUSED = {"linear": 0, "relu": 1, "relu6": 3}
-_TENSOR_TYPES = {"float32": 0, "int32": 2}
+_TENSOR_TYPES = {"float32": 0, "int32": 2, "int8": 9}
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
-    interpreter, outputs = _interpreter(_model(block), threads, [block.x])
-    return [Prepared(interpreter.invoke, functools.partial(interpreter.get_tensor, outputs[0]))]
+    return [_prepared(_model(block), block.x, threads)]
+
+
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    return [_prepared(_model8(block), block.x, threads)]
+
+
+def _prepared(content: bytes, x: npt.NDArray[Any], threads: int) -> Prepared:
+    interpreter, (y,) = _interpreter(content, threads, [x])
+    return Prepared(interpreter.invoke, functools.partial(interpreter.get_tensor, y))
 
 
 def read(model: Model, threads: int) -> Session:
@@ -85,18 +96,57 @@ def _model(block: Block) -> bytes:
 _Options = list[tuple[str, int]]
 
 
+class _Steps(NamedTuple):
+    """What the integers of a tensor stand for."""
+
+    scales: F32
+    zero_point: int = 0
+    axis: int = 0
+
+
+def _tensor_steps(q: Quantization) -> _Steps:
+    return _Steps(np.array([q.scale], np.float32), q.zero_point)
+
+
+_Constant = Union["npt.NDArray[Any]", "tuple[npt.NDArray[Any], _Steps]"]
+
+
+def _model8(block: Block8) -> bytes:
+    layer = block.layer
+    model = _Model(block.x.shape, _tensor_steps(block.input))
+    if half := block.depthwise:
+        padding, *numbers = model.window(layer.depthwise_window)
+        options = [padding, *numbers[:2], ("int32", layer.multiplier)]
+        options += [("int8", _FUSED[half.activation]), *numbers[2:]]
+        rows, columns, channels, multiplier = half.kernel.shape
+        kernel = half.kernel.reshape(1, rows, columns, channels * multiplier)
+        shape = (len(block.x), *layer.output_size, layer.depthwise_channels)
+        weights: list[_Constant] = [(kernel, _Steps(half.scales, axis=3))]
+        weights.append((half.bias, _Steps(half.factors)))
+        after = _tensor_steps(half.output)
+        model.add(_DEPTHWISE_CONV_2D, weights, shape, _DEPTHWISE_OPTIONS, options, after)
+    if half := block.pointwise:
+        padding, *numbers = model.window(layer.pointwise_window)
+        options = [padding, *numbers[:2], ("int8", _FUSED[half.activation]), *numbers[2:]]
+        kernel = np.ascontiguousarray(half.kernel.transpose(3, 0, 1, 2))
+        weights = [(kernel, _Steps(half.scales)), (half.bias, _Steps(half.factors))]
+        after = _tensor_steps(half.output)
+        model.add(_CONV_2D, weights, block.output_shape, _CONV_OPTIONS, options, after)
+    return model.finish()
+
+
 class _Model:
     """A chain of operators on one tensor, in the making."""
 
-    def __init__(self, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, input_shape: tuple[int, ...], steps: _Steps | None = None) -> None:
         self._flatbuffers: Any = import_module("flatbuffers")
         self._builder = self._flatbuffers.Builder(0)
         self._buffers = [self._table([])]
         self._tensors: list[int] = []
         self._operators: list[int] = []
         self._codes: dict[int, int] = {}
-        self._last = self._tensor(input_shape)
-        self.shape = input_shape
+        self._last = self._tensor(input_shape, steps=steps)
+        self.shape, self._steps = input_shape, steps
 
     def window(self, window: Window) -> _Options:
         """Padding, strides and dilations as options; explicit pads are an operator before."""
@@ -129,13 +179,19 @@ class _Model:
     def add(
         self,
         code: int,
-        constants: list[npt.NDArray[Any]],
+        constants: Sequence[_Constant],
         shape: tuple[int, ...],
         options_type: int = 0,
         options: _Options | None = None,
+        steps: _Steps | None = None,
     ) -> None:
-        """Add an operator that takes the last tensor, then constants."""
-        inputs = [self._last, *(self._tensor(c.shape, c) for c in constants)]
+        """Add an operator that takes the last tensor, then constants.
+
+        Without `steps` its result has those of the last tensor, if that has any.
+        """
+        pairs = [c if isinstance(c, tuple) else (c, None) for c in constants]
+        inputs = [self._last, *(self._tensor(c.shape, c, s) for c, s in pairs)]
+        self._steps = steps or self._steps
         self._operator(code, inputs, shape, options_type, options)
 
     def finish(self) -> bytes:
@@ -172,7 +228,7 @@ class _Model:
         options_type: int,
         options: _Options | None,
     ) -> None:
-        self._last, self.shape = self._tensor(shape), shape
+        self._last, self.shape = self._tensor(shape, steps=self._steps), shape
         table = self._table(options or []) if options_type else None
         self._operators.append(
             self._table(
@@ -186,20 +242,33 @@ class _Model:
             )
         )
 
-    def _tensor(self, shape: tuple[int, ...], data: npt.NDArray[Any] | None = None) -> int:
+    def _tensor(
+        self,
+        shape: tuple[int, ...],
+        data: npt.NDArray[Any] | None = None,
+        steps: _Steps | None = None,
+    ) -> int:
         buffer = 0
         if data is not None:
             self._buffers.append(self._buffer(data))
             buffer = len(self._buffers) - 1
-        kind = _TENSOR_TYPES[str(data.dtype) if data is not None else "float32"]
+        computed = "int8" if steps else "float32"
+        kind = _TENSOR_TYPES[computed if data is None else str(data.dtype)]
         fields = [
             ("offset", self._integers(list(shape))),
             ("int8", kind),
             ("uint32", buffer),
             ("offset", self._builder.CreateString(f"t{len(self._tensors)}")),
+            ("offset", self._quantization(steps)) if steps else None,
         ]
         self._tensors.append(self._table(fields))
         return len(self._tensors) - 1
+
+    def _quantization(self, steps: _Steps) -> int:
+        zero_points = np.full(steps.scales.size, steps.zero_point, np.int64)
+        vectors = [self._builder.CreateNumpyVector(v) for v in (steps.scales, zero_points)]
+        known = [("offset", vector) for vector in vectors]
+        return self._table([None, None, *known, None, None, ("int32", steps.axis)])
 
     def _buffer(self, data: npt.NDArray[Any]) -> int:
         # The schema asks for data on 16 bytes.

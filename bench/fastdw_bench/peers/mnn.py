@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..blocks import F32, Block
+from ..blocks8 import Block8
 from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import onnx_model
 from .onnxruntime import channels_last, planar
@@ -36,6 +37,12 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
 
     run = functools.partial(interpreter.runSession, session)
     return [Prepared(run, output, "NC4HW4", keep=(interpreter, session))]
+
+
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    del block, threads
+    msg = "its 8-bit weights come from its own calibration"
+    raise Unsupported(msg)
 
 
 def read(model: Model, threads: int) -> Session:

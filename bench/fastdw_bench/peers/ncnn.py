@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import F32, Block
+from ..blocks8 import Block8
 from ..layers import Window
 from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
@@ -58,6 +59,12 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
     image = planar(block.x)[0]
     sessions = {pack: _Session(ncnn, net, allocators, {"x": image}, ["y"], pack) for pack in packs}
     return [Prepared(s.run, s.channels_last, f"pack {pack}") for pack, s in sessions.items()]
+
+
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    del block, threads
+    msg = "its 8-bit weights come from its own calibration"
+    raise Unsupported(msg)
 
 
 def read(model: Model, threads: int) -> Session:
@@ -184,7 +191,15 @@ def _bin(block: Block) -> bytes:
     """Kernels, each behind a zero that says float32, and biases."""
     parts: list[bytes] = []
     if block.layer.kernel:
-        parts += [bytes(4), depthwise_weights(block).tobytes(), block.depthwise_bias.tobytes()]
+        parts += [
+            bytes(4),
+            depthwise_weights(block.depthwise_kernel).tobytes(),
+            block.depthwise_bias.tobytes(),
+        ]
     if block.layer.filters:
-        parts += [bytes(4), pointwise_weights(block).tobytes(), block.bias.tobytes()]
+        parts += [
+            bytes(4),
+            pointwise_weights(block.pointwise_kernel).tobytes(),
+            block.bias.tobytes(),
+        ]
     return b"".join(parts)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..blocks import F32, Block
 from ..layers import Window
@@ -29,45 +31,57 @@ def onnx_model(block: Block) -> Any:
     chain = _Chain(helper)
     constants: dict[str, F32] = {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
     if layer.kernel:
-        weights = depthwise_weights(block)
+        weights = depthwise_weights(block.depthwise_kernel)
         window = layer.depthwise_window
-        chain.add("Conv", "x dw_kernel dw_bias", group=layer.channels, **_attributes(window))
+        chain.add("Conv", "x dw_kernel dw_bias", group=layer.channels, **attributes(window))
         chain.activate(layer.depthwise_activation)
         constants |= {"dw_kernel": weights, "dw_bias": block.depthwise_bias}
     if layer.filters:
-        chain.add("Conv", "x pw_kernel pw_bias", **_attributes(layer.pointwise_window))
+        chain.add("Conv", "x pw_kernel pw_bias", **attributes(layer.pointwise_window))
         chain.activate(layer.activation)
-        constants |= {"pw_kernel": pointwise_weights(block), "pw_bias": block.bias}
-    chain.nodes[-1].output[0] = "y"
-    used = {name for node in chain.nodes for name in node.input}
-    graph = helper.make_graph(
-        chain.nodes,
-        "block",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, _planar(block.x.shape))],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, _planar(block.output_shape))],
-        [
-            onnx.numpy_helper.from_array(value, name)
-            for name, value in constants.items()
-            if name in used
-        ],
-    )
+        constants |= {"pw_kernel": pointwise_weights(block.pointwise_kernel), "pw_bias": block.bias}
+    return finished(chain.nodes, constants, (block.x.shape, block.output_shape), block.x.dtype)
+
+
+def finished(
+    nodes: list[Any],
+    constants: Mapping[str, npt.NDArray[Any]],
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    dtype: np.dtype[Any],
+) -> Any:
+    """A ModelProto of nodes from "x" to the last one's result, "y", of these NHWC shapes."""
+    onnx: Any = import_module("onnx")
+    helper = onnx.helper
+    nodes[-1].output[0] = "y"
+    used = {name for node in nodes for name in node.input}
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
+    ends = [
+        helper.make_tensor_value_info(name, kind, _planar(shape))
+        for name, shape in zip("xy", shapes, strict=True)
+    ]
+    numbers = [
+        onnx.numpy_helper.from_array(value, name)
+        for name, value in constants.items()
+        if name in used
+    ]
+    graph = helper.make_graph(nodes, "block", ends[:1], ends[1:], numbers)
     # Versions of 2022, which all engines read.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def depthwise_weights(block: Block) -> F32:
-    """The kernel as (C·m, 1, kh, kw)."""
-    kh, kw, channels, multiplier = block.depthwise_kernel.shape
-    flat = block.depthwise_kernel.reshape(kh, kw, channels * multiplier)
+def depthwise_weights(kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A kernel (kh, kw, C, m) as (C·m, 1, kh, kw)."""
+    kh, kw, channels, multiplier = kernel.shape
+    flat = kernel.reshape(kh, kw, channels * multiplier)
     return np.ascontiguousarray(flat.transpose(2, 0, 1)[:, None])
 
 
-def pointwise_weights(block: Block) -> F32:
-    """The kernel as (F, C·m, kh, kw)."""
-    return np.ascontiguousarray(block.pointwise_kernel.transpose(3, 2, 0, 1))
+def pointwise_weights(kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A kernel (kh, kw, C·m, F) as (F, C·m, kh, kw)."""
+    return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
 
 
-def _attributes(window: Window) -> dict[str, Any]:
+def attributes(window: Window) -> dict[str, Any]:
     (top, bottom), (left, right) = window.pads
     return {
         "kernel_shape": window.size,

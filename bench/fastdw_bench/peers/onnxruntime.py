@@ -17,14 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..blocks import F32, Block
+from ..blocks import Block
+from ..blocks8 import Block8, signed, unsigned
 from ..measure import Call
 from .base import Model, Prepared, Session
 from .onnx_model import onnx_model
+from .onnx_model8 import onnx_model8
 
 NAME = "onnxruntime"
 PACKAGES = ("onnxruntime", "onnx")
 READS = (".onnx",)
+
+# Into the engine's own layout of float32, of integers, and back.
+_REORDERS = (("ReorderInput", "ReorderOutput"), ("Transpose", "Transpose"))
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
@@ -43,17 +48,31 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
     return variants
 
 
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    content, x = onnx_model8(block).SerializeToString(), planar(unsigned(block.x))
+    run, (output,) = _bound(_session(content, threads), [x])
+    variants = [Prepared(run, lambda: signed(channels_last(output.numpy())), "NCHW")]
+    parts = _cut(_optimised(content))
+    if parts:
+        head, body, tail = (_session(part, threads) for part in parts)
+        run, (inner,) = _bound(body, [_compute(head, x)])
+        variants.append(
+            Prepared(run, lambda: signed(channels_last(_compute(tail, inner.numpy()))), "NHWC")
+        )
+    return variants
+
+
 def read(model: Model, threads: int) -> Session:
     session = _session(str(model.path), threads)
     run, outputs = _bound(session, list(model.inputs.values()))
     return Session(run, lambda: [output.numpy() for output in outputs])
 
 
-def planar(x: F32) -> F32:
+def planar(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
-def channels_last(x: F32) -> F32:
+def channels_last(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return x.transpose(0, 2, 3, 1)
 
 
@@ -83,11 +102,12 @@ def _cut(model: Any) -> list[bytes] | None:
     """Split at the reorders; None where the engine did not choose a layout of its own."""
     onnx: Any = import_module("onnx")
     nodes, graph = list(model.graph.node), model.graph
-    if nodes[0].op_type != "ReorderInput" or nodes[-1].op_type != "ReorderOutput":
+    if (nodes[0].op_type, nodes[-1].op_type) not in _REORDERS:
         return None
+    kind = graph.input[0].type.tensor_type.elem_type
 
     def tensor(name: str) -> Any:
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        return onnx.helper.make_tensor_value_info(name, kind, None)
 
     parts = []
     for part in (nodes[:1], nodes[1:-1], nodes[-1:]):
@@ -102,8 +122,8 @@ def _cut(model: Any) -> list[bytes] | None:
     return parts
 
 
-def _compute(session: Any, x: F32) -> F32:
-    y: F32 = session.run(None, {session.get_inputs()[0].name: x})[0]
+def _compute(session: Any, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    y: npt.NDArray[Any] = session.run(None, {session.get_inputs()[0].name: x})[0]
     return y
 
 

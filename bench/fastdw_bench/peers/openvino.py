@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+import numpy.typing as npt
+
 from ..blocks import F32, Block
+from ..blocks8 import Block8, signed, unsigned
 from .base import Model, Prepared, Session, Unsupported
 from .onnx_model import onnx_model
+from .onnx_model8 import onnx_model8
 from .onnxruntime import channels_last, planar
 
 NAME = "openvino"
@@ -18,21 +23,28 @@ READS = (".onnx", ".tflite")
 
 
 def prepare(block: Block, threads: int) -> list[Prepared]:
-    return [_prepared(block, threads, layout) for layout in ("NHWC", "NCHW")]
+    content = onnx_model(block).SerializeToString()
+    return [_prepared(content, block.x, threads, layout) for layout in ("NHWC", "NCHW")]
 
 
-def _prepared(block: Block, threads: int, layout: str) -> Prepared:
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    content, x = onnx_model8(block).SerializeToString(), unsigned(block.x)
+    variants = (_prepared(content, x, threads, layout) for layout in ("NHWC", "NCHW"))
+    return [replace(v, output=lambda v=v: signed(v.output())) for v in variants]  # type: ignore[misc]
+
+
+def _prepared(content: bytes, image: npt.NDArray[Any], threads: int, layout: str) -> Prepared:
     openvino: Any = import_module("openvino")
     core = openvino.Core()
-    model = core.read_model(model=onnx_model(block).SerializeToString(), weights=b"")
+    model = core.read_model(model=content, weights=b"")
     if layout == "NHWC":
         model = _with_channels_last(openvino, model)
     request = _request(core, model, threads)
-    x = block.x if layout == "NHWC" else planar(block.x)
+    x = image if layout == "NHWC" else planar(image)
     request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
 
-    def output() -> F32:
-        y: F32 = request.get_output_tensor().data
+    def output() -> npt.NDArray[Any]:
+        y: npt.NDArray[Any] = request.get_output_tensor().data
         return y if layout == "NHWC" else channels_last(y)
 
     return Prepared(_shared(request), output, layout, keep=x)

@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..blocks import F32, Block
+from ..blocks8 import Block8, Half, signed, unsigned
 from ..layers import Window
 from .base import Prepared, Unsupported
 from .onnx_model import depthwise_weights, pointwise_weights
@@ -24,6 +26,67 @@ def prepare(block: Block, threads: int) -> list[Prepared]:
     torch.set_float32_matmul_precision("highest")
     layouts = {"NHWC": torch.channels_last, "NCHW": torch.contiguous_format}
     return [_prepared(torch, block, name, layout) for name, layout in layouts.items()]
+
+
+def prepare8(block: Block8, threads: int) -> list[Prepared]:
+    torch: Any = import_module("torch")
+    torch.set_num_threads(threads)
+    # The others, x86 and fbgemm, saturate sums of two products.
+    there = torch.backends.quantized.supported_engines
+    return [_prepared8(torch, block, name) for name in ("onednn", "qnnpack") if name in there]
+
+
+def _prepared8(torch: Any, block: Block8, engine: str) -> Prepared:
+    """On uint8; the ends of the integers behind a half are those of its ReLU or ReLU6."""
+    layer, before = block.layer, torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    try:
+        steps = []
+        if half := block.depthwise:
+            kernel, window = depthwise_weights(half.kernel), layer.depthwise_window
+            steps.append(_packed(torch, half, kernel, window, layer.channels))
+        if half := block.pointwise:
+            kernel = pointwise_weights(half.kernel)
+            steps.append(_packed(torch, half, kernel, layer.pointwise_window, 1))
+    finally:
+        torch.backends.quantized.engine = before
+    pixels = torch.from_numpy(unsigned(block.x)).permute(0, 3, 1, 2)
+    q = block.input
+    x = torch._make_per_tensor_quantized_tensor(
+        pixels.contiguous(memory_format=torch.channels_last), q.scale, q.zero_point + 128
+    )
+    last: list[Any] = []
+
+    def run() -> None:
+        with torch.inference_mode():
+            y = x
+            for pads, weights, scale, zero_point in steps:
+                y = torch.nn.functional.pad(y, pads) if pads else y
+                y = torch.ops.quantized.conv2d(y, weights, scale, zero_point)
+        last[:] = [y]
+
+    def output() -> npt.NDArray[Any]:
+        y = last[0].int_repr().permute(0, 2, 3, 1).contiguous().numpy()
+        return signed(y)
+
+    return Prepared(run, output, engine)
+
+
+def _packed(
+    torch: Any, half: Half, kernel: npt.NDArray[Any], window: Window, groups: int
+) -> tuple[Any, ...]:
+    """Pads that are uneven, weights as an engine has them, and the steps of their result."""
+    (top, bottom), (left, right) = window.pads
+    even = (top, left) == (bottom, right)
+    zeros = torch.zeros(half.scales.size, dtype=torch.int64)
+    scales = torch.from_numpy(half.scales.astype(np.float64))
+    weights = torch._make_per_channel_quantized_tensor(torch.from_numpy(kernel), scales, zeros, 0)
+    bias = torch.from_numpy((half.bias * half.factors.astype(np.float64)).astype(np.float32))
+    packed = torch.ops.quantized.conv2d_prepack(
+        weights, bias, window.strides, (top, left) if even else (0, 0), window.dilation, groups
+    )
+    pads = () if even else (left, right, top, bottom)
+    return pads, packed, half.output.scale, half.output.zero_point + 128
 
 
 def _prepared(torch: Any, block: Block, name: str, layout: Any) -> Prepared:
@@ -52,12 +115,12 @@ def _module(torch: Any, block: Block) -> Any:
     layer, nn = block.layer, torch.nn
     steps = []
     if layer.kernel:
-        weights = depthwise_weights(block), block.depthwise_bias
+        weights = depthwise_weights(block.depthwise_kernel), block.depthwise_bias
         steps += _convolution(torch, layer.depthwise_window, layer.channels, *weights)
         steps += _activation(nn, layer.depthwise_activation)
     if layer.filters:
         steps += _convolution(
-            torch, layer.pointwise_window, 1, pointwise_weights(block), block.bias
+            torch, layer.pointwise_window, 1, pointwise_weights(block.pointwise_kernel), block.bias
         )
         steps += _activation(nn, layer.activation)
     return nn.Sequential(*steps)
