@@ -73,9 +73,12 @@ def onnx_files():
 
 @functools.cache
 def tflite_files():
+    from test_tflite_kept import CASES, ROUNDED_OTHERWISE
     from tflite_cases import LAYER_CASES
 
-    return _readable([case.data for case in LAYER_CASES.values()], Network.from_tflite)
+    integers = [*CASES.values(), *ROUNDED_OTHERWISE.values()]
+    files = [*(case.data for case in LAYER_CASES.values()), *integers]
+    return _readable(files, Network.from_tflite)
 
 
 def _readable(files, read):
