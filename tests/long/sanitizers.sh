@@ -11,12 +11,13 @@ root=$(realpath "$(dirname "$0")/../..")
 work=${FASTDW_LONG_BUILD:-$root/build/long}
 python=${PYTHON:-python3}
 corpus=$work/corpus
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/pyproject.toml")
 
-# build FOLDER TARGET FLAGS
+# build FOLDER TARGET FLAGS [OPTION…]
 build() {
   cmake -S "$root/tests/long" -B "$work/$1" -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
     -DCMAKE_CXX_FLAGS="-O1 -gdwarf-4 $3" -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" \
-    -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
+    -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" "${@:4}" >/dev/null
   ninja -C "$work/$1" "$2"
 }
 
@@ -29,7 +30,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 case ${1:-} in
   suite)
-    build address _core "${address//$'\n'/ }"
+    build address _core "${address//$'\n'/ }" -DFASTDW_PYTHON=ON -DSKBUILD_PROJECT_VERSION="$version"
     site=$work/site
     rm -rf "$site" && mkdir -p "$site"
     cp -r "$root/python/fastdw" "$root/bench/fastdw_bench" "$site"
