@@ -13,7 +13,8 @@ from fastdw import _core
 ROOT = pathlib.Path(__file__).parents[2]
 CPP = sorted(p for p in (ROOT / "csrc").rglob("*") if p.suffix in (".cpp", ".h", ".inc", ".inl"))
 PYTHON = sorted(p for folder in ("python", "bench", "tests") for p in (ROOT / folder).rglob("*.py"))
-MAX_LINES = 440
+MAX_LINES = 410
+MAX_LINES_OF_TESTS = 440
 
 # What a line says, and the only files that may say it.
 ROOMS = {
@@ -76,7 +77,9 @@ def test_machine_flags_stand_in_cmake_alone():
 
 @pytest.mark.parametrize("path", [*CPP, *PYTHON], ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_short(path):
-    assert len(path.read_text().splitlines()) <= MAX_LINES
+    tests = path.is_relative_to(ROOT / "tests")
+    most = MAX_LINES_OF_TESTS if tests else MAX_LINES
+    assert len(path.read_text().splitlines()) <= most
 
 
 def imports(path):

@@ -15,10 +15,9 @@ class Mutant(NamedTuple):
 FLAT = "csrc/kernels/depthwise/row_packed_avx512.h"
 VEC_AVX2, VEC_AVX512 = "csrc/simd/vec_avx2.h", "csrc/simd/vec_avx512.h"
 DWCONV, PWCONV = "csrc/kernels/depthwise/tile.h", "csrc/kernels/pointwise/tile.h"
-PIXELS = "csrc/kernels/pointwise/pixels.h"
 GENERIC, INPUTS = "csrc/kernels/depthwise/generic.h", "csrc/kernels/depthwise/input_channels.h"
-CURVES = "csrc/kernels/curves/curves.h"
-DEPTHWISE, POINTWISE = "csrc/ops/depthwise_source.cpp", "csrc/ops/pointwise.cpp"
+CURVES, POINTWISE = "csrc/kernels/curves/curves.h", "csrc/ops/pointwise.cpp"
+DEPTHWISE, DW_CALLS = "csrc/ops/depthwise_source.cpp", "csrc/ops/depthwise_calls.cpp"
 PLAN_DEPTHWISE, PROBLEM = "csrc/plan/depthwise.cpp", "csrc/plan/problem.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
 THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
@@ -57,7 +56,7 @@ LAYERS = [
     Mutant("a multiplier that divides no vector", INPUTS, "++first;", ""),
     Mutant(
         "a row below the image counts",
-        DEPTHWISE,
+        DW_CALLS,
         "ceil_div(work.source.height - first_row,",
         "ceil_div(work.source.height + 1 - first_row,",
     ),
@@ -85,16 +84,16 @@ LAYERS = [
         "t.y",
     ),
     Mutant(
-        "few pixels of a run all lie in the first tile",
-        PIXELS,
-        "x_(t.x + tile * MR * t.x_stride)",
-        "x_(t.x)",
+        "pixels of a run all lie in the first tile",
+        PWCONV,
+        "t.x + tile * MR * t.x_stride, ahead",
+        "t.x, ahead",
     ),
     Mutant(
-        "many pixels of a run all lie in the first tile",
-        PIXELS,
-        "(t.x + tile * MR * t.x_stride)),",
-        "(t.x)),",
+        "pixels of a halved run all lie in the first tile",
+        HALVED,
+        "t.x + tile * MR * t.x_stride, ahead",
+        "t.x, ahead",
     ),
     Mutant(
         "tiles of a halved run all read the first one's residual",
@@ -123,25 +122,25 @@ LAYERS = [
     ),
     Mutant(
         "an input row past the image lives",
-        DEPTHWISE,
+        DW_CALLS,
         "size - first, begin",
         "size - first + 1, begin",
     ),
     Mutant(
         "the pads change places",
-        DEPTHWISE,
+        DW_CALLS,
         "(rect.column + j) * g.stride_w - g.pad_left",
         "(rect.column + j) * g.stride_w - g.pad_top",
     ),
     Mutant(
         "a part of the kernel forgets its dilation",
-        DEPTHWISE,
+        DW_CALLS,
         "g.stride_h - g.pad_top + taps.row * g.dilation_h;",
         "g.stride_h - g.pad_top + taps.row;",
     ),
     Mutant(
         "the clamp comes before the sum is whole",
-        DEPTHWISE,
+        DW_CALLS,
         "clamp = work.last && w.activation.clamps()",
         "clamp = w.activation.clamps()",
     ),
@@ -159,14 +158,14 @@ LAYERS = [
     ),
     Mutant(
         "the interior reaches a column too far",
-        DEPTHWISE,
+        DW_CALLS,
         "&& last_column >= 0;",
         "&& last_column >= -1;",
     ),
-    Mutant("lane-packed tiles leave pixels out", DEPTHWISE, "t.channels *= pixels;", ""),
+    Mutant("lane-packed tiles leave pixels out", DW_CALLS, "t.channels *= pixels;", ""),
     Mutant(
         "lane-packed tiles run over gaps",
-        DEPTHWISE,
+        DW_CALLS,
         "k.kind == DwKind::kLanePacked && work.dense ?",
         "k.kind == DwKind::kLanePacked ?",
     ),
@@ -251,22 +250,22 @@ LAYERS = [
     Mutant(
         "the caller does not wait for the workers",
         THREADS,
-        "if (!spin_until(may_spin(), [&] { return running_",
-        "if (!spin_until(may_spin(), [&] { return true || running_",
+        "return running_.load(std::memory_order_acquire) == 0;",
+        "return true;",
     ),
     Mutant(
         "workers keep an environment of their own",
         THREADS,
-        "std::fesetenv(&job.environment);",
+        "std::fesetenv(&environment_);",
         "",
     ),
     Mutant(
         "workers have the environment of the first caller",
         THREADS,
-        "std::fegetenv(&job.environment);",
+        "std::fegetenv(&environment_);",
         "static std::fenv_t first;\n"
         "    [[maybe_unused]] static const int once = std::fegetenv(&first);\n"
-        "    job.environment = first;",
+        "    environment_ = first;",
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(
@@ -298,7 +297,12 @@ LAYERS = [
         "p.geometry.pad_top -= 0 *",
     ),
     Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
-    Mutant("folding forgets the mean", "python/fastdw/_batch_norm.py", "bias) - mean)", "bias))"),
+    Mutant(
+        "folding forgets the mean",
+        "python/fastdw/_batch_norm.py",
+        " - self.mean.astype(np.float64)",
+        "",
+    ),
     Mutant(
         "a first call is like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
     ),
@@ -387,7 +391,7 @@ LAYERS = [
     ),
     Mutant(
         "lines of floats run over gaps between pixels",
-        DEPTHWISE,
+        DW_CALLS,
         "kernel_.kind != DwKind::kRowPacked || (dense && w.fills_vectors())",
         "kernel_.kind != DwKind::kRowPacked || w.fills_vectors()",
     ),

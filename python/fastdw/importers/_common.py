@@ -62,6 +62,9 @@ def damage_is_a_value_error(name: str) -> Iterator[None]:
         raise ValueError(msg) from error
 
 
+_MOST_NODES = 8  # of an operator that is missing
+
+
 class Unsupported(Exception):  # noqa: N818  (a finding about the file, not an error of ours)
     """Why a node is not run, as it follows the operator's name: "with mode='cubic'"."""
 
@@ -85,13 +88,17 @@ class Missing:
         """Raise a ValueError if there is anything."""
         if not self._nodes:
             return
-        found = [
-            f"{what} (node{'s' if len(nodes) > 1 else ''} {', '.join(map(repr, nodes))})"
-            for what, nodes in self._nodes.items()
-        ]
+        found = [f"{what} ({_listed(nodes)})" for what, nodes in self._nodes.items()]
         number = f"{len(found)} operator{'s' if len(found) > 1 else ''}"
         msg = f"{self._name} has {number} that fastdw does not run: {'; '.join(found)}"
         raise ValueError(msg)
+
+
+def _listed(nodes: list[str]) -> str:
+    """The first of them, for networks have hundreds."""
+    names = ", ".join(map(repr, nodes[:_MOST_NODES]))
+    more = len(nodes) - _MOST_NODES
+    return f"node{'s' if len(nodes) > 1 else ''} {names}" + (f" and {more} more" * (more > 0))
 
 
 def kept(integers: object) -> bool:
