@@ -3,8 +3,9 @@
     KERAS_BACKEND=tensorflow python tests/long/keras_formats.py [NAME ...]
 
 TensorFlow's converter and tf2onnx write the files; whatever they make of a layer, the answer must
-be that of Keras within 1e-4 of the largest, with the same five largest entries. Needs tensorflow,
-tf2onnx, tflite and onnx.
+be that of Keras within 1e-4 of the largest, with the same five largest entries. EfficientNetB0 with
+such weights magnifies rounding: Keras itself is 1e-4 and LiteRT 3e-4 from the answer in float64, so
+its bound is 4e-4. Needs tensorflow, tf2onnx, tflite and onnx.
 """
 
 import sys
@@ -18,12 +19,18 @@ import tf2onnx
 from fastdw import Network
 from keras_networks import NETWORKS, TOLERANCE, built, calibrate, pixels
 
+TOLERANCES = {"EfficientNetB0": 4e-4}
+
 
 def as_tflite(net):
     return tf.lite.TFLiteConverter.from_keras_model(net).convert()
 
 
 def as_onnx(net):
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            # Of tensors that stand outside the graph tf2onnx would make inputs.
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     spec = tf.TensorSpec((None, *net.input_shape[1:]), tf.float32, name="image")
     function = tf.function(lambda x: net(x, training=False), input_signature=[spec])
     model, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=17)
@@ -45,7 +52,9 @@ def check(name):
             path.write_bytes(write(net))
             y = read(path)(x)
         error = np.abs(y - wanted).max() / np.abs(wanted).max()
-        assert error <= TOLERANCE, f"{name}.{suffix}: {error:.1e} of the largest output"
+        assert error <= TOLERANCES.get(name, TOLERANCE), (
+            f"{name}.{suffix}: {error:.1e} of the largest output"
+        )
         assert np.array_equal(np.argsort(y)[:, -5:], np.argsort(wanted)[:, -5:]), (name, suffix)
         print(f"{name}.{suffix}: within {error:.1e} of Keras {keras.__version__}", flush=True)
 

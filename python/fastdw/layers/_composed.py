@@ -46,17 +46,8 @@ class Composed(Layer):
             if kernel.ndim == 4:
                 zeros = np.zeros(prod(kernel.shape[2:]), np.float32)
             arrays[f"{half.prefix}bias"] = zeros if bias is None else bias.copy()
-        self._set(
-            _signature=spec.signature,
-            _kernels={half.kernel_name: half.kernel.shape for half in spec.halves},
-            _prefixes=tuple(half.prefix for half in spec.halves),
-            _settings=spec.settings(),
-            _num_parameters=sum(half.num_parameters for half in spec.halves),
-            _replay=_never,
-            _arrays=arrays,
-            _isa=spec.isa,
-            _networks={},
-        )
+        self._describe(spec)
+        self._set(_replay=_never, _arrays=arrays, _isa=spec.isa, _networks={})
 
     def _recorded(self, x: Symbol, residual: Symbol | None) -> Symbol:
         """What the layer makes of symbols that fit."""

@@ -52,15 +52,17 @@ class Layer(Immutable):
 
     def _prepare(self, spec: Spec) -> None:
         parts, operator = spec.pack()
+        self._describe(spec)
+        self._set(_parts=parts, _operator=operator, _replay=operator.replay)
+
+    def _describe(self, spec: Spec) -> None:
+        """Keep what is left of the arguments without their weights."""
         self._set(
             _signature=spec.signature,
             _kernels={half.kernel_name: half.kernel.shape for half in spec.halves},
             _prefixes=tuple(half.prefix for half in spec.halves),
             _settings=spec.settings(),
             _num_parameters=sum(half.num_parameters for half in spec.halves),
-            _parts=parts,
-            _operator=operator,
-            _replay=operator.replay,
         )
 
     def _weights(self) -> dict[str, Float32]:
