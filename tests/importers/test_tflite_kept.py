@@ -2,13 +2,14 @@
 against LiteRT where that is installed."""
 
 import itertools
+import zlib
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tflite")
 
-from fastdw import Network, Quantization, quantize
+from fastdw import Network, Quantization, quantize, reference
 from fastdw.importers.tflite import from_tflite
 from fastdw.network._graph import run
 from support import rng
@@ -132,6 +133,7 @@ ROUNDED_OTHERWISE = {
     ),
 }
 """What LiteRT computes in other roundings: within one step."""
+DIGITS = {0.031: 1222190368, 0.9: 3488849304, 0.004: 1223126556, 0.0011: 2688176923}
 REFUSED = ("CONV_2D of uint8", "CONCATENATION of two scales")
 """Models that LiteRT does not run."""
 
@@ -243,11 +245,33 @@ def test_a_whole_network_is_fused_and_keeps_its_bits(tmp_path):
     assert path.stat().st_size < 8 * 8 + 9 * 8 + 6000
 
 
+def test_hard_swish_has_the_digits_of_litert():
+    """Its answers to all integers, as checksums of what LiteRT 2.3 gave."""
+    found = {}
+    for scale in DIGITS:
+        net = Network.from_tflite(CASES[f"HARD_SWISH {scale}"], integers="keep")
+        x = np.zeros(SHAPE, np.int8)
+        x.flat[:256] = np.arange(-128, 128)
+        found[scale] = zlib.crc32(net(x).tobytes()[:256])
+    assert found == DIGITS
+
+
+@pytest.mark.parametrize(("kind", "fused"), [*itertools.product(("ADD", "MUL"), (0, 1))])
+def test_one_operand_is_a_number(kind, fused):
+    net = Network.from_tflite(CASES[f"{kind} of a number {fused}"], integers="keep")
+    x = stored(4, SHAPE)
+    number = np.full_like(x, 93)
+    twin = {"ADD": reference.quantized_add, "MUL": reference.quantized_multiply}[kind]
+    ends = [Quantization(float(q.scale), q.zero) for q in (X, Quantised(0.02, 11), Y)]
+    wanted = twin(x, number, *ends, "relu" if fused else None)
+    np.testing.assert_array_equal(net(x), wanted)
+
+
 def test_tables_one_after_the_other_are_one():
-    numbers = {"c": Quantised(0.02, 11, "uint8", numbers=np.array(93, np.uint8))}
+    numbers = {"c": Quantised(0.02, 11, numbers=np.array(93, np.int8))}
     nodes = [node("MUL", "x c", "a", "MulOptions"), node("ADD", "a c", "b", "AddOptions")]
     nodes += [node("HARD_SWISH", "b")]
-    ends = {"x": UNSIGNED, "a": UNSIGNED, "b": Quantised(0.06, 99, "uint8"), "y": Y}
+    ends = {"x": UNSIGNED, "a": Y, "b": X, "y": Quantised(0.06, 99, "uint8")}
     data = model(nodes, SHAPE, quantised=ends, signature=(), **numbers)
     graph, net = from_tflite(data, integers="keep"), Network.from_tflite(data, integers="keep")
     assert [s["step"] for s in net.summary("dict")["steps"]] == ["table"]

@@ -10,6 +10,8 @@ QUADS, PW8, DW8 = (
     "csrc/kernels/depthwise8/generic.h",
 )
 QUANTIZATION = "python/fastdw/_quantization.py"
+HARD_SWISH = "python/fastdw/importers/_tflite_hard_swish.py"
+KEPT = "python/fastdw/importers/_tflite_integers.py"
 
 INTEGERS = [
     Mutant(
@@ -64,5 +66,20 @@ INTEGERS = [
         QUANTIZATION,
         "return self.converts and ends",
         "return ends",
+    ),
+    Mutant("products of HARD_SWISH are cut", HARD_SWISH, "(x * factor + 2**14)", "(x * factor)"),
+    Mutant("its gate is not held", HARD_SWISH, "return np.clip(x, -_MOST - 1, _MOST)", "return x"),
+    Mutant("its halves go up", HARD_SWISH, "np.sign(x) * size", "(x + (1 << shift >> 1)) >> shift"),
+    Mutant(
+        "the number of an operand has the other's steps",
+        KEPT,
+        "twin(q, term, given, second,",
+        "twin(q, term, second, given,",
+    ),
+    Mutant(
+        "a table begins at 0",
+        "python/fastdw/network/_fuse8.py",
+        'last["table"][entry - least]',
+        'last["table"][entry]',
     ),
 ]
