@@ -74,10 +74,17 @@ StepPointer multiply8_step(const Product8& m, const Operands& o) {
 }
 
 StepPointer table8_step(const Table8& t, const Operands& o) {
-  return pixel_step<uint8_t, uint8_t>(o, true, 0.4,
-                                      [t](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
-                                        for (ptrdiff_t i = 0; i < count; ++i) y[i] = t.bytes[x[i] ^ t.flip];
-                                      });
+  std::array<uint8_t, 256> stored;  // by bytes as they lie in memory
+  for (size_t i = 0; i < stored.size(); ++i) stored[i] = t.bytes[i ^ t.flip];
+  return pixel_step<uint8_t, uint8_t>(
+      o, true, 0.4, [stored](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
+        const uint8_t* const bytes = stored.data();
+        ptrdiff_t i = 0;
+        for (; count - i >= 8; i += 8) {
+          for (ptrdiff_t j = i; j < i + 8; ++j) y[j] = bytes[x[j]];
+        }
+        for (; i < count; ++i) y[i] = bytes[x[i]];
+      });
 }
 
 StepPointer quantize_step(float scale, const Rescale8& rescale, const Operands& o) {
