@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastdw._arguments import describe, integer
+from fastdw.network import _attributes as kind
 from fastdw.network._attributes import MAX_EXTENT
 from fastdw.network._graph import Graph, GraphBuilder
 
@@ -103,13 +104,7 @@ def _listed(nodes: list[str]) -> str:
 
 def kept(integers: object) -> bool:
     """The argument `integers`."""
-    if not isinstance(integers, str):
-        msg = f"integers must be a str, got {describe(integers)}"
-        raise TypeError(msg)
-    if integers not in ("float", "keep"):
-        msg = f"integers must be 'float' or 'keep', got {integers!r}"
-        raise ValueError(msg)
-    return integers == "keep"
+    return bool(kind.choice("keep", "float")("integers", integers) == "keep")
 
 
 def output_names(outputs: Any) -> tuple[str, ...]:
