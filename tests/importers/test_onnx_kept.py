@@ -169,6 +169,60 @@ def test_moves_stay_integers():
     assert np.abs(net(x) - wanted).max() <= 0.51 * STEP
 
 
+def qlinear(dtype, name):
+    """A model of one QLinear operator between real numbers."""
+    zero, other = POINTS[dtype]
+    spread = scales(2, 5)
+    constants = {"sx": STEP, "sy": OUT, "zx": zero, "zy": other}
+    if name == "QLinearConv":
+        inner = node(name, "q sx zx w sw zw sy zy b", "r", pads=[1, 1, 1, 1])
+        constants |= {"w": whole(1, 5, 6, 3, 3), "sw": spread, "zw": np.zeros(5, np.int8)}
+        constants["b"] = rng(3).integers(-3000, 3000, 5).astype(np.int32)
+    elif name == "QLinearAdd":
+        inner = node(name, "q sx zx q sx zx sy zy", "r", domain="com.microsoft")
+    elif name == "QLinearConcat":
+        inner = node(name, "sy zy q sx zx q sx zx", "r", domain="com.microsoft", axis=1)
+    else:
+        inner = node(name, "q sx zx sy zy", "r", domain="com.microsoft")
+    nodes = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        inner,
+        node("DequantizeLinear", "r sy zy", "y"),
+    ]
+    return model(nodes, SHAPE, domains=("com.microsoft",), **constants)
+
+
+QLINEAR = ["QLinearConv", "QLinearAdd", "QLinearGlobalAveragePool", "QLinearSigmoid"]
+
+
+@pytest.mark.parametrize("name", [*QLINEAR, "QLinearConcat"])
+@pytest.mark.parametrize("dtype", POINTS)
+def test_qlinear_operators(name, dtype):
+    data = qlinear(dtype, name).SerializeToString()
+    net = Network.from_onnx(data)
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert steps.count("quantize") == steps.count("dequantize") == (2 if "Concat" in name else 1)
+    x = image(3)
+    apart = np.abs(net(x) - Network.from_onnx(data, integers="float")(x)).max()
+    assert apart <= 3 * OUT
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (wanted,) = session.run(None, {"x": x})
+    most = 0.01 if name == "QLinearConv" else 1.01
+    assert np.abs(net(x) - wanted).max() <= most * OUT
+
+
+def test_weights_with_a_zero_point_that_int8_holds():
+    nodes, constants = convolution("c", 5, 6, taps=1)
+    plain = Network.from_onnx(between(nodes, **constants).SerializeToString())
+    nodes[0] = node("DequantizeLinear", "cw cs cz", "cW", axis=0)
+    moved = (constants["cw"].astype(np.int16) + 128).astype(np.uint8)
+    constants |= {"cw": moved, "cz": np.full(5, 128, np.uint8)}
+    net = Network.from_onnx(between(nodes, **constants).SerializeToString())
+    np.testing.assert_array_equal(net(image(7)), plain(image(7)))
+    assert "quantized_conv2d" in [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+
+
 def test_what_integers_cannot_hold_runs_in_float():
     """Sums beyond 32 bits."""
     nodes, constants = convolution("c", 5, 6, taps=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw.importers._common import Source, Unsupported, damage_is_a_value_error
+from fastdw.importers._onnx_qlinear import spelt_out
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -134,7 +135,9 @@ class OnnxFile:
             if not needed.isdisjoint(proto.output):
                 wanted.append(proto)
                 needed.update(proto.input)
-        return (OnnxNode(proto, self.tensor) for proto in reversed(wanted))
+        return (
+            OnnxNode(part, self.tensor) for proto in reversed(wanted) for part in spelt_out(proto)
+        )
 
     def inputs(self) -> dict[str, tuple[str, list[int | None] | None]]:
         """What a caller passes: dtype and declared shape, None for what is left open."""

@@ -32,7 +32,7 @@ from fastdw.importers._common import (
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
 from fastdw.importers._onnx_integers import Stored, grouped
-from fastdw.importers._onnx_values import Conversion, Live, Value
+from fastdw.importers._onnx_values import Conversion, Live, Value, axis_of
 from fastdw.network._graph import Graph
 
 if TYPE_CHECKING:
@@ -153,11 +153,18 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
 
 
 def _store(c: Conversion, node: OnnxNode, inputs: Sequence[Any], axis: int) -> None:
-    """Keep the integers of a constant whose zero point is 0."""
+    """Keep the integers of a constant, its zero point taken off."""
     numbers, scale, *zero = inputs
-    if not zero or zero[0] is None or not np.any(zero[0]):
-        scales = np.asarray(scale, np.float32).reshape(-1)
-        c.stored[node.outputs[0]] = Stored(numbers, scales, axis if scales.size > 1 else 0)
+    scales = np.asarray(scale, np.float32).reshape(-1)
+    axis = axis_of(axis, max(numbers.ndim, 1)) if scales.size > 1 else 0
+    if zero and zero[0] is not None and np.any(zero[0]):
+        sizes = [-1 if i == axis else 1 for i in range(numbers.ndim)]
+        point = np.asarray(zero[0], np.int16).reshape(sizes if np.size(zero[0]) > 1 else ())
+        moved = numbers.astype(np.int16) - point
+        if numbers.itemsize > 1 or moved.min() < -128 or moved.max() > 127:
+            return
+        numbers = moved.astype(np.int8)
+    c.stored[node.outputs[0]] = Stored(numbers, scales, axis)
 
 
 def _shape(c: Conversion, node: OnnxNode, value: Value | None) -> Value:

@@ -1,0 +1,73 @@
+"""QLinear operators of ONNX, and those of ONNX Runtime, in the words of QuantizeLinear.
+
+Each is DequantizeLinear of its inputs, an operator on real numbers, QuantizeLinear of its output.
+
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_RUNTIME = "com.microsoft"
+# The operator, and how many quantised inputs it has; then come the output's scale and zero point.
+_OPERATORS = {
+    ("", "QLinearConv"): ("Conv", 2),
+    ("", "QLinearMatMul"): ("MatMul", 2),
+    (_RUNTIME, "QLinearAdd"): ("Add", 2),
+    (_RUNTIME, "QLinearMul"): ("Mul", 2),
+    (_RUNTIME, "QLinearSigmoid"): ("Sigmoid", 1),
+    (_RUNTIME, "QLinearLeakyRelu"): ("LeakyRelu", 1),
+    (_RUNTIME, "QLinearGlobalAveragePool"): ("GlobalAveragePool", 1),
+    (_RUNTIME, "QLinearAveragePool"): ("AveragePool", 1),
+    (_RUNTIME, "QGemm"): ("Gemm", 2),
+}
+_CONCAT = (_RUNTIME, "QLinearConcat")
+
+
+def spelt_out(proto: Any) -> Iterator[Any]:
+    """The nodes that a node stands for: itself, if it is no QLinear operator."""
+    domain = "" if proto.domain == "ai.onnx" else proto.domain
+    key = (domain, proto.op_type)
+    names = list(proto.input)
+    if key == _CONCAT and len(names) % 3 == 2:
+        yield from _group(proto, "Concat", names[2:], names[:2], None)
+    elif key in _OPERATORS and len(names) >= 3 * _OPERATORS[key][1] + 2:
+        op, count = _OPERATORS[key]
+        given, rest = names[: 3 * count], names[3 * count :]
+        # Gemm's bias comes before what its output is quantised by, a convolution's after it.
+        bias = rest.pop(0) if op == "Gemm" and len(rest) > 2 else None
+        bias = rest[2] if op == "Conv" and len(rest) > 2 else bias
+        yield from _group(proto, op, given, rest[:2], bias)
+    else:
+        yield proto
+
+
+def _group(
+    proto: Any, op: str, given: list[str], end: list[str], bias: str | None
+) -> Iterator[Any]:
+    from onnx import helper
+
+    out = proto.output[0] if proto.output else ""
+    name = proto.name or out
+
+    def node(op: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+        return helper.make_node(op, inputs, [output], name=name, **attributes)
+
+    axis = 0 if op == "Conv" else 1
+    reals = []
+    for i in range(0, len(given), 3):
+        reals.append(f"{out}/real {i // 3}")
+        # The second input is a matrix of weights, or a value with one scale.
+        along = {"axis": axis} if i else {}
+        yield node("DequantizeLinear", given[i : i + 3], reals[-1], **along)
+    if bias:
+        steps = f"{out}/bias steps"
+        yield node("Mul", [given[1], given[4]], steps)
+        yield node("DequantizeLinear", [bias, steps], f"{out}/bias", axis=0)
+        reals.append(f"{out}/bias")
+    made = node(op, reals, f"{out}/real")
+    made.attribute.extend(proto.attribute)
+    yield made
+    yield node("QuantizeLinear", [f"{out}/real", *end], out)
