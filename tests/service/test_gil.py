@@ -66,7 +66,10 @@ def test_no_call_keeps_it_for_long(forced_isa, kind, data_format):
 
 
 def test_a_large_call_lets_others_run():
-    """A second thread goes on counting while a call of some milliseconds computes."""
+    """A second thread goes on counting while a call of some milliseconds computes.
+
+    Not in each call: on a busy machine it may not get a core in time.
+    """
     made = layer("separable", "NHWC")
     x = np.ones((1, 200, 200, C), np.float32)
     out = made(x)
@@ -80,10 +83,12 @@ def test_a_large_call_lets_others_run():
     thread = threading.Thread(target=count)
     thread.start()
     try:
-        before = counted[0]
-        made(x, out=out, num_threads=1)
-        during = counted[0] - before
+        during = []
+        for _ in range(20):
+            before = counted[0]
+            made(x, out=out, num_threads=1)
+            during.append(counted[0] - before)
     finally:
         stop.set()
         thread.join()
-    assert during > 10
+    assert max(during) > 10
