@@ -55,12 +55,11 @@ class Axis {
   ptrdiff_t size_;
 };
 
-class PoolStep final : public Step {
- public:
-  PoolStep(const KernelSet& set, Pooling pooling, const PoolAxis& rows, const PoolAxis& columns,
-           const Operands& o)
-      : kernel_(pooling == Pooling::kMaximum ? set.network.max_pool : set.network.average_pool),
-        rows_(rows, o.x.sizes[0], o.out.sizes[0]),
+// Windows over an image, whatever its elements are.
+class WindowStep : public Step {
+ protected:
+  WindowStep(const PoolAxis& rows, const PoolAxis& columns, const Operands& o)
+      : rows_(rows, o.x.sizes[0], o.out.sizes[0]),
         columns_(columns, o.x.sizes[1], o.out.sizes[1]),
         out_(o.out),
         x_(o.x) {
@@ -69,11 +68,24 @@ class PoolStep final : public Step {
     if (out_.sizes[2] != x_.sizes[2]) refuse("channels");
   }
 
-  double nanoseconds() const override {
-    const auto cells = static_cast<double>(rows_.live(out_.sizes[0] / 2).count) *
-                       static_cast<double>(columns_.live(out_.sizes[1] / 2).count);
-    return floats(out_) * kMoveNs * (1 + cells);
+  // Of a window in the middle.
+  double cells() const {
+    return static_cast<double>(rows_.live(out_.sizes[0] / 2).count) *
+           static_cast<double>(columns_.live(out_.sizes[1] / 2).count);
   }
+
+  const Axis rows_, columns_;
+  const Operand out_, x_;
+};
+
+class PoolStep final : public WindowStep {
+ public:
+  PoolStep(const KernelSet& set, Pooling pooling, const PoolAxis& rows, const PoolAxis& columns,
+           const Operands& o)
+      : WindowStep(rows, columns, o),
+        kernel_(pooling == Pooling::kMaximum ? set.network.max_pool : set.network.average_pool) {}
+
+  double nanoseconds() const override { return floats(out_) * kMoveNs * (1 + cells()); }
 
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
@@ -113,8 +125,6 @@ class PoolStep final : public Step {
   }
 
   void (*const kernel_)(const PoolRow&);
-  const Axis rows_, columns_;
-  const Operand out_, x_;
 };
 
 class GlobalPoolStep final : public Step {
@@ -154,18 +164,13 @@ class GlobalPoolStep final : public Step {
 
 // The cells of one output, for some channels at a time: their sums stay in L1.
 constexpr ptrdiff_t kSums = 256;
+constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
+constexpr double kByteNs = 0.1;         // to add one byte
 
-class Pool8Step final : public Step {
+class Pool8Step final : public WindowStep {
  public:
   Pool8Step(const Pool8& pool, const PoolAxis& rows, const PoolAxis& columns, const Operands& o)
-      : pool_(pool),
-        rows_(rows, o.x.sizes[0], o.out.sizes[0]),
-        columns_(columns, o.x.sizes[1], o.out.sizes[1]),
-        out_(o.out),
-        x_(o.x) {
-    check_image(out_, "out");
-    check_image(x_, "x");
-    if (out_.sizes[2] != x_.sizes[2]) refuse("channels");
+      : WindowStep(rows, columns, o), pool_(pool) {
     // A window of padding alone has no average; what a file may ask for must not overflow.
     for (const Axis* axis : {&rows_, &columns_}) {
       const ptrdiff_t outputs = out_.sizes[axis == &rows_ ? 0 : 1];
@@ -175,11 +180,7 @@ class Pool8Step final : public Step {
     }
   }
 
-  double nanoseconds() const override {
-    const auto cells = static_cast<double>(rows_.live(out_.sizes[0] / 2).count) *
-                       static_cast<double>(columns_.live(out_.sizes[1] / 2).count);
-    return floats(out_) * kByteNs * (4 + cells);
-  }
+  double nanoseconds() const override { return floats(out_) * kByteNs * (4 + cells()); }
 
   void run(Memory memory, int threads) const override {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
@@ -190,9 +191,6 @@ class Pool8Step final : public Step {
   }
 
  private:
-  static constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
-  static constexpr double kByteNs = 0.1;
-
   void output(const View<const uint8_t>& x, const View<uint8_t>& out, ptrdiff_t row, ptrdiff_t column) const {
     const Live down = rows_.live(row), across = columns_.live(column);
     const auto cells = static_cast<int32_t>(down.count * across.count);
@@ -231,8 +229,6 @@ class Pool8Step final : public Step {
   }
 
   const Pool8 pool_;
-  const Axis rows_, columns_;
-  const Operand out_, x_;
 };
 
 class Mean8Step final : public Step {
@@ -244,7 +240,7 @@ class Mean8Step final : public Step {
     if (x_.sizes[0] > kMostCells || x_.sizes[1] > kMostCells) refuse("x");
   }
 
-  double nanoseconds() const override { return floats(x_) * 0.1; }
+  double nanoseconds() const override { return floats(x_) * kByteNs; }
 
   void run(Memory memory, int) const override {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
@@ -266,8 +262,6 @@ class Mean8Step final : public Step {
   }
 
  private:
-  static constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
-
   const Mean8 mean_;
   const Operand out_, x_;
 };
