@@ -8,7 +8,7 @@ pytest.importorskip("onnx")
 from fastdw import Network, Quantization
 from fastdw.importers.onnx import from_onnx
 from fastdw.network._graph import run
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from onnx_models import ints, model, node
 from support import rng
 
@@ -210,6 +210,60 @@ def test_qlinear_operators(name, dtype):
     (wanted,) = session.run(None, {"x": x})
     most = 0.01 if name == "QLinearConv" else 1.01
     assert np.abs(net(x) - wanted).max() <= most * OUT
+
+
+def test_pools_say_which_axis_is_last():
+    """As ONNX Runtime's tools write them; channels at the end are another operator."""
+    proto = qlinear("uint8", "QLinearGlobalAveragePool")
+    attributes = proto.graph.node[1].attribute
+    wanted = Network.from_onnx(proto.SerializeToString())(image(3))
+    attributes.append(helper.make_attribute("channels_last", 0))
+    np.testing.assert_array_equal(Network.from_onnx(proto.SerializeToString())(image(3)), wanted)
+    attributes[0].i = 1
+    with pytest.raises(ValueError, match="channels_last"):
+        Network.from_onnx(proto.SerializeToString())
+
+
+def qgemm(transposed, bias=True, **attributes):
+    """A model of QGemm with a square matrix, in which rows can be taken for columns."""
+    zero, other = POINTS["uint8"]
+    weights, terms = whole(1, 6, 6), rng(3).integers(-3000, 3000, 6).astype(np.int32)
+    constants = {"sx": STEP, "sy": OUT, "zx": zero, "zy": other, "c": terms}
+    constants |= {"w": weights, "sw": np.geomspace(0.002, 0.05, 6).astype(np.float32)}
+    constants["zw"] = np.zeros(6, np.int8)
+    nodes = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        node("QGemm", "", "r", domain="com.microsoft", transB=transposed, **attributes),
+        node("DequantizeLinear", "r sy zy", "y"),
+    ]
+    del nodes[1].input[:]
+    nodes[1].input.extend(["q", "sx", "zx", "w", "sw", "zw", "c" if bias else "", "sy", "zy"])
+    return model(nodes, (1, 6), domains=("com.microsoft",), **constants), constants
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_qgemm(transposed, bias):
+    """One scale a column of the product, however the matrix is stored."""
+    proto, c = qgemm(transposed, bias)
+    net = Network.from_onnx(proto.SerializeToString())
+    x = rng(5).uniform(-3, 3, (1, 6)).astype(np.float32)
+    q = np.clip(np.rint(x / STEP) + 131, 0, 255) - 131
+    columns = c["w"].T if transposed else c["w"]
+    sums = q @ columns + (c["c"] if bias else 0)
+    steps = np.rint(sums * (STEP * c["sw"].astype(np.float64)) / OUT) + 119
+    wanted = (np.clip(steps, 0, 255) - 119) * OUT
+    assert np.abs(net(x) - wanted).max() <= 0.01 * OUT
+    runtime = pytest.importorskip("onnxruntime")
+    data = proto.SerializeToString()
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"x": x})
+    assert np.abs(net(x) - theirs).max() <= 0.01 * OUT
+
+
+def test_qgemm_with_a_factor_is_refused():
+    with pytest.raises(ValueError, match="QGemm"):
+        Network.from_onnx(qgemm(0, alpha=0.5)[0].SerializeToString())
 
 
 def test_weights_with_a_zero_point_that_int8_holds():

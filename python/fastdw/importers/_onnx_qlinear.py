@@ -33,15 +33,20 @@ def spelt_out(proto: Any) -> Iterator[Any]:
     names = list(proto.input)
     if key == _CONCAT and len(names) % 3 == 2:
         yield from _group(proto, "Concat", names[2:], names[:2], None)
-    elif key in _OPERATORS and len(names) >= 3 * _OPERATORS[key][1] + 2:
+    elif key in _OPERATORS and len(names) >= 3 * _OPERATORS[key][1] + 2 and not _is_scaled(proto):
         op, count = _OPERATORS[key]
         given, rest = names[: 3 * count], names[3 * count :]
         # Gemm's bias comes before what its output is quantised by, a convolution's after it.
-        bias = rest.pop(0) if op == "Gemm" and len(rest) > 2 else None
+        bias = rest.pop(0) if op == "Gemm" else None
         bias = rest[2] if op == "Conv" and len(rest) > 2 else bias
         yield from _group(proto, op, given, rest[:2], bias)
     else:
         yield proto
+
+
+def _is_scaled(proto: Any) -> bool:
+    """Whether a factor of its own is in the steps of QGemm's bias."""
+    return proto.op_type == "QGemm" and any(a.name == "alpha" and a.f != 1 for a in proto.attribute)
 
 
 def _group(
@@ -55,7 +60,8 @@ def _group(
     def node(op: str, inputs: list[str], output: str, **attributes: Any) -> Any:
         return helper.make_node(op, inputs, [output], name=name, **attributes)
 
-    axis = 0 if op == "Conv" else 1
+    by_rows = op == "Conv" or any(a.name == "transB" and a.i for a in proto.attribute)
+    axis = 0 if by_rows else 1
     reals = []
     for i in range(0, len(given), 3):
         reals.append(f"{out}/real {i // 3}")
@@ -68,6 +74,7 @@ def _group(
         yield node("DequantizeLinear", [bias, steps], f"{out}/bias", axis=0)
         reals.append(f"{out}/bias")
     made = node(op, reals, f"{out}/real")
-    made.attribute.extend(proto.attribute)
+    # ONNX Runtime's tools write the default of its pools.
+    made.attribute.extend(a for a in proto.attribute if a.name != "channels_last" or a.i)
     yield made
     yield node("QuantizeLinear", [f"{out}/real", *end], out)
