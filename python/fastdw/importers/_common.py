@@ -22,6 +22,7 @@ from fastdw.network._attributes import MAX_EXTENT
 from fastdw.network._graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
+    from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
 
 MAX_TABLE = 1 << 17
@@ -266,6 +267,17 @@ def dense(
     pixels = reshape(builder, x, (int(np.prod(shape[:-1])), 1, shape[-1]))
     y = builder.add("conv2d", pixels, kernel=kernel, bias=bias, source=names.pop("source", ()))
     return reshape(builder, y, (*shape[:-1], matrix.shape[1]), **names)
+
+
+def tabulated(
+    f: Callable[[AnyArray], AnyArray], given: Quantization, output: Quantization
+) -> AnyArray:
+    """What `f`, of real numbers, makes of each integer of `given` from the least on."""
+    q = np.arange(given.limits[0], given.limits[1] + 1, dtype=np.float64) - given.zero_point
+    with np.errstate(all="ignore"):
+        y = np.rint(f(q * given.scale) / output.scale) + output.zero_point
+    result: AnyArray = np.clip(y, *output.limits)
+    return result
 
 
 def check_length(length: int) -> None:

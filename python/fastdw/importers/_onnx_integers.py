@@ -16,6 +16,7 @@ import numpy as np
 
 from fastdw import reference
 from fastdw._quantization import Quantization
+from fastdw.importers._common import tabulated
 from fastdw.network._graph import Graph, Node, checked, shapes, uses
 
 if TYPE_CHECKING:
@@ -145,11 +146,8 @@ def _table(g: _Groups, name: str, output: Any, f: Callable[[AnyArray], AnyArray]
     x = g.integers(name)
     if x is None:
         return None
-    given, result = Quantization(*x[1]), Quantization(*output)
-    q = np.arange(given.limits[0], given.limits[1] + 1, dtype=np.float64) - given.zero_point
-    with np.errstate(all="ignore"):
-        y = np.rint(f(q * given.scale) / result.scale) + result.zero_point
-    table = tuple(int(n) for n in np.clip(y, *result.limits))
+    numbers = tabulated(f, Quantization(*x[1]), Quantization(*output))
+    table = tuple(int(n) for n in numbers)
     return Node("table", x[:1], "", {"table": table, "input": x[1], "output": output})
 
 

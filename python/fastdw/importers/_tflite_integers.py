@@ -13,7 +13,7 @@ import numpy as np
 
 from fastdw import reference
 from fastdw.importers import _tflite_layers, _tflite_moves
-from fastdw.importers._common import Unsupported
+from fastdw.importers._common import Unsupported, tabulated
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_hard_swish import hard_swish
 from fastdw.importers._tflite_values import Conversion, Live, Value
@@ -187,10 +187,7 @@ def _table(c: Conversion, node: TfliteNode, f: Callable[[AnyArray], AnyArray]) -
     given, output = c.quantization(node.inputs[0]), c.quantization(node.outputs[0])
     if given is None or output is None:
         return None
-    q = _all_integers(given).astype(np.float64)
-    with np.errstate(all="ignore"):
-        y = np.rint(f((q - given.zero_point) * given.scale) / output.scale) + output.zero_point
-    return _looked_up(c, node, np.clip(y, *output.limits))
+    return _looked_up(c, node, tabulated(f, given, output))
 
 
 def _all_integers(q: Quantization) -> AnyArray:

@@ -230,14 +230,14 @@ RESIDUAL = [Rule(p("add", p("conv2d", "x"), "r"), _residual)]
 # --- gate ---
 
 
-def _is_matrix(node: Node) -> bool:
+def is_matrix(node: Node) -> bool:
     """Whether a convolution mixes the channels of each pixel and does nothing else."""
     attrs = node.attrs
     return bool(
         attrs["kernel"].shape[:2] == _ONES
         and attrs["strides"] == _ONES
         and attrs["padding"] == NO_PADS
-        and attrs["groups"] == 1
+        and attrs.get("groups", 1) == 1  # integers have none
     )
 
 
@@ -245,7 +245,7 @@ def _gate(editor: Editor, found: Found) -> Node | None:
     node, _ = found.nodes
     # The first order of the product's inputs decides: the smaller one is the second.
     x, gate = (editor.shapes[found.holes[name]] for name in ("x", "gate"))
-    if not _is_matrix(node) or _input(node, 2) or gate == x:
+    if not is_matrix(node) or _input(node, 2) or gate == x:
         return None
     inputs = (found.holes["x"], _input(node, 1), found.holes["gate"])
     return node._replace(inputs=inputs)
@@ -262,15 +262,15 @@ def _renamed(attrs: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {f"{prefix}{name}": attrs[name] for name in ("kernel", "bias", "activation")}
 
 
-def _place(attrs: dict[str, Any]) -> dict[str, Any]:
+def place(attrs: dict[str, Any]) -> dict[str, Any]:
     return {name: attrs[name] for name in ("strides", "padding", "dilation_rate")}
 
 
 def _separable(editor: Editor, found: Found) -> Node | None:
     mix, spread = found.nodes
-    if not _is_matrix(mix) or _input(mix, 2):
+    if not is_matrix(mix) or _input(mix, 2):
         return None
-    attrs = _renamed(spread.attrs, "depthwise_") | _place(spread.attrs)
+    attrs = _renamed(spread.attrs, "depthwise_") | place(spread.attrs)
     attrs |= {"pre_activation": None, "pointwise_kernel": mix.attrs["kernel"]}
     attrs |= {name: mix.attrs[name] for name in ("bias", "activation")}
     return Node("separable", (*spread.inputs, *mix.inputs[1:]), "", attrs)
@@ -279,7 +279,7 @@ def _separable(editor: Editor, found: Found) -> Node | None:
 def _expands(node: Node) -> bool:
     """Whether it only makes more channels of every pixel."""
     depth, filters = node.attrs["kernel"].shape[2:]
-    return _is_matrix(node) and len(node.inputs) == 1 and filters > depth
+    return is_matrix(node) and len(node.inputs) == 1 and filters > depth
 
 
 def _inverted(editor: Editor, found: Found) -> Node | None:
@@ -299,7 +299,7 @@ def _expand_depthwise(editor: Editor, found: Found) -> Node | None:
     if not _expands(expand):
         return None
     attrs = _renamed(expand.attrs, "expand_") | _renamed(node.attrs, "depthwise_")
-    return Node("expand_depthwise", expand.inputs, "", attrs | _place(node.attrs))
+    return Node("expand_depthwise", expand.inputs, "", attrs | place(node.attrs))
 
 
 SEPARABLE = [Rule(p("conv2d", p("depthwise", "x")), _separable)]

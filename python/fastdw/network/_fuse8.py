@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastdw._quantization import Quantization
-from fastdw.network._attributes import NO_PADS
-from fastdw.network._fuse import padded_by, summed_pads
+from fastdw.network._fuse import is_matrix, padded_by, place, summed_pads
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
-
-_ONES = (1, 1)
-_WINDOW = ("strides", "padding", "dilation_rate")
 
 
 def _padding(editor: Editor, found: Found) -> Node | None:
@@ -53,24 +49,15 @@ def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
     return replace
 
 
-def _is_matrix(node: Node) -> bool:
-    attrs = node.attrs
-    return bool(
-        attrs["kernel"].shape[:2] == _ONES
-        and attrs["strides"] == _ONES
-        and attrs["padding"] == NO_PADS
-    )
-
-
 def _separable(editor: Editor, found: Found) -> Node | None:
     mix, spread = found.nodes
-    if not _is_matrix(mix):
+    if not is_matrix(mix):
         return None
     first, last = spread.attrs, mix.attrs
     attrs = {
         f"depthwise_{name}": first[name] for name in ("kernel", "scales", "bias", "activation")
     }
-    attrs |= {name: first[name] for name in _WINDOW}
+    attrs |= place(first)
     attrs |= {name: last[name] for name in ("scales", "bias", "activation")}
     attrs |= {name: last[name] for name in ("output", "residual", "sum")}
     attrs |= {"pointwise_kernel": last["kernel"], "input": first["input"], "middle": last["input"]}
