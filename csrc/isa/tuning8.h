@@ -14,6 +14,7 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
   set.isa = isa;
   set.lanes = B::lanes;
   set.offset = B::offset;
+  set.weight_bytes = B::weight_bytes;
   set.tap_vectors = B::tap_vectors;
   set.most_pairs = 1;
   set.depthwise = dw8_generic<B>;

@@ -17,7 +17,7 @@ namespace fastdw {
 using std::ptrdiff_t;
 
 constexpr int kQuad = 4;    // bytes that one lane of a four-way dot product takes
-constexpr int kGroup8 = 4;  // vectors of a group, at most
+constexpr int kGroup8 = 4;  // vectors of a panel, at most
 
 // How sums become bytes: rounded to even after the multiplication, held between low and high, then the zero
 // point. (Bounds before the zero point are the same as after it, and keep the conversion in range.)
@@ -37,6 +37,7 @@ struct Rescale8 {
 
 // Pixels by a panel of NV vectors of channels:
 //     [ sums' start: int32 · N ][ factor: float · N ][ inputs 0 … 3: N × 4 bytes ][ inputs 4 … 7 ] …
+// or, where weights are of two bytes, of inputs 0 and 1, and so on.
 // What stands past the inputs of a pixel, as far as the next line, meets weights of 0.
 struct Pointwise8 {
   const uint8_t* x;                   // a block's
@@ -54,6 +55,7 @@ struct Pointwise8 {
 //     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
 //     fives     [ start ][ factor ][ row 0: w0 w1 w2 w3 of N, w4 0 0 0 of N, 0 w0 w1 w2, w3 w4 0 0, … ] …
 //     … any other [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
+// Where weights are of two bytes, w0 w1 of N stand before w2 0 of N, and so on.
 struct Depthwise8 {
   const uint8_t* x;  // pixel (0, 0) of the image
   ptrdiff_t row_stride, column_stride, height, width;
@@ -88,6 +90,7 @@ struct Kernels8 {
   int lanes;                        // of int32
   int offset;                       // of the bytes inside
   int dot_bytes;                    // inputs that a lane takes at once
+  int weight_bytes;                 // of one in a dot product: 1, or 2 where products are of 16 bits
   int panel_vectors;                // of a pointwise panel, at most
   Pointwise8Fn pointwise[kGroup8];  // by vectors less one
   int tap_vectors, quad_vectors;    // of depthwise weights; no quads: 0

@@ -25,6 +25,12 @@ int32_t start_of(const Kernels8& set, const Given8& given, ptrdiff_t taps, ptrdi
 
 void put(uint8_t* to, const void* number) { std::memcpy(to, number, 4); }
 
+// The weight at `place` of a lane.
+void put_weight(const Kernels8& set, uint8_t* lane, ptrdiff_t place, int8_t value) {
+  const int16_t wide = value;
+  set.weight_bytes == 1 ? std::memcpy(lane + place, &value, 1) : std::memcpy(lane + 2 * place, &wide, 2);
+}
+
 }  // namespace
 
 ByteMemory::ByteMemory(ptrdiff_t bytes) : bytes_(bytes), floats_(allocate_floats(ceil_div(bytes, 4))) {
@@ -52,27 +58,29 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
 
 // Of start, factor and taps.
 ptrdiff_t Depthwise8Weights::channel_bytes() const {
-  if (by_fives()) return 8 + checked_product(window.kernel_h, 2 * kQuad * shifts_of_fives(window.stride_w));
-  return 8 + (by_quads() ? 3 * 2 * kQuad : checked_product(window.kernel_h, window.kernel_w));
+  const int pair = 2 * kQuad * set.weight_bytes;
+  if (by_fives()) return 8 + checked_product(window.kernel_h, pair * shifts_of_fives(window.stride_w));
+  return 8 + (by_quads() ? 3 * pair : checked_product(window.kernel_h, window.kernel_w));
 }
 
 void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap,
-                                uint8_t byte) const {
-  const ptrdiff_t part = kQuad * width, row = tap / window.kernel_w, i = tap % window.kernel_w;
-  const auto at = [&](ptrdiff_t quad, ptrdiff_t place) {
-    return weights + quad * part + kQuad * slot + place;
+                                int8_t value) const {
+  const ptrdiff_t lane = kQuad / set.weight_bytes, row = tap / window.kernel_w, i = tap % window.kernel_w;
+  const auto put_at = [&](ptrdiff_t quad, ptrdiff_t place) {
+    const ptrdiff_t part = quad * set.weight_bytes + place / lane;
+    put_weight(set, weights + kQuad * (part * width + slot), place % lane, value);
   };
   if (by_fives()) {
     const int shifts = shifts_of_fives(window.stride_w);
     for (int shift = 0; shift < shifts; ++shift) {
       const ptrdiff_t place = shift * window.stride_w + i;
-      *at(2 * (row * shifts + shift) + place / kQuad, place % kQuad) = byte;
+      put_at(2 * (row * shifts + shift) + place / kQuad, place % kQuad);
     }
   } else if (by_quads()) {
-    *at(2 * row, i) = byte;
-    *at(2 * row + 1, i + 1) = byte;
+    put_at(2 * row, i);
+    put_at(2 * row + 1, i + 1);
   } else {
-    weights[tap * width + slot] = byte;
+    weights[tap * width + slot] = static_cast<uint8_t>(value);
   }
 }
 
@@ -95,7 +103,7 @@ void Depthwise8Weights::pack(const Given8& given) {
       put(w + 4 * slot, &start);
       put(w + 4 * (width + slot), &given.factors[c]);
       for (ptrdiff_t tap = 0; tap < taps; ++tap) {
-        put_tap(weights, width, slot, tap, static_cast<uint8_t>(given.kernel[tap * count + c]));
+        put_tap(weights, width, slot, tap, given.kernel[tap * count + c]);
       }
     }
     w += width * channel_bytes();
@@ -125,8 +133,8 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       put(w + 4 * slot, &start);
       put(w + 4 * (width + slot), &given.factors[p.first + c]);
       for (ptrdiff_t k = 0; k < inputs; ++k) {
-        w[8 * width + k / dot * dot * width + dot * slot + k % dot] =
-            static_cast<uint8_t>(given.kernel[k * outputs + p.first + c]);
+        put_weight(set, w + 8 * width + dot * set.weight_bytes * (k / dot * width + slot), k % dot,
+                   given.kernel[k * outputs + p.first + c]);
       }
     }
   }

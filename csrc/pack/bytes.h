@@ -53,7 +53,7 @@ class Depthwise8Weights {
  private:
   bool by_fives() const { return kernel == set.depthwise_fives[0] || kernel == set.depthwise_fives[1]; }
   ptrdiff_t channel_bytes() const;
-  void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, uint8_t byte) const;
+  void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, int8_t value) const;
   void pack(const Given8& given);
   ByteMemory packed_;
 };
@@ -84,7 +84,7 @@ class Pointwise8Weights {
 
  private:
   ptrdiff_t width() const { return ptrdiff_t{set.panel_vectors} * set.lanes; }
-  ptrdiff_t channel_bytes() const { return 8 + steps() * set.dot_bytes; }
+  ptrdiff_t channel_bytes() const { return 8 + steps() * set.dot_bytes * set.weight_bytes; }
   ByteMemory packed_;
 };
 

@@ -10,43 +10,104 @@ namespace fastdw {
 namespace avx2 {
 namespace {
 
+template <class T>
+FASTDW_INLINE T number(const uint8_t* p) {
+  T value;
+  __builtin_memcpy(&value, p, sizeof value);
+  return value;
+}
+
+// The first n < 8 bytes.
+FASTDW_INLINE uint64_t some_bytes(const uint8_t* p, int n) {
+  uint64_t bytes = n & 4 ? number<uint32_t>(p) : 0;
+  if (n & 2) bytes |= uint64_t{number<uint16_t>(p + (n & 4))} << 8 * (n & 4);
+  if (n & 1) bytes |= uint64_t{p[n - 1]} << 8 * (n - 1);
+  return bytes;
+}
+
+// The first n of sixteen, zeros behind them.
+FASTDW_INLINE __m128i load_bytes(const uint8_t* p, int n) {
+  if (n >= 16) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const uint64_t low = n >= 8 ? number<uint64_t>(p) : some_bytes(p, n);
+  const uint64_t high = n > 8 ? some_bytes(p + 8, n - 8) : 0;
+  return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+}
+
+FASTDW_INLINE void store_bytes(uint8_t* y, __m128i bytes, int n) {
+  if (n >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(y), bytes);
+  uint64_t some = static_cast<uint64_t>(_mm_cvtsi128_si64(bytes));
+  if (n & 8) {
+    __builtin_memcpy(y, &some, 8);
+    some = static_cast<uint64_t>(_mm_extract_epi64(bytes, 1));
+    y += 8;
+  }
+  for (const int size : {4, 2, 1}) {
+    if (!(n & size)) continue;
+    __builtin_memcpy(y, &some, static_cast<size_t>(size));
+    some >>= 8 * size;
+    y += size;
+  }
+}
+
 struct Bytes {
-  static constexpr int lanes = 8, offset = 128, tap_vectors = 1;
-  static constexpr bool dots_by_lane = false;
+  static constexpr int lanes = 8, offset = 128, tap_vectors = 1, quad_vectors = 2, most_pairs = 1;
+  static constexpr int weight_bytes = 2;
   using Ints = __m256i;
+  // Of four pixels, in 16 bits: the first two, and the others.
+  struct Quad {
+    Ints first, second;
+  };
 
   static FASTDW_INLINE Ints load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  static FASTDW_INLINE Ints broadcast(const uint8_t* p) {
-    int32_t quad;
-    __builtin_memcpy(&quad, p, sizeof quad);
-    return _mm256_set1_epi32(quad);
-  }
-  static FASTDW_INLINE __m128i load_bytes(const uint8_t* p, int n) {
-    if (n >= lanes) return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    uint64_t bytes = 0;
-    for (int i = 0; i < n; ++i) bytes |= static_cast<uint64_t>(p[i]) << 8 * i;
-    return _mm_cvtsi64_si128(static_cast<long long>(bytes));
+  static FASTDW_INLINE Ints broadcast(const void* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
   }
   static FASTDW_INLINE Ints widen(const uint8_t* p, int n, uint8_t flip) {
     const __m128i sign = _mm_set1_epi8(static_cast<char>(flip));
-    return _mm256_cvtepu8_epi32(_mm_xor_si128(load_bytes(p, n), sign));
+    const __m128i bytes = n >= lanes ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
+                                     : _mm_cvtsi64_si128(static_cast<long long>(some_bytes(p, n)));
+    return _mm256_cvtepu8_epi32(_mm_xor_si128(bytes, sign));
   }
   static FASTDW_INLINE Ints widen_signed(const uint8_t* p) {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
   // The upper halves of a's lanes are 0.
-  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) {
-    acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(a, b));
+  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) { dot_pair(acc[0], a, b); }
+
+  static FASTDW_INLINE void dot_pair(Ints& acc, Ints x, Ints w) {
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x, w));
   }
-  // Bytes 0 and 2 of each lane, then bytes 1 and 3. What depends on x or w alone is computed once a tile.
-  static FASTDW_INLINE void dot(Ints& acc, Ints x, Ints w) {
-    const __m256i low = _mm256_set1_epi16(0xff);
-    const __m256i even =
-        _mm256_madd_epi16(_mm256_and_si256(x, low), _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
-    const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(w, 8));
-    acc = _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+  static FASTDW_INLINE void widen_line(const uint8_t* x, ptrdiff_t count, int16_t* y) {
+    for (; count > 0; count -= 16, x += 16, y += 16) {
+      const __m128i bytes = load_bytes(x, static_cast<int>(count < 16 ? count : 16));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(y), _mm256_cvtepu8_epi16(bytes));
+    }
+  }
+
+  static FASTDW_INLINE void dot_memory(Ints& acc, const Quad& x, const uint8_t* w) {
+    add_products(acc, x.first, w);
+    add_products(acc, x.second, w + quad_vectors * sizeof(Ints));
+  }
+  // By hand, for GCC 12 keeps products of several rows in memory until a branch wants their sum.
+  static FASTDW_INLINE void add_products(Ints& acc, Ints x, const uint8_t* w) {
+    Ints products;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(acc), "=&x"(products)
+            : "x"(x), "m"(*reinterpret_cast<const __m256i_u*>(w)));
+  }
+  template <int P>
+  static FASTDW_INLINE Ints chunks(const uint8_t* const (&pixels)[P], int n, uint8_t flip) {
+    static_assert(P == 1);
+    return _mm256_cvtepu8_epi16(
+        _mm_xor_si128(load_bytes(pixels[0], n), _mm_set1_epi8(static_cast<char>(flip))));
+  }
+  static FASTDW_INLINE void interleave(const Ints (&pixels)[4], Quad (&quad)[2]) {
+    quad[0] = {_mm256_unpacklo_epi16(pixels[0], pixels[1]), _mm256_unpacklo_epi16(pixels[2], pixels[3])};
+    quad[1] = {_mm256_unpackhi_epi16(pixels[0], pixels[1]), _mm256_unpackhi_epi16(pixels[2], pixels[3])};
   }
 
   // Of NV vectors: read where they are needed.
@@ -57,32 +118,37 @@ struct Bytes {
     const Rescale8& r;
     explicit FASTDW_INLINE Rescale(const Rescale8& rescale) : r(rescale) {}
 
-    FASTDW_INLINE __m256i rounded(Ints acc, const uint8_t* factors) const {
-      const __m256 factor = _mm256_loadu_ps(reinterpret_cast<const float*>(factors));
-      __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), factor);
-      t = _mm256_min_ps(_mm256_max_ps(t, _mm256_set1_ps(r.low)), _mm256_set1_ps(r.high));
-      return _mm256_add_epi32(_mm256_cvtps_epi32(t), _mm256_set1_epi32(r.zero_point));
+    // As they are stored, the channels in their order from the lowest byte on.
+    template <int NV>
+    FASTDW_INLINE __m128i bytes_of(const Ints (&acc)[NV], const uint8_t* factors) const {
+      static_assert(NV <= 2);
+      Ints rounded[NV];
+      const bool saturates = r.saturates;
+      for (int v = 0; v < NV; ++v) {
+        const __m256 factor = _mm256_loadu_ps(reinterpret_cast<const float*>(factors + v * 32));
+        __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), factor);
+        if (!saturates) {
+          t = _mm256_min_ps(_mm256_max_ps(t, _mm256_set1_ps(r.low)), _mm256_set1_ps(r.high));
+        }
+        rounded[v] = _mm256_cvtps_epi32(t);
+      }
+      // Each half holds channels side by side.
+      Ints all = _mm256_packs_epi32(rounded[0], rounded[NV - 1]);
+      if (!saturates) all = _mm256_adds_epi16(all, _mm256_set1_epi16(static_cast<int16_t>(r.zero_point)));
+      __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+      if constexpr (NV == 1) bytes = _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0));
+      return _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(r.flip)));
     }
 
     template <int NV>
     FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
-      const __m256i first = rounded(acc[0], factors);
-      const __m256i second = NV > 1 ? rounded(acc[NV - 1], factors + 32) : first;
-      const __m256i low = _mm256_packs_epi32(first, second);
-      __m256i bytes = _mm256_packus_epi16(low, low);
-      bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(static_cast<char>(r.flip)));
-      // Each half holds channels side by side.
-      const __m128i a = _mm256_castsi256_si128(bytes), b = _mm256_extracti128_si256(bytes, 1);
-      const __m128i all = NV > 1 ? _mm_unpacklo_epi64(a, b) : _mm_unpacklo_epi32(a, b);
-      if (NV > 1 && n >= 2 * lanes) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(y), all);
-      } else if (NV == 1 && n >= lanes) {
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(y), all);
-      } else {
-        uint8_t some[16];
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(some), all);
-        for (int i = 0; i < n; ++i) y[i] = some[i];
-      }
+      store_bytes(y, bytes_of<NV>(acc, factors), n);
+    }
+
+    template <int P>
+    FASTDW_INLINE void store_chunks(const Ints (&acc)[2], const uint8_t* factors, uint8_t* y, ptrdiff_t,
+                                    int n, int) const {
+      store<2>(acc, factors, y, n);
     }
   };
 };

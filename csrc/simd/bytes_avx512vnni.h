@@ -14,8 +14,10 @@ FASTDW_INLINE __mmask64 first(int n) { return n >= 64 ? ~__mmask64{0} : (__mmask
 
 struct Bytes {
   static constexpr int lanes = 16, offset = 128, tap_vectors = 1, most_pairs = 4;
+  static constexpr int quad_vectors = 4, weight_bytes = 1;
   static constexpr bool dots_by_lane = false;
   using Ints = __m512i;
+  using Quad = Ints;
 
   static FASTDW_INLINE Ints load(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static FASTDW_INLINE Ints broadcast(const uint8_t* p) {

@@ -40,7 +40,7 @@ FASTDW_INLINE void store_first(uint8_t* y, uint8x16_t bytes, int n) {
 }
 
 struct Bytes {
-  static constexpr int lanes = 4, offset = 0, tap_vectors = 2;
+  static constexpr int lanes = 4, offset = 0, tap_vectors = 2, weight_bytes = 1;
   using Ints = int32x4_t;
   using Eight = uint8x16_t;  // the first eight: zip takes no less
 

@@ -11,10 +11,12 @@ namespace {
 
 struct Bytes {
   static constexpr int lanes = 4, offset = 128, tap_vectors = 1, most_pairs = 1;
+  static constexpr int quad_vectors = 4, weight_bytes = 1;
   static constexpr bool dots_by_lane = false;
   struct Ints {
     int32_t v[lanes];
   };
+  using Quad = Ints;
 
   static Ints load(const uint8_t* p) {
     Ints r;

@@ -4,9 +4,10 @@ from _bugs import Mutant
 
 CONTRACT, BYTES_AVX2 = "csrc/kernels/contract8.h", "csrc/simd/bytes_avx2.h"
 PACK, RUN = "csrc/pack/bytes.cpp", "csrc/ops/run8.cpp"
-QUADS, PW8, DW8 = (
+QUADS, PW8, WIDENED, DW8 = (
     "csrc/kernels/depthwise8/quads.h",
     "csrc/kernels/pointwise8/run.h",
+    "csrc/kernels/pointwise8/widened.h",
     "csrc/kernels/depthwise8/generic.h",
 )
 QUANTIZATION = "python/fastdw/_quantization.py"
@@ -41,8 +42,8 @@ INTEGERS = [
     Mutant(
         "the third row of a window is the second",
         QUADS,
-        "meet<(Phase + 1) % 3, 2>",
-        "meet<(Phase + 1) % 3, 1>",
+        "meet<Phase, 2>",
+        "meet<Phase, 1>",
     ),
     Mutant("single pixels are left out", PW8, "if constexpr (MR > 1)", "if constexpr (MR > 2)"),
     Mutant(
@@ -54,7 +55,33 @@ INTEGERS = [
     Mutant("a pixel beyond the image is inside", DW8, "right < t.width", "right <= t.width"),
     Mutant("a row beyond the image is inside", DW8, "at < t.height", "at <= t.height"),
     Mutant("half a panel is stored as a whole", PW8, "channels == width ?", "channels <= width ?"),
-    Mutant("a tail of eight bytes", BYTES_AVX2, "NV == 1 && n >= lanes", "NV == 1"),
+    Mutant("a column beyond the image has quads", QUADS, "column < t.width", "column <= t.width"),
+    Mutant("a row beyond the image has quads", QUADS, "row < t.height", "row <= t.height"),
+    Mutant("a tail of eight bytes", BYTES_AVX2, "n >= 8 ? number", "n > 0 ? number"),
+    Mutant(
+        "a tail is stored whole",
+        BYTES_AVX2,
+        "if (n >= 16) return _mm_store",
+        "if (n) return _mm_store",
+    ),
+    Mutant(
+        "inputs of 16 bits lose theirs",
+        BYTES_AVX2,
+        "_mm256_cvtepu8_epi16(bytes)",
+        "_mm256_cvtepi8_epi16(bytes)",
+    ),
+    Mutant(
+        "a second part of the inputs is the first",
+        WIDENED,
+        "x + i * t.x_stride + first",
+        "x + i * t.x_stride",
+    ),
+    Mutant(
+        "weights of 16 bits lose their sign",
+        PACK,
+        "const int16_t wide = value;",
+        "const int16_t wide = static_cast<uint8_t>(value);",
+    ),
     Mutant(
         "bounds round to even",
         QUANTIZATION,

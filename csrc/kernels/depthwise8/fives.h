@@ -11,27 +11,29 @@ namespace {
 template <class B, int S>
 struct Fives8 {
   static constexpr int kColumns = 4, kQuads = S == 1 ? 2 : 3;
-  static constexpr ptrdiff_t kVector = B::lanes * 4, kPart = kGroup8 * kVector;  // bytes
-  static constexpr ptrdiff_t kRow = 2 * shifts_of_fives(S) * kPart;
+  static constexpr int kVectors = B::quad_vectors;
+  static constexpr ptrdiff_t kVector = B::lanes * 4, kSums = kVectors * kVector;  // bytes
+  static constexpr ptrdiff_t kPart = kSums * B::weight_bytes, kRow = 2 * shifts_of_fives(S) * kPart;
 
   static FASTDW_INLINE void tile(const Depthwise8& t, const typename B::Rescale& rescale, const uint8_t* w,
                                  ptrdiff_t row, ptrdiff_t column, ptrdiff_t channel, int live) {
-    typename B::Ints acc[kColumns][kGroup8];
-    unroll<kGroup8>([&](auto v) FASTDW_INLINE_LAMBDA {
+    typename B::Ints acc[kColumns][kVectors];
+    unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
       const auto start = B::load(w + v * kVector);
       unroll<kColumns>([&](auto j) FASTDW_INLINE_LAMBDA { acc[j][v] = start; });
     });
-    const uint8_t* const factors = w + kPart;
-    const uint8_t* taps = w + 2 * kPart;
+    const uint8_t* const factors = w + kSums;
+    const uint8_t* taps = w + 2 * kSums;
+    const ImageColumns8<kQuads * kQuad, 1, 0> image(t, t.first_column + column * S, channel);
     for (ptrdiff_t i = 0; i < t.kernel_h; ++i, taps += kRow) {
       const ptrdiff_t at_row = t.first_row + row * t.stride_h + i * t.dilation_h;
       unroll<kQuads>([&](auto q) FASTDW_INLINE_LAMBDA {
-        typename B::Ints quad[kGroup8];
-        quads_of<B, 1, 0>(t, at_row, t.first_column + column * S + q * kQuad, channel, live, quad);
+        typename B::Quad quad[kVectors];
+        image.template quads<B, q * kQuad>(t, at_row, live, quad);
         unroll<kColumns>([&](auto j) FASTDW_INLINE_LAMBDA {
           constexpr int part = q - j * S / kQuad, shift = j * S % kQuad / S;
           if constexpr (part == 0 || part == 1) {
-            unroll<kGroup8>([&](auto v) FASTDW_INLINE_LAMBDA {
+            unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
               B::dot_memory(acc[j][v], quad[v], taps + (2 * shift + part) * kPart + v * kVector);
             });
           }
@@ -41,7 +43,7 @@ struct Fives8 {
     uint8_t* const y = t.y + row * t.y_row_stride + column * t.y_column_stride + channel;
     unroll<kColumns>([&](auto j) FASTDW_INLINE_LAMBDA {
       if (column + j < t.columns) {
-        rescale.template store<kGroup8>(acc[j], factors, y + j * t.y_column_stride, live);
+        rescale.template store<kVectors>(acc[j], factors, y + j * t.y_column_stride, live);
       }
     });
   }
@@ -50,10 +52,10 @@ struct Fives8 {
 template <class B, int S>
 void dw8_fives(const Depthwise8& t) {
   using Fives = Fives8<B, S>;
-  constexpr ptrdiff_t group = ptrdiff_t{kGroup8} * B::lanes;
+  constexpr ptrdiff_t group = kQuadGroup<B>;
   const typename B::Rescale rescale(t.rescale);
   const uint8_t* w = t.weights;
-  for (ptrdiff_t c = 0; c < t.channels; c += group, w += 2 * Fives::kPart + t.kernel_h * Fives::kRow) {
+  for (ptrdiff_t c = 0; c < t.channels; c += group, w += 2 * Fives::kSums + t.kernel_h * Fives::kRow) {
     const int live = static_cast<int>(t.channels - c < group ? t.channels - c : group);
     for (ptrdiff_t row = 0; row < t.rows; ++row) {
       for (ptrdiff_t column = 0; column < t.columns; column += Fives::kColumns) {
