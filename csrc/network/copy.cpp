@@ -61,7 +61,7 @@ class CopyStep final : public Step {
     constexpr ptrdiff_t kTaskFloats = 4096;
     const ptrdiff_t step = std::clamp<ptrdiff_t>(kTaskFloats / channels_.size, 1, columns_.size);
     const ptrdiff_t parts = ceil_div(columns_.size, step);
-    parallel_for(useful_threads(threads, nanoseconds()), rows_ * parts, 0, [&](ptrdiff_t task, float*) {
+    parallel_for(awake_threads(threads, nanoseconds()), rows_ * parts, 0, [&](ptrdiff_t task, float*) {
       const ptrdiff_t column = task % parts * step, columns = std::min(step, columns_.size - column);
       ptrdiff_t from = column * columns_.from, to = column * columns_.to, row = task / parts;
       for (const CopyAxis& axis : outer_) {

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/refuse.h"
+#include "network/cost.h"
 #include "network/step.h"
 #include "ops/run.h"
-#include "plan/cost.h"
 
 namespace fastdw {
 namespace {
@@ -60,7 +60,7 @@ class LayerStep final : public Step {
 
   double nanoseconds() const override { return nanoseconds_; }
   ptrdiff_t scratch_floats(int threads) const override {
-    return plans_.with(problem_, threads, [](const Plan& plan) { return plan.scratch.total(); });
+    return plans_.with(problem_, useful(threads), [](const Plan& plan) { return plan.scratch.total(); });
   }
 
   void run(Memory memory, int threads) const override {
@@ -70,10 +70,12 @@ class LayerStep final : public Step {
     if (p.residual.data) p.residual.data = data<const float>(operands_.second, memory);
     if (p.scale.data) p.scale.data = data<const float>(operands_.scale, memory);
     if (p.sums.data) p.sums.data = data<float>(operands_.sums, memory);
-    plans_.with(p, threads, [&](const Plan& plan) { fastdw::run(p, plan); });
+    plans_.with(p, useful(threads), [&](const Plan& plan) { fastdw::run(p, plan); });
   }
 
  private:
+  int useful(int threads) const { return awake_threads(threads, nanoseconds_); }
+
   const Problem problem_;  // the data's places aside
   const Operands operands_;
   const double nanoseconds_;

@@ -1,5 +1,6 @@
 // 8-bit convolutions on one image of a network's memory.
 #include "base/refuse.h"
+#include "network/cost.h"
 #include "network/step8.h"
 #include "ops/run8.h"
 
@@ -17,19 +18,21 @@ class Layer8Step final : public Step {
   }
 
   double nanoseconds() const override { return nanoseconds_; }
-  ptrdiff_t scratch_floats(int threads) const override {
-    return make_plan8(problem_, threads).scratch_floats();
-  }
+  ptrdiff_t scratch_floats(int threads) const override { return plan(problem_, threads).scratch_floats(); }
 
   void run(Memory memory, int threads) const override {
     Problem8 p = problem_;
     p.x.data = data<const uint8_t>(operands_.x, memory);
     p.out.data = data<uint8_t>(operands_.out, memory);
     if (p.residual.data) p.residual.data = data<const uint8_t>(operands_.second, memory);
-    fastdw::run(p, make_plan8(p, threads));
+    fastdw::run(p, plan(p, threads));
   }
 
  private:
+  Plan8 plan(const Problem8& p, int threads) const {
+    return make_plan8(p, awake_threads(threads, nanoseconds_));
+  }
+
   Problem8 problem_;  // the data's places aside
   const Sum8 sum_;
   const Operands operands_;

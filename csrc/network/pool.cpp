@@ -90,7 +90,7 @@ class PoolStep final : public WindowStep {
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
-    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0,
+    parallel_for(awake_threads(threads, nanoseconds()), out.height, 0,
                  [&](ptrdiff_t row, float*) { pool(x, out, row); });
   }
 
@@ -146,7 +146,7 @@ class GlobalPoolStep final : public Step {
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
-    threads = useful_threads(threads, nanoseconds());
+    threads = awake_threads(threads, nanoseconds());
     const ptrdiff_t vectors = ceil_div(x.channels, lanes_), tasks = std::min<ptrdiff_t>(threads, vectors);
     parallel_for(threads, tasks, 0, [&](ptrdiff_t task, float*) {
       const ptrdiff_t c = vectors * task / tasks * lanes_, end = vectors * (task + 1) / tasks * lanes_;
@@ -172,10 +172,11 @@ class Pool8Step final : public WindowStep {
   Pool8Step(const Pool8& pool, const PoolAxis& rows, const PoolAxis& columns, const Operands& o)
       : WindowStep(rows, columns, o), pool_(pool) {
     // A window of padding alone has no average; what a file may ask for must not overflow.
-    for (const Axis* axis : {&rows_, &columns_}) {
-      const ptrdiff_t outputs = out_.sizes[axis == &rows_ ? 0 : 1];
-      for (ptrdiff_t i = 0; i < outputs; ++i) {
-        if (axis->live(i).count < 1 || axis->live(i).count > kMostCells) refuse("window");
+    for (const size_t axis : {0u, 1u}) {
+      for (ptrdiff_t i = 0; i < out_.sizes[axis]; ++i) {
+        const Live live = (axis == 0 ? rows_ : columns_).live(i);
+        if (live.count < 1 || live.count > kMostCells) refuse("window");
+        live_[axis].push_back(live);
       }
     }
   }
@@ -185,50 +186,74 @@ class Pool8Step final : public WindowStep {
   void run(Memory memory, int threads) const override {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
     const View<uint8_t> out = image<uint8_t>(out_, memory);
-    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+    parallel_for(awake_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
       for (ptrdiff_t column = 0; column < out.width; ++column) output(x, out, row, column);
     });
   }
 
  private:
+  // The cells of one output that lie in the image.
+  struct Cells {
+    const uint8_t* x;
+    ptrdiff_t row_stride, column_stride, rows, columns;
+
+    template <class F>
+    void each(const F& f) const {
+      for (ptrdiff_t i = 0; i < rows; ++i) {
+        for (ptrdiff_t j = 0; j < columns; ++j) f(x + i * row_stride + j * column_stride);
+      }
+    }
+  };
+
   void output(const View<const uint8_t>& x, const View<uint8_t>& out, ptrdiff_t row, ptrdiff_t column) const {
-    const Live down = rows_.live(row), across = columns_.live(column);
-    const auto cells = static_cast<int32_t>(down.count * across.count);
+    const Live &down = live_[0][static_cast<size_t>(row)], &across = live_[1][static_cast<size_t>(column)];
+    const ptrdiff_t dilation_h = rows_.numbers().dilation, dilation_w = columns_.numbers().dilation;
     for (ptrdiff_t first = 0; first < out.channels; first += kSums) {
+      const Cells cells{x.at(0, rows_.start(row) + down.first * dilation_h,
+                             columns_.start(column) + across.first * dilation_w, first),
+                        dilation_h * x.row_stride, dilation_w * x.column_stride, down.count, across.count};
       const ptrdiff_t count = std::min(kSums, out.channels - first);
-      int32_t sums[kSums];
-      std::fill_n(sums, count, 0);
-      for (ptrdiff_t i = 0; i < down.count; ++i) {
-        for (ptrdiff_t j = 0; j < across.count; ++j) {
-          const ptrdiff_t di = rows_.start(row) + (down.first + i) * rows_.numbers().dilation;
-          const ptrdiff_t dj = columns_.start(column) + (across.first + j) * columns_.numbers().dilation;
-          gather(x.at(0, di, dj, first), count, sums);
-        }
-      }
-      uint8_t* y = out.at(0, row, column, first);
-      for (ptrdiff_t c = 0; c < count; ++c) {
-        const int32_t value = pool_.pooling == Pooling::kMaximum ? sums[c] : average(sums[c], cells);
-        y[c] = static_cast<uint8_t>(std::clamp(value, pool_.low, pool_.high) ^ pool_.flip);
-      }
+      uint8_t* const y = out.at(0, row, column, first);
+      pool_.pooling == Pooling::kMaximum ? maximum(cells, count, y) : average(cells, count, y);
     }
   }
 
-  void gather(const uint8_t* x, ptrdiff_t count, int32_t* sums) const {
+  // In bytes, sixteen at a time even without AVX2: integers of 32 bits took eight times as long.
+  void maximum(const Cells& cells, ptrdiff_t count, uint8_t* y) const {
     const uint8_t flip = pool_.flip;
-    if (pool_.pooling == Pooling::kMaximum) {
-      for (ptrdiff_t c = 0; c < count; ++c) sums[c] = std::max<int32_t>(sums[c], x[c] ^ flip);
-    } else {
+    uint8_t most[kSums];
+    std::fill_n(most, count, uint8_t{0});
+    cells.each([&](const uint8_t* x) {
+      for (ptrdiff_t c = 0; c < count; ++c) most[c] = std::max(most[c], static_cast<uint8_t>(x[c] ^ flip));
+    });
+    const auto low = static_cast<uint8_t>(pool_.low), high = static_cast<uint8_t>(pool_.high);
+    for (ptrdiff_t c = 0; c < count; ++c) {
+      const uint8_t raised = most[c] < low ? low : most[c];  // std::max's references would stop the compiler
+      y[c] = static_cast<uint8_t>((raised > high ? high : raised) ^ flip);
+    }
+  }
+
+  void average(const Cells& cells, ptrdiff_t count, uint8_t* y) const {
+    const uint8_t flip = pool_.flip;
+    int32_t sums[kSums];
+    std::fill_n(sums, count, 0);
+    cells.each([&](const uint8_t* x) {
       for (ptrdiff_t c = 0; c < count; ++c) sums[c] += x[c] ^ flip;
+    });
+    const auto number = static_cast<int32_t>(cells.rows * cells.columns);
+    for (ptrdiff_t c = 0; c < count; ++c) {
+      y[c] = static_cast<uint8_t>(std::clamp(mean(sums[c], number), pool_.low, pool_.high) ^ flip);
     }
   }
 
   // Halves away from the origin.
-  int32_t average(int32_t sum, int32_t cells) const {
+  int32_t mean(int32_t sum, int32_t cells) const {
     sum -= cells * pool_.origin;
     return (sum + (sum >= 0 ? cells / 2 : -(cells / 2))) / cells + pool_.origin;
   }
 
   const Pool8 pool_;
+  std::array<std::vector<Live>, 2> live_;  // of rows and columns: their divisions took longer than the cells
 };
 
 class Mean8Step final : public Step {

@@ -66,7 +66,7 @@ class GatherStep final : public Step {
   void run(Memory memory, int threads) const override {
     const View<const T> x = image<const T>(x_, memory);
     const View<T> out = image<T>(out_, memory);
-    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+    parallel_for(awake_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
       const ptrdiff_t from = rows_.empty() ? row : rows_[static_cast<size_t>(row)];
       for (const Span& span : columns_) {
         T* y = out.at(0, row, span.to, 0);
@@ -126,7 +126,7 @@ class BilinearStep final : public Step {
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
     const Output out = image<float>(out_, memory);
-    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+    parallel_for(awake_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
       const auto i = static_cast<size_t>(row);
       set_.network.bilinear({x.at(0, rows_.low[i], 0, 0), x.at(0, rows_.high[i], 0, 0), rows_.weight[i],
                              x.column_stride, columns_.low.data(), columns_.high.data(),

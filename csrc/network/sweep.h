@@ -32,7 +32,7 @@ struct Sweep {
     constexpr ptrdiff_t kTaskFloats = 4096;
     const ptrdiff_t step = std::clamp<ptrdiff_t>(kTaskFloats / channels, 1, columns);
     const ptrdiff_t runs = ceil_div(columns, step);
-    parallel_for(useful_threads(threads, nanoseconds), rows * runs, 0, [&](ptrdiff_t task, float*) {
+    parallel_for(awake_threads(threads, nanoseconds), rows * runs, 0, [&](ptrdiff_t task, float*) {
       const ptrdiff_t row = task / runs, column = task % runs * step;
       ptrdiff_t count = std::min(step, columns - column);
       if (last < channels && column + count == columns) f({row, columns - 1, 1, last}), --count;

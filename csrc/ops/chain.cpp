@@ -2,6 +2,7 @@
 
 #include "base/refuse.h"
 #include "ops/run.h"
+#include "plan/cost.h"
 
 namespace fastdw {
 
@@ -66,6 +67,6 @@ void check(const Problem& p) {
   check_extras(p);
 }
 
-void compute(const Problem& p, int threads) { run(p, make_plan(p, threads)); }
+void compute(const Problem& p, int threads) { run(p, make_plan(p, useful_threads(threads, cost_ns(p)))); }
 
 }  // namespace fastdw

@@ -50,10 +50,14 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
       outside(static_cast<size_t>(channels),
               static_cast<uint8_t>((given.input_zero + set.offset) ^ input_flip)),
       packed_([&] {
-        const ptrdiff_t width = ptrdiff_t{by_quads() ? set.quad_vectors : set.tap_vectors} * set.lanes;
-        return checked_product(ceil_div(outputs(), width), checked_product(width, channel_bytes()));
+        return checked_product(ceil_div(outputs(), group()), checked_product(group(), channel_bytes()));
       }()) {
   pack(given);
+}
+
+ptrdiff_t Depthwise8Weights::lanes() const {
+  const ptrdiff_t live = outputs() % group();
+  return outputs() - live + (live > 0 ? group() / pairs_of(group(), live, most_pairs()) : 0);
 }
 
 // Of start, factor and taps.
@@ -87,12 +91,11 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
 void Depthwise8Weights::pack(const Given8& given) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
   const int vectors = by_quads() ? set.quad_vectors : set.tap_vectors;
-  const ptrdiff_t width = vectors * set.lanes;
-  const int most_pairs = by_quads() && !by_fives() ? set.most_pairs : 1;
+  const ptrdiff_t width = group();
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
     uint8_t* const weights = w + 8 * width;
-    const ptrdiff_t chunk = width / pairs_of(width, count - c0, most_pairs);
+    const ptrdiff_t chunk = width / pairs_of(width, count - c0, most_pairs());
     for (ptrdiff_t slot = 0; slot < width; ++slot) {
       const ptrdiff_t c =
           c0 +

@@ -38,6 +38,7 @@ class Depthwise8Weights {
                     ptrdiff_t multiplier, uint8_t input_flip, const Rescale8& rescale);
 
   ptrdiff_t outputs() const { return channels * multiplier; }
+  ptrdiff_t lanes() const;  // of the vectors that a pixel takes
   ptrdiff_t nbytes() const { return packed_.size(); }
   const uint8_t* packed() const { return packed_.get(); }
   bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }  // fives too
@@ -51,6 +52,8 @@ class Depthwise8Weights {
   const std::vector<uint8_t> outside;  // a pixel of padding
 
  private:
+  ptrdiff_t group() const { return ptrdiff_t{by_quads() ? set.quad_vectors : set.tap_vectors} * set.lanes; }
+  int most_pairs() const { return by_quads() && !by_fives() ? set.most_pairs : 1; }
   bool by_fives() const { return kernel == set.depthwise_fives[0] || kernel == set.depthwise_fives[1]; }
   ptrdiff_t channel_bytes() const;
   void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, int8_t value) const;

@@ -55,8 +55,8 @@ double cost_ns(const Problem& p) {
   return ns;
 }
 
-int useful_threads(int threads, double nanoseconds) {
-  return static_cast<int>(std::clamp(nanoseconds / kThreadNs, 1.0, static_cast<double>(threads)));
+int useful_threads(int threads, double nanoseconds, double thread_ns) {
+  return static_cast<int>(std::clamp(nanoseconds / thread_ns, 1.0, static_cast<double>(threads)));
 }
 
 }  // namespace fastdw

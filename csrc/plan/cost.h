@@ -13,8 +13,9 @@ double copy_ns(const KernelSet& set, double floats);
 // Of the whole problem.
 double cost_ns(const Problem& problem);
 
-// A thread costs more than it brings below this much work.
-constexpr double kThreadNs = 4e3;
-int useful_threads(int threads, double nanoseconds);
+// A thread costs more than it brings below this much work: where it may sleep, and where it surely waits for
+// the next step of a network.
+constexpr double kThreadNs = 4e3, kAwakeThreadNs = 1e3;
+int useful_threads(int threads, double nanoseconds, double thread_ns = kThreadNs);
 
 }  // namespace fastdw

@@ -226,7 +226,7 @@ Plan make_plan(const Problem& p, int threads) {
   Plan plan;
   plan.images = p.out.images;
   plan.nanoseconds = cost_ns(p);
-  plan.threads = useful_threads(threads, plan.nanoseconds);
+  plan.threads = threads;
   if (p.chain.depthwise) {
     const ptrdiff_t outputs = p.chain.depthwise->outputs();
     plan.channels = {outputs, outputs, 1};

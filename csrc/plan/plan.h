@@ -63,6 +63,7 @@ struct Plan {
   Task task(ptrdiff_t index) const;
 };
 
+// For just so many threads.
 Plan make_plan(const Problem& problem, int threads);
 
 // Readable text: kernels, blocks, threads, scratch, cost.

@@ -14,7 +14,24 @@ constexpr ptrdiff_t kBlockBytes = 128 * 1024;
 // A band of fewer rows reads too many of them twice.
 constexpr ptrdiff_t kTileRows = 4;
 
+// A thread that has fewer must have as many as the others.
+constexpr ptrdiff_t kFewTasks = 4;
+// Copies one row of a window, a word or some.
+constexpr double kLineNs = 1;
+
 ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.width; }
+
+// One pixel's channels: whole vectors take their time, however few of their lanes are live.
+double pixel_ns(const Depthwise8Weights& w) {
+  const auto taps = static_cast<double>(w.window.kernel_h * w.window.kernel_w);
+  const bool quads = w.kernel != w.set.depthwise;
+  return static_cast<double>(w.lanes()) * (taps * w.set.mac_ns * (quads ? 2 : 8) + w.set.value_ns);
+}
+
+double pixel_ns(const Pointwise8Weights& w) {
+  const auto lanes = static_cast<double>(ceil_div(w.outputs, w.set.lanes) * w.set.lanes);
+  return lanes * (static_cast<double>(w.steps() * w.set.dot_bytes) * w.set.mac_ns + w.set.value_ns);
+}
 
 }  // namespace
 
@@ -28,23 +45,19 @@ bool in_place(const Problem8& p) {
 }
 
 double cost_ns(const Problem8& p) {
-  const Kernels8& set = p.chain.set();
-  double value = 0;
-  if (const auto* w = p.chain.depthwise) {
-    const bool quads = w->kernel != set.depthwise;
-    const auto taps = static_cast<double>(w->window.kernel_h * w->window.kernel_w);
-    value += static_cast<double>(w->outputs()) * (taps * set.mac_ns * (quads ? 2 : 8) + set.value_ns);
+  double pixel = 0;
+  if (p.chain.depthwise) pixel += pixel_ns(*p.chain.depthwise);
+  if (p.chain.pointwise) {
+    pixel += pixel_ns(*p.chain.pointwise);
+    if (!p.chain.depthwise && !in_place(p)) pixel += static_cast<double>(p.window.kernel_h) * kLineNs;
   }
-  if (const auto* w = p.chain.pointwise) {
-    value += static_cast<double>(w->outputs) * (static_cast<double>(w->inputs) * set.mac_ns + set.value_ns);
-  }
-  return static_cast<double>(pixels_of(p.out)) * value;
+  return static_cast<double>(pixels_of(p.out)) * pixel;
 }
 
 Plan8 make_plan8(const Problem8& p, int threads) {
   Plan8 plan;
   plan.nanoseconds = cost_ns(p);
-  plan.threads = useful_threads(threads, plan.nanoseconds);
+  plan.threads = threads;
   plan.images = p.out.images;
   const Chain8& chain = p.chain;
   const ptrdiff_t between = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
@@ -56,7 +69,10 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   plane.width = p.out.width;
   plan.blocks = largest_blocks(plane, chain.depthwise ? kTileRows : 1, most, most);
   Cut &down = plan.blocks.down, &across = plan.blocks.across;
-  const ptrdiff_t wanted = plan.threads > 1 ? ceil_div(ptrdiff_t{2} * plan.threads, plan.images) : 1;
+  // As many for each thread. More and smaller ones would let none wait for another, but read more rows
+  // twice.
+  const ptrdiff_t even = ceil_div(plan.tasks(), ptrdiff_t{threads}) * threads;
+  const ptrdiff_t wanted = plan.tasks() < kFewTasks * threads ? ceil_div(even, plan.images) : 1;
   if (plan.blocks.count() < wanted) {
     if (down.units() < wanted) down.unit = 1;
     down.parts = std::min(down.units(), std::max(down.parts, wanted));

@@ -46,7 +46,7 @@ struct Plan8 {
 bool in_place(const Problem8& problem);
 
 double cost_ns(const Problem8& problem);
-Plan8 make_plan8(const Problem8& problem, int threads);
+Plan8 make_plan8(const Problem8& problem, int threads);  // just so many
 std::string show(const Problem8& problem, const Plan8& plan);
 
 }  // namespace fastdw

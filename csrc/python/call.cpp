@@ -1,12 +1,9 @@
-// While the GIL is released no object with a destructor of consequence lives in these frames or their
-// callers': a daemon thread that asks for the GIL back while the interpreter ends is unwound on the spot.
 #include "python/call.h"
 
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 #include "ops/chain.h"
 #include "ops/run.h"
@@ -15,10 +12,6 @@
 namespace fastdw {
 namespace {
 
-// Less work keeps the GIL: handing it over costs more.
-constexpr double kKeepGilNs = 20e3;
-// Between parts of about this much work an interrupt is looked for.
-constexpr double kSignalNs = 20e6;
 // A part has whole multiples of these rows, as most tiles have; those of a very wide image take longer.
 constexpr ptrdiff_t kPartRows = 16;
 
@@ -27,21 +20,6 @@ void compute_groups(const std::vector<Chain>& groups, const Problem& p, int thre
   for (ptrdiff_t i = 0; i < count; ++i) {
     compute(part_of(group_of(p, groups[static_cast<size_t>(i)], i, count), part), threads);
   }
-}
-
-// Throws std::bad_alloc where `work` does.
-template <class Work>
-void without_gil(double nanoseconds, const Work& work) {
-  if (nanoseconds < kKeepGilNs) return work();
-  bool out_of_memory = false;
-  PyThreadState* state = PyEval_SaveThread();
-  try {
-    work();
-  } catch (const std::bad_alloc&) {
-    out_of_memory = true;
-  }
-  PyEval_RestoreThread(state);
-  if (out_of_memory) throw std::bad_alloc();
 }
 
 }  // namespace

@@ -1,10 +1,36 @@
 // A call of a layer on views: the GIL, interrupts, running out of memory.
+//
+// While the GIL is released no object with a destructor of consequence lives in these frames or their
+// callers': a daemon thread that asks for the GIL back while the interpreter ends is unwound on the spot.
 #pragma once
+#include <Python.h>
+
+#include <new>
 #include <vector>
 
 #include "plan/plan.h"
 
 namespace fastdw {
+
+// Less work keeps the GIL: handing it over costs more.
+constexpr double kKeepGilNs = 20e3;
+// Between parts of about this much work an interrupt is looked for.
+constexpr double kSignalNs = 20e6;
+
+// Throws std::bad_alloc where `work` does.
+template <class Work>
+void without_gil(double nanoseconds, const Work& work) {
+  if (nanoseconds < kKeepGilNs) return work();
+  bool out_of_memory = false;
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    out_of_memory = true;
+  }
+  PyEval_RestoreThread(state);
+  if (out_of_memory) throw std::bad_alloc();
+}
 
 // Computes a checked problem, whose channels are divided among the chains: one, or the groups of a grouped
 // convolution. Throws std::bad_alloc, before it writes, and pybind11::error_already_set at an

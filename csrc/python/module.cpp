@@ -189,7 +189,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       .def("remember", &Operator::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
       .def("plan", &Operator::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"),
            py::arg("num_threads"))
-      .def_property_readonly("replay", &replay_function);
+      .def_property_readonly(
+          "replay", [](const py::object& self) { return replay_function(self, self.cast<Operator*>()); });
 
   py::class_<PreparedNetwork>(m, "Network", py::is_final())
       .def(py::init([](py::handle arena, py::handle inputs, py::handle outputs, py::handle steps,

@@ -1,26 +1,15 @@
-// Python's checks take 2 µs a call, more where a network has thrown them out of the caches: as much as a
-// small block computes. They follow from the shapes, so those of the last calls are remembered. Arrays of
-// just these shapes, plain, contiguous and apart, need no second look. Anything else, a mistake too, is
-// Python's.
 #include "python/operator.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/refuse.h"
+#include "plan/cost.h"
 #include "python/call.h"
 
 namespace py = pybind11;
 
 namespace fastdw {
 namespace {
-
-using py::detail::npy_api;
-
-constexpr int kReadable = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_;
-constexpr int kFillable = kReadable | npy_api::NPY_ARRAY_WRITEABLE_;
-// Beyond any doubt; more are Python's to judge.
-constexpr long kThreads = 256;
 
 template <class T>
 const T* part(const py::object& object) {
@@ -48,65 +37,13 @@ View<T> strided(py::handle object, bool writeable, const char* what) {
   return v;
 }
 
-template <class T>
-View<T> contiguous(T* data, const Shape& shape, bool channels_first) {
-  const ptrdiff_t* s = shape.sizes.data() + shape.rank - 3;
-  const ptrdiff_t images = shape.rank == 4 ? shape.sizes[0] : 1, image = s[0] * s[1] * s[2];
-  if (channels_first) return {data, images, s[1], s[2], s[0], image, s[2], 1, s[1] * s[2]};
-  return {data, images, s[0], s[1], s[2], image, s[1] * s[2], s[2], 1};
-}
-
-Shape make_shape(const std::vector<ptrdiff_t>& sizes) {
-  Shape shape;
-  if (sizes.size() > shape.sizes.size()) refuse("shape");
-  ptrdiff_t bytes = sizeof(float);
-  for (const ptrdiff_t size : sizes) {
-    if (__builtin_mul_overflow(bytes, size, &bytes)) throw std::bad_alloc();
-  }
-  shape.rank = static_cast<int>(sizes.size());
-  std::copy(sizes.begin(), sizes.end(), shape.sizes.begin());
-  return shape;
-}
-
-Shape image_shape(const std::vector<ptrdiff_t>& sizes) {
-  const Shape shape = make_shape(sizes);
-  if (shape.rank < 3 || *std::min_element(sizes.begin(), sizes.end()) < 1) refuse("shape");
-  return shape;
-}
-
-bool has_shape(const py::detail::PyArray_Proxy& array, const Shape& shape) {
-  return array.nd == shape.rank &&
-         std::equal(array.dimensions, array.dimensions + shape.rank, shape.sizes.begin());
-}
-
-bool apart(const float* a, ptrdiff_t a_floats, const float* b, ptrdiff_t b_floats) {
-  return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);
-}
-
-py::array empty(const Shape& shape, const py::dtype& type) {
-  constexpr ptrdiff_t kAligned = 16 * 1024;  // below, finding the line would cost more than it brings
-  const std::vector<ptrdiff_t> sizes(shape.sizes.begin(), shape.sizes.begin() + shape.rank);
-  if (shape.floats() < kAligned) return {type, sizes};
-  // Vectors that lie across two lines cost the next layer up to a third of its depthwise half.
-  const py::array memory(type, py::array::ShapeContainer{shape.floats() + kLineFloats});
-  const auto* data = static_cast<const float*>(memory.data());
-  const auto floats = reinterpret_cast<uintptr_t>(data) / sizeof(float);
-  return {type, sizes, data + (~floats + 1) % kLineFloats, memory};
-}
-
 }  // namespace
-
-ptrdiff_t Shape::floats() const {
-  ptrdiff_t product = 1;
-  for (int i = 0; i < rank; ++i) product *= sizes[static_cast<size_t>(i)];
-  return product;
-}
 
 Operator::Operator(py::object depthwise, py::object pointwise, py::object pre_activation, bool channels_first,
                    std::array<ptrdiff_t, 2> kernel_size, py::object expand)
-    : parts_(py::make_tuple(depthwise, pointwise, pre_activation, expand)),
-      channels_first_(channels_first),
-      float32_(py::dtype::of<float>()) {
+    : Replays({py::dtype::of<float>(), py::dtype::of<float>(), py::dtype::of<float>()}),
+      parts_(py::make_tuple(depthwise, pointwise, pre_activation, expand)),
+      channels_first_(channels_first) {
   const py::tuple groups =
       py::isinstance<py::tuple>(pointwise) ? py::tuple(pointwise) : py::make_tuple(pointwise);
   for (const py::handle group : groups) {
@@ -148,13 +85,7 @@ void Operator::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdi
                         const std::array<ptrdiff_t, 6>& geometry) {
   const Call call{image_shape(x), image_shape(out), checked_geometry(geometry)};
   check_groups(problem(call, nullptr, nullptr, nullptr));
-  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-  if (!lock) return;
-  // Threads that met a new shape at once must not drop others for it.
-  const auto same = [&](const Call& c) { return c.x.rank == call.x.rank && c.x.sizes == call.x.sizes; };
-  if (std::any_of(calls_.begin(), calls_.end(), same)) return;
-  calls_[oldest_] = call;
-  oldest_ = (oldest_ + 1) % calls_.size();
+  Replays::remember(call);
 }
 
 py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector<ptrdiff_t>& out_shape,
@@ -166,7 +97,7 @@ py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
   if (threads < 1) refuse("num_threads");
   const auto count = static_cast<ptrdiff_t>(groups_.size());
   const Problem first = all_of(group_of(whole, groups_.front(), 0, count));
-  const Plan plan = make_plan(first, threads);
+  const Plan plan = fastdw::make_plan(first, useful_threads(threads, cost_ns(first)));
   py::list tasks;
   for (ptrdiff_t i = 0; i < plan.tasks(); ++i) {
     const Plan::Task t = plan.task(i);
@@ -181,103 +112,18 @@ py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
                   "tasks"_a = tasks);
 }
 
-// Null unless it is a plain float32 array with these flags.
-const Operator::Array* Operator::plain(PyObject* object, int flags) const {
-  if (Py_TYPE(object) != npy_api::get().PyArray_Type_) return nullptr;
-  const Array* array = py::detail::array_proxy(object);
-  return (array->flags & flags) == flags && array->descr == float32_.ptr() ? array : nullptr;
+// It is the same with a residual.
+Plan Operator::make_plan(const Call& call, int threads) const {
+  const Problem p = all_of(problem(call, nullptr, nullptr, nullptr));
+  return fastdw::make_plan(p, useful_threads(threads, cost_ns(p)));
 }
 
-// The call before whose x had this shape, if there is one, with a plan for so many threads.
-bool Operator::recall(const Array& x, int threads, Call& call) {
-  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-  if (!lock) return false;
-  const auto like = [&](const Call& c) { return has_shape(x, c.x); };
-  const auto found = std::find_if(calls_.begin(), calls_.end(), like);
-  if (found == calls_.end()) return false;
-  if (found->threads != threads) {
-    // It is the same with a residual.
-    found->plan = make_plan(all_of(problem(*found, nullptr, nullptr, nullptr)), threads);
-    found->threads = threads;
-  }
-  call = *found;
-  return true;
-}
-
-PyObject* Operator::replay(PyObject* x_object, PyObject* residual_object, PyObject* out_object,
-                           PyObject* threads_object) {
-  const Array* x_array = plain(x_object, kReadable);
-  if (!x_array || !PyLong_CheckExact(threads_object)) Py_RETURN_NONE;
-  const auto* x = reinterpret_cast<const float*>(x_array->data);
-  int overflow = 0;
-  const long threads = PyLong_AsLongAndOverflow(threads_object, &overflow);
-  Call known;
-  if (threads < 1 || threads > kThreads || !recall(*x_array, static_cast<int>(threads), known))
-    Py_RETURN_NONE;
-  const ptrdiff_t floats = known.out.floats();
-  const float* residual = nullptr;
-  if (residual_object != Py_None) {
-    const Array* array = plain(residual_object, kReadable);
-    if (!array || !has_shape(*array, known.out)) Py_RETURN_NONE;
-    residual = reinterpret_cast<const float*>(array->data);
-  }
-  float* out = nullptr;
-  if (out_object != Py_None) {
-    const Array* array = plain(out_object, kFillable);
-    if (!array || !has_shape(*array, known.out)) Py_RETURN_NONE;
-    out = reinterpret_cast<float*>(array->data);
-    if (!apart(out, floats, x, known.x.floats()) ||
-        (residual && residual != out && !apart(out, floats, residual, floats))) {
-      Py_RETURN_NONE;
-    }
-  }
-
-  PyObject* result = nullptr;  // no py::object: see python/call.cpp
-  try {
-    if (out) {
-      result = Py_NewRef(out_object);
-    } else {
-      result = empty(known.out, float32_).release().ptr();
-      out = reinterpret_cast<float*>(py::detail::array_proxy(result)->data);
-    }
-    const Problem p = problem(known, x, residual, out);
-    if (groups_.size() == 1 && is_brief(known.plan.nanoseconds)) {
-      call_planned(all_of(p), known.plan);
-    } else {
-      call(groups_, p, known.threads);
-    }
-    return result;
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  }
-  Py_XDECREF(result);
-  return nullptr;
-}
-
-py::object replay_function(const py::object& operation) {
-  using Fast = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
-  constexpr Fast fast = [](PyObject* self, PyObject* const* arguments, Py_ssize_t count) -> PyObject* {
-    if (count != 4) {
-      PyErr_SetString(PyExc_TypeError, "replay(x, residual, out, num_threads)");
-      return nullptr;
-    }
-    auto* that = static_cast<Operator*>(PyCapsule_GetPointer(self, nullptr));
-    return that->replay(arguments[0], arguments[1], arguments[2], arguments[3]);
-  };
-  static PyMethodDef definition{"replay", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast)),
-                                METH_FASTCALL, nullptr};
-  auto* pointer = operation.cast<Operator*>();
-  const py::object capsule =
-      py::reinterpret_steal<py::object>(PyCapsule_New(pointer, nullptr, [](PyObject* self) {
-        Py_DECREF(static_cast<PyObject*>(PyCapsule_GetContext(self)));
-      }));
-  if (!capsule) throw py::error_already_set();
-  PyCapsule_SetContext(capsule.ptr(), py::object(operation).release().ptr());
-  py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&definition, capsule.ptr()));
-  if (!function) throw py::error_already_set();
-  return function;
+void Operator::compute(const Call& known, const Places& places) const {
+  const Problem p =
+      problem(known, reinterpret_cast<const float*>(places.x),
+              reinterpret_cast<const float*>(places.residual), reinterpret_cast<float*>(places.out));
+  if (groups_.size() == 1 && is_brief(known.plan.nanoseconds)) return call_planned(all_of(p), known.plan);
+  call(groups_, p, known.threads);
 }
 
 py::array empty_array(const std::vector<ptrdiff_t>& shape) {

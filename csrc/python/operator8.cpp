@@ -1,24 +1,22 @@
-// While the GIL is released no object with a destructor of consequence lives in these frames: see call.cpp.
 #include "python/operator8.h"
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <array>
-#include <new>
 
 #include "base/refuse.h"
 #include "isa/dispatch.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
+#include "python/call.h"
 #include "python/read.h"
+#include "python/replay.h"
 
 namespace py = pybind11;
 
 namespace fastdw {
 namespace {
-
-constexpr double kKeepGilNs = 20e3;  // less work keeps it: handing it over costs more
 
 // (multipliers, bias, zero_point, low, high, saturates), all for int8.
 struct Epilogue {
@@ -99,39 +97,68 @@ View<T> strided(py::handle object, bool writeable, const char* what) {
   return v;
 }
 
-// Throws std::bad_alloc where the plan does; Python's error at an interrupt between images.
-void call(const Problem8& p, int threads) {
-  const Plan8 plan = make_plan8(p, threads);
-  if (plan.nanoseconds < kKeepGilNs) return run(p, plan);
-  bool out_of_memory = false;
-  PyThreadState* state = PyEval_SaveThread();
-  try {
-    run(p, plan);
-  } catch (const std::bad_alloc&) {
-    out_of_memory = true;
-  }
-  PyEval_RestoreThread(state);
-  if (out_of_memory) throw std::bad_alloc();
+// Some images of the problem.
+Problem8 part_of(const Problem8& p, ptrdiff_t first, ptrdiff_t count) {
+  Problem8 part = p;
+  part.x.data = p.x.at(first, 0, 0, 0);
+  part.out.data = p.out.at(first, 0, 0, 0);
+  if (p.residual.data) part.residual.data = p.residual.at(first, 0, 0, 0);
+  part.x.images = part.out.images = count;
+  if (p.residual.data) part.residual.images = count;
+  return part;
 }
 
-class Operator8 {
- public:
-  Operator8(py::object depthwise, py::object pointwise, const py::object& sum,
-            std::array<ptrdiff_t, 2> strides)
-      : depthwise_(std::move(depthwise)), pointwise_(std::move(pointwise)), strides_(strides) {
-    if (!depthwise_.is_none()) chain_.depthwise = depthwise_.cast<const Depthwise8Weights*>();
-    if (!pointwise_.is_none()) chain_.pointwise = pointwise_.cast<const Pointwise8Weights*>();
-    if (!chain_.depthwise && !chain_.pointwise) refuse("parts");
-    if (sum.is_none()) return;
-    if (!chain_.pointwise) refuse("a sum without a pointwise half");
-    sum_ = read_sum8(sum);
-    chain_.sum = &sum_;
-  }
-  Operator8(const Operator8&) = delete;
-  Operator8& operator=(const Operator8&) = delete;
+Plan8 useful_plan(const Problem8& p, int threads) {
+  return make_plan8(p, useful_threads(threads, cost_ns(p)));
+}
 
-  void run(py::handle x, py::handle residual, py::handle out, std::array<ptrdiff_t, 2> pads,
-           int threads) const {
+// Throws std::bad_alloc where the plan does; Python's error at an interrupt between images.
+void call(const Problem8& p, int threads) {
+  const double image_ns = cost_ns(p) / static_cast<double>(p.out.images);
+  const auto at_once =
+      static_cast<ptrdiff_t>(std::clamp(kSignalNs / image_ns, 1.0, static_cast<double>(p.out.images)));
+  for (ptrdiff_t first = 0; first < p.out.images; first += at_once) {
+    if (first > 0 && PyErr_CheckSignals() != 0) throw py::error_already_set();
+    const Problem8 part = part_of(p, first, std::min(at_once, p.out.images - first));
+    const Plan8 plan = useful_plan(part, threads);
+    without_gil(plan.nanoseconds, [&] { run(part, plan); });
+  }
+}
+
+using Pads = std::array<ptrdiff_t, 2>;
+
+Chain8 chain_of(const py::object& depthwise, const py::object& pointwise) {
+  Chain8 chain{};
+  if (!depthwise.is_none()) chain.depthwise = depthwise.cast<const Depthwise8Weights*>();
+  if (!pointwise.is_none()) chain.pointwise = pointwise.cast<const Pointwise8Weights*>();
+  if (!chain.depthwise && !chain.pointwise) refuse("parts");
+  return chain;
+}
+
+Sum8 sum_of(const Chain8& chain, const py::object& sum) {
+  if (sum.is_none()) return {};
+  if (!chain.pointwise) refuse("a sum without a pointwise half");
+  return read_sum8(sum);
+}
+
+// Of the arrays of a layer; where nothing is added, that of the residual says nothing.
+ArrayTypes types_of(const Chain8& chain, const Sum8* sum) {
+  const auto type = [](bool is_signed) {
+    return is_signed ? py::dtype::of<int8_t>() : py::dtype::of<uint8_t>();
+  };
+  const uint8_t flip = chain.set().flip(true);
+  const uint8_t input = chain.depthwise ? chain.depthwise->input_flip : chain.pointwise->input_flip;
+  const Rescale8& last = chain.pointwise ? chain.pointwise->rescale : chain.depthwise->rescale;
+  if (sum) return {type(input == flip), type(sum->flip_b != 0), type(sum->flip != 0)};
+  return {type(input == flip), type(true), type(last.flip == flip)};
+}
+
+class Operator8 final : public Replays<Pads, Plan8> {
+ public:
+  Operator8(const py::object& depthwise, const py::object& pointwise, const py::object& sum, Pads strides)
+      : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise), sum, strides) {}
+
+  void run(py::handle x, py::handle residual, py::handle out, Pads pads, int threads) const {
     const Problem8 p =
         problem(strided<const uint8_t>(x, false, "x"),
                 residual.is_none() ? Input8{} : strided<const uint8_t>(residual, false, "residual"),
@@ -140,35 +167,59 @@ class Operator8 {
     if (p.out.images > 0) call(p, threads);
   }
 
-  std::string plan(std::array<ptrdiff_t, 4> x, std::array<ptrdiff_t, 4> out, int threads) const {
-    const auto shaped = [](auto data, const std::array<ptrdiff_t, 4>& s) {
-      for (const ptrdiff_t n : s) {
-        if (n < 1) refuse("shape");
-      }
-      return View<std::remove_pointer_t<decltype(data)>>{
-          data, s[0], s[1], s[2], s[3], s[1] * s[2] * s[3], s[2] * s[3], s[3], 1};
-    };
-    uint8_t byte = 0;  // its place alone counts: that there is a residual
-    const Input8 residual = chain_.sum ? shaped(static_cast<const uint8_t*>(&byte), out) : Input8{};
-    const Problem8 p =
-        problem(shaped(static_cast<const uint8_t*>(&byte), x), residual, shaped(&byte, out), {});
+  // As Operator's.
+  void remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out, Pads pads) {
+    const Call call{image_shape(x), image_shape(out), pads};
+    problem(call, {nullptr, nullptr, nullptr});
+    Replays::remember(call);
+  }
+
+  std::string plan(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out, int threads) const {
     if (threads < 1) refuse("num_threads");
-    return show(p, make_plan8(p, threads));
+    const Problem8 p = problem({image_shape(x), image_shape(out)}, {nullptr, nullptr, nullptr});
+    return show(p, useful_plan(p, threads));
   }
 
  private:
-  Problem8 problem(const Input8& x, const Input8& residual, const Output8& out,
-                   std::array<ptrdiff_t, 2> pads) const {
+  Operator8(py::tuple parts, const Chain8& chain, const py::object& sum, Pads strides)
+      : Operator8(std::move(parts), chain, sum_of(chain, sum), !sum.is_none(), strides) {}
+  Operator8(py::tuple parts, const Chain8& chain, const Sum8& sum, bool adds, Pads strides)
+      : Replays(types_of(chain, adds ? &sum : nullptr)),
+        parts_(std::move(parts)),
+        strides_(strides),
+        sum_(sum),
+        chain_{chain.depthwise, chain.pointwise, adds ? &sum_ : nullptr} {}
+
+  bool takes_residual(bool given) const override { return given == (chain_.sum != nullptr); }
+  Plan8 make_plan(const Call& call, int threads) const override {
+    return useful_plan(problem(call, {nullptr, nullptr, nullptr}), threads);
+  }
+  void compute(const Call& known, const Places& places) const override {
+    const Problem8 p = problem(known, places);
+    if (!is_brief(known.plan.nanoseconds)) return call(p, known.threads);
+    without_gil(known.plan.nanoseconds, [&] { fastdw::run(p, known.plan); });
+  }
+
+  // Contiguous arrays; their places may be null.
+  Problem8 problem(const Call& call, const Places& places) const {
+    static const uint8_t anything = 0;  // its place alone counts: that there is a residual
+    const auto* residual = places.residual ? reinterpret_cast<const uint8_t*>(places.residual) : &anything;
+    return problem(contiguous(reinterpret_cast<const uint8_t*>(places.x), call.x, false),
+                   chain_.sum ? contiguous(residual, call.out, false) : Input8{},
+                   contiguous(reinterpret_cast<uint8_t*>(places.out), call.out, false), call.geometry);
+  }
+
+  Problem8 problem(const Input8& x, const Input8& residual, const Output8& out, Pads pads) const {
     const Problem8 p{chain_, pads[0], pads[1], {1, 1, strides_[0], strides_[1], 1, 1}, x, residual, out};
     if (strides_[0] < 1 || strides_[1] < 1) refuse("strides");
     check(p);
     return p;
   }
 
-  const py::object depthwise_, pointwise_;
-  const std::array<ptrdiff_t, 2> strides_;
-  Sum8 sum_{};
-  Chain8 chain_{};
+  const py::tuple parts_;
+  const Pads strides_;
+  const Sum8 sum_;
+  const Chain8 chain_;
 };
 
 }  // namespace
@@ -210,12 +261,15 @@ void bind_operator8(py::module_& m) {
       .def_property_readonly("nbytes", &Pointwise8Weights::nbytes)
       .def_property_readonly("isa", [](const Pointwise8Weights& w) { return w.set.isa; });
   py::class_<Operator8>(m, "Operator8", py::is_final())
-      .def(py::init<py::object, py::object, const py::object&, std::array<ptrdiff_t, 2>>(),
+      .def(py::init<const py::object&, const py::object&, const py::object&, std::array<ptrdiff_t, 2>>(),
            py::arg("depthwise"), py::arg("pointwise"), py::arg("sum") = py::none(),
            py::arg("strides") = std::array<ptrdiff_t, 2>{1, 1})
       .def("run", &Operator8::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("pads"),
            py::arg("num_threads"))
-      .def("plan", &Operator8::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("num_threads"));
+      .def("remember", &Operator8::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("pads"))
+      .def("plan", &Operator8::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("num_threads"))
+      .def_property_readonly(
+          "replay", [](const py::object& self) { return replay_function(self, self.cast<Operator8*>()); });
 }
 
 }  // namespace fastdw

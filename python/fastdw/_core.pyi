@@ -282,9 +282,16 @@ class Operator8:
         num_threads: int,
     ) -> None:
         """Arrays (n, h, w, c), channels side by side."""
+    def remember(
+        self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], pads: tuple[int, int]
+    ) -> None:
+        """As `Operator.remember`."""
     def plan(
         self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], num_threads: int
     ) -> str: ...
+    @property
+    def replay(self) -> Callable[[object, object, object, object], _Array | None]:
+        """As `Operator.replay`."""
 
 def config8() -> dict[str, Any]:
     """The 8-bit instruction sets: built, supported, active."""

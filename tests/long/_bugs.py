@@ -21,7 +21,8 @@ DEPTHWISE, DW_CALLS = "csrc/ops/depthwise_source.cpp", "csrc/ops/depthwise_calls
 PLAN_DEPTHWISE, PROBLEM = "csrc/plan/depthwise.cpp", "csrc/plan/problem.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
 THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
-OPERATOR, HALVED = "csrc/python/operator.cpp", "csrc/kernels/pointwise/halved_avx512.h"
+CALLS = "csrc/python/replay.h"
+REPLAY, HALVED = "csrc/python/replay.cpp", "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
 LAYERS = [
@@ -303,20 +304,18 @@ LAYERS = [
         " - self.mean.astype(np.float64)",
         "",
     ),
-    Mutant(
-        "a first call is like the last", "csrc/python/operator.h", "int rank = -1;", "int rank = 0;"
-    ),
-    Mutant("two shapes are remembered", "csrc/python/operator.h", "<Call, 4>", "<Call, 2>"),
-    Mutant("a shape is remembered twice", OPERATOR, "calls_.end(), same)", "calls_.begin(), same)"),
+    Mutant("a first call is like the last", CALLS, "int rank = -1;", "int rank = 0;"),
+    Mutant("two shapes are remembered", CALLS, "<Call, 4>", "<Call, 2>"),
+    Mutant("a shape is remembered twice", CALLS, "calls_.end(), same)", "calls_.begin(), same)"),
     Mutant(
         "a call like the last one may overlap",
-        OPERATOR,
-        "return std::less_equal<>()(a + a_floats, b) || std::less_equal<>()(b + b_floats, a);",
-        "return a != b || a_floats != b_floats;",
+        REPLAY,
+        "return std::less_equal<>()(a + a_bytes, b) || std::less_equal<>()(b + b_bytes, a);",
+        "return a != b || a_bytes != b_bytes;",
     ),
     Mutant(
         "a call like the last one may be strided",
-        OPERATOR,
+        REPLAY,
         "(array->flags & flags) == flags && ",
         "",
     ),

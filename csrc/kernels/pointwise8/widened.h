@@ -25,7 +25,7 @@ FASTDW_INLINE void pw8_widened_tile(const Pointwise8& t, const typename B::Resca
     alignas(64) int16_t widened[MR][kWidened];
     const ptrdiff_t count = inputs - first < kWidened ? inputs - first : kWidened;
     for (int i = 0; i < MR; ++i) B::widen_line(x + i * t.x_stride + first, count, widened[i]);
-    for (const int16_t *in = widened[0], *end = in + count; in < end; in += 2, w += 4 * width) {
+    for (const int16_t* in = widened[0], *end = in + count; in < end; in += 2, w += 4 * width) {
       typename B::Ints row[NV];
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { row[v] = B::load(w + v * B::lanes * 4); });
       unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {

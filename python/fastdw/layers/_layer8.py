@@ -46,6 +46,7 @@ class QuantizedLayer(Layer):
             arrays |= half.arrays(name)
             settings[f"{half.prefix}activation"] = half.activation
         strides = (1, 1) if signature.window is None else signature.window.strides
+        operator = self._made(parts, core_sum(last.ends[1], pair), strides)
         self._set(
             _signature=signature,
             _kernels={name: half.kernel.shape for name, half in halves.items()},
@@ -57,8 +58,8 @@ class QuantizedLayer(Layer):
             ),
             _halves=halves,
             _parts=tuple(part for part in parts if part is not None),
-            _operator=self._made(parts, core_sum(last.ends[1], pair), strides),
-            _replay=None,
+            _operator=operator,
+            _replay=operator.replay,
             _arrays=arrays,
             _input=first.ends[0],
             _addend=None if pair is None else pair[0],
@@ -101,7 +102,7 @@ class QuantizedLayer(Layer):
             x = record("quantized_conv2d", [x, residual if name == last else None], **attrs, **more)
         return x
 
-    def _compute(self, x: object, residual: object, out: Any, num_threads: object) -> Any:
+    def _call(self, x: object, residual: object, out: Any, threads: object) -> Any:
         if isinstance(x, Symbol):
             from fastdw.network._record import only_symbols
 
@@ -109,7 +110,7 @@ class QuantizedLayer(Layer):
         image = integers("x", x, self._input)
         plan = self._signature.plan("x.shape", image.shape)
         addend = self._checked_residual(residual, plan.shape)
-        threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        count = check.num_threads(threads)
         dtype = np.dtype(self._result.dtype)
         if out is None:
             out = filled = np.empty(plan.shape, dtype)
@@ -127,8 +128,9 @@ class QuantizedLayer(Layer):
             None if addend is None else nhwc(_readable(addend), False),
             nhwc(target, False),
             plan.geometry[4:],
-            threads,
+            count,
         )
+        operator.remember(image.shape, plan.shape, plan.geometry[4:])
         if target is not filled:
             filled[...] = target
         result: AnyArray = out
@@ -158,9 +160,8 @@ class QuantizedLayer(Layer):
             msg = f"input_shape must have at least one image, got {input_shape}"
             raise ValueError(msg)
         count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
-        four = [(1, *s) if len(s) == 3 else s for s in (shape, plan.shape)]
         operator: Any = self._operator
-        text: str = operator.plan(*four, count)
+        text: str = operator.plan(shape, plan.shape, count)
         return text
 
 
@@ -211,7 +212,9 @@ class AddingQuantizedLayer(QuantizedLayer):
         ValueError
             For a wrong shape, value, flag or overlap, and for an empty output.
         """
-        return self._compute(x, residual, out, num_threads)
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, residual, out, threads)
+        return self._call(x, residual, out, threads) if result is None else result
 
 
 AddingQuantizedLayer.__call__.__qualname__ = "layer"

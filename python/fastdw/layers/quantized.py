@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from fastdw import _arguments as check
+from fastdw._config import get_num_threads
 from fastdw._geometry import Signature, Window, window
 from fastdw._half8 import checked_sum, half8, packed_depthwise, packed_pointwise
 from fastdw._quantization import INT8, Quantization, quantization
@@ -113,7 +114,9 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
         ValueError
             For a wrong shape, value, flag or overlap, and for an empty output.
         """
-        return self._compute(x, None, out, num_threads)
+        threads = get_num_threads() if num_threads is None else num_threads
+        result = self._replay(x, None, out, threads)
+        return self._call(x, None, out, threads) if result is None else result
 
     @classmethod
     def from_float(

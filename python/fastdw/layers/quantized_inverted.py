@@ -36,8 +36,14 @@ class _Pair(NamedTuple):
         self.first.run(x, None, middle, (0, 0), threads)
         self.last.run(middle, residual, out, pads, threads)
 
+    def remember(self, x: tuple[int, ...], out: tuple[int, ...], pads: Any) -> None:
+        """Nothing: there is always something to allocate."""
+
+    def replay(self, x: object, residual: object, out: object, threads: object) -> None:
+        """No call is like one before."""
+
     def plan(self, x: tuple[int, ...], out: tuple[int, ...], threads: int) -> str:
-        middle = (*x[:3], self.channels)
+        middle = (*x[:-1], self.channels)
         return self.first.plan(x, middle, threads) + self.last.plan(middle, out, threads)
 
 
