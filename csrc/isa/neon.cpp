@@ -11,9 +11,10 @@ namespace {
 
 struct Tuning : Bodies<Vec> {
   template <class Shape>
-  static constexpr bool in_bands = Shape::KH == 3 && Shape::KW == 3 && Shape::SH == Shape::SW;
-  // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs. 2×4 of the others: 8
-  // accumulators, a column of inputs, a weight.
+  static constexpr bool in_bands =
+      (Shape::KH == 3 || Shape::KH == 5) && Shape::KW == Shape::KH && Shape::SH == Shape::SW;
+  // 4×1 outputs of a 3×3: 12 sums under way, 9 weights, a column of inputs; of a 5×5: 20 sums, a column of
+  // inputs, two weights. 2×4 of the others: 8 accumulators, a column of inputs, a weight.
   template <class Shape>
   static constexpr TileSize depthwise() {
     return in_bands<Shape> ? TileSize{4, 1} : TileSize{2, 4};

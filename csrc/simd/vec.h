@@ -40,6 +40,22 @@ FASTDW_INLINE void for_vectors(std::ptrdiff_t channels, const Step& step) {
   if (c < channels) step(c, static_cast<int>(channels - c));
 }
 
+// As for_vectors, for steps of few instructions, between which a loop's own would count: step(channel, All,
+// kTogether) for so many vectors side by side where vectors are short, then with 1 for each that is left. A
+// step should load all of them before it stores one: compilers then pair their loads and stores.
+template <class V, int kTogether, class Step>
+FASTDW_INLINE void for_vectors_together(std::ptrdiff_t channels, const Step& step) {
+  using One = std::integral_constant<int, 1>;
+  std::ptrdiff_t c = 0;
+  if constexpr (V::lanes == 4) {
+    for (; c + kTogether * V::lanes <= channels; c += kTogether * V::lanes) {
+      step(c, All{}, std::integral_constant<int, kTogether>{});
+    }
+  }
+  for (; c + V::lanes <= channels; c += V::lanes) step(c, All{}, One{});
+  if (c < channels) step(c, static_cast<int>(channels - c), One{});
+}
+
 // The order of every four vectors in for_vectors_shuffled, also as digits of one number, four bits each from
 // the last one on: read from memory, the order costs 112×112×32 → 16 a tenth of its time.
 constexpr unsigned kShuffledOrder[4] = {1, 3, 0, 2};

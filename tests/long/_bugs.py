@@ -111,15 +111,15 @@ LAYERS = [
     Mutant("ln 2 is a bit long", CURVES, "set1(2.12194440e-4f)", "set1(2.12194440e-5f)"),
     Mutant("swish stops short of its limit", CURVES, "-88.72284f", "-88.0f"),
     Mutant("a power of two in eighths", CURVES, "shift_left<19>", "shift_left<20>"),
-    Mutant("hard_swish of -inf", CURVES, "mul(max(V::set1(-3.0f), v), Hard", "mul(v, Hard"),
+    Mutant("hard_swish of -inf", CURVES, "mul(bounded, Hard", "mul(v, Hard"),
     Mutant(
         "prelu with a slope of zero at -inf", CURVES, "mul(finite, p.slopes)", "mul(v, p.slopes)"
     ),
     Mutant(
         "the first vector's slopes for all",
         CURVES,
-        "V::load(t.slopes + c, n)",
-        "V::load(t.slopes, n)",
+        "t.slopes ? t.slopes + c : nullptr",
+        "t.slopes",
     ),
     Mutant(
         "an input row past the image lives",

@@ -104,14 +104,20 @@ struct CurveParameters {
 struct HardSigmoid {
   template <class V>
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
-    return mul(min(V::set1(6.0f), max(V::set1(0.0f), add(v, V::set1(3.0f)))), V::set1(1.0f / 6.0f));
+    return above(max(V::set1(-3.0f), v));
+  }
+  // For v ≥ −3.
+  template <class V>
+  static FASTDW_INLINE V above(V v) {
+    return mul(min(V::set1(6.0f), add(v, V::set1(3.0f))), V::set1(1.0f / 6.0f));
   }
 };
 
 struct HardSwish {
   template <class V>
-  static FASTDW_INLINE V apply(V v, const CurveParameters<V>& p) {
-    return mul(max(V::set1(-3.0f), v), HardSigmoid::apply(v, p));
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    const V bounded = max(V::set1(-3.0f), v);
+    return mul(bounded, HardSigmoid::above(bounded));
   }
 };
 
@@ -193,14 +199,37 @@ struct Prelu {
   }
 };
 
+// kVectors vectors side by side: their loads come before their stores, so that compilers pair them.
+template <class V, class C, int kVectors, class N>
+FASTDW_INLINE void curve_vectors(float* y, N n, const CurveTile& t, const float* slopes) {
+  V v[kVectors];
+  unroll<kVectors>([&](auto k) FASTDW_INLINE_LAMBDA {
+    CurveParameters<V> p{V::set1(t.a), V::set1(0.0f)};
+    if (slopes) p.slopes = V::load(slopes + k * V::lanes, n);
+    v[k] = C::apply(V::load(y + k * V::lanes, n), p);
+  });
+  unroll<kVectors>([&](auto k) FASTDW_INLINE_LAMBDA { v[k].store(y + k * V::lanes, n); });
+}
+
+// Pixels of a panel of kVectors vectors.
+template <class V, class C, int kVectors>
+FASTDW_INLINE void curve_panel(const CurveTile t) {
+  float* y = t.y;
+  for (ptrdiff_t i = t.pixels; i > 0; --i, y += t.stride) curve_vectors<V, C, kVectors>(y, All{}, t, nullptr);
+}
+
+// Where vectors are short the loops would take as much as the curve: on NEON hard_swish takes 8 instructions
+// a vector, not 15.
 template <class V, class C>
 void apply_curve(const CurveTile& t) {
+  if constexpr (V::lanes == 4) {
+    if (!t.slopes && t.channels == 2 * V::lanes) return curve_panel<V, C, 2>(t);
+    if (!t.slopes && t.channels == 3 * V::lanes) return curve_panel<V, C, 3>(t);
+  }
   for (ptrdiff_t i = 0; i < t.pixels; ++i) {
     float* y = t.y + i * t.stride;
-    for_vectors<V>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      CurveParameters<V> p{V::set1(t.a), V::set1(0.0f)};
-      if (t.slopes) p.slopes = V::load(t.slopes + c, n);
-      C::apply(V::load(y + c, n), p).store(y + c, n);
+    for_vectors_together<V, 3>(t.channels, [&](ptrdiff_t c, auto n, auto count) FASTDW_INLINE_LAMBDA {
+      curve_vectors<V, C, count>(y + c, n, t, t.slopes ? t.slopes + c : nullptr);
     });
   }
 }

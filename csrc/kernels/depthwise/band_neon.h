@@ -15,6 +15,39 @@ namespace {
 // As in pointwise/quads_neon.h: plain GCC takes 15 instructions more for three columns.
 FASTDW_BEGIN_UNSCHEDULED
 
+// The weights of a vector of channels: a 3×3's in registers, a larger kernel's in memory, where it finds them
+// in L1.
+template <int K>
+class Taps {
+ public:
+  explicit Taps(const float* weights) : weights_(weights) {}
+  template <int I>
+  FASTDW_INLINE Vec at() const {
+    return Vec::load(weights_ + I * Vec::lanes, All{});
+  }
+  // Else GCC would load all before the loop, and copy them to the stack.
+  FASTDW_INLINE void forget() { weights_ = opaque_to_gcc(weights_); }
+
+ private:
+  const float* weights_;
+};
+
+template <>
+class Taps<3> {
+ public:
+  explicit Taps(const float* weights) {
+    unroll<9>([&](auto i) FASTDW_INLINE_LAMBDA { w_[i] = Vec::load(weights + i * Vec::lanes, All{}); });
+  }
+  template <int I>
+  FASTDW_INLINE Vec at() const {
+    return w_[I];
+  }
+  FASTDW_INLINE void forget() {}
+
+ private:
+  Vec w_[9];
+};
+
 // Input column kColumn, counted from the first that the outputs of sums[kSlot] need, meets the first taps of
 // some outputs: starts their sums.
 //
@@ -29,20 +62,27 @@ FASTDW_INLINE void start_sums(Vec (&sums)[kSums][TH], Vec bias) {
 
 // Adds it to the outputs s columns after those.
 template <int K, int S, int kSlot, int kColumn, int s, int kSums, int TH, int kInputRows>
-FASTDW_INLINE void add_taps(Vec (&sums)[kSums][TH], const Vec (&v)[kInputRows], const Vec (&w)[K * K]) {
+FASTDW_INLINE void add_taps(Vec (&sums)[kSums][TH], const Vec (&v)[kInputRows], const Taps<K>& taps) {
   constexpr int dj = kColumn - s * S, at = (kSlot + s) % kSums;
   if constexpr (dj >= 0 && dj < K) {
-    unroll<K>([&](auto di) FASTDW_INLINE_LAMBDA {
-      unroll<TH>([&](auto i)
-                     FASTDW_INLINE_LAMBDA { sums[at][i] = fma(v[i * S + di], w[dj * K + di], sums[at][i]); });
+    // Two at a time: one instruction loads them, if they have to be.
+    unroll<(K + 1) / 2>([&](auto pair) FASTDW_INLINE_LAMBDA {
+      constexpr int first = 2 * decltype(pair)::value, count = first + 1 < K ? 2 : 1;
+      Vec w[count];
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA { w[k] = taps.template at<dj * K + first + k>(); });
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA {
+        unroll<TH>([&](auto i)
+                       FASTDW_INLINE_LAMBDA { sums[at][i] = fma(v[i * S + first + k], w[k], sums[at][i]); });
+      });
     });
   }
 }
 
-// Which input rows may lie outside the image: none; the first and the last; any.
+// Which input rows may lie outside the image: none; the first and the last, K/2 of each; any.
 enum class Outside { kNone, kEdges, kAny };
 
-// K×K taps at stride S, TH output rows. Registers: TH·⌈K/S⌉ sums, a column of inputs, the weights of a 3×3.
+// K×K taps at stride S, TH output rows. Registers: TH·⌈K/S⌉ sums, a column of inputs, the weights of a 3×3 or
+// two of a larger kernel's.
 // For channels from `first` on: whole vectors up to `last`, or the n that are left.
 template <int K, int S, int TH, bool kGrouped, Outside kOutside, class N>
 void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
@@ -58,11 +98,17 @@ void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
   unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA { rows[row] = row * t.row_stride; });
   // In place of a row outside, its neighbour is loaded and erased: 187 instructions instead of 174 for three
   // columns of four outputs, where a branch for each row makes it 219.
-  const bool first_inside = live_input_rows & 1, last_inside = live_input_rows >> (kInputRows - 1);
-  [[maybe_unused]] Vec first_mask = Vec::all_bits(first_inside), last_mask = Vec::all_bits(last_inside);
+  constexpr int kEdge = K / 2;
+  [[maybe_unused]] Vec first_masks[kEdge], last_masks[kEdge];
   if constexpr (kOutside == Outside::kEdges) {
-    if (!first_inside) rows[0] = rows[1];
-    if (!last_inside) rows[kInputRows - 1] = rows[kInputRows - 2];
+    unroll<kEdge>([&](auto i) FASTDW_INLINE_LAMBDA {
+      constexpr int first = kEdge - 1 - i, last = kInputRows - kEdge + i;
+      const bool first_inside = live_input_rows >> first & 1, last_inside = live_input_rows >> last & 1;
+      if (!first_inside) rows[first] = rows[first + 1];
+      if (!last_inside) rows[last] = rows[last - 1];
+      first_masks[first] = Vec::all_bits(first_inside);
+      last_masks[i] = Vec::all_bits(last_inside);
+    });
   }
 
   // Input columns [begin, end) of the sweep lie in the image, and all that the first `safe` outputs need.
@@ -74,9 +120,7 @@ void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
   for (ptrdiff_t c = first; c < last; c += Vec::lanes, weights += t.block_stride) {
     const float* x = t.x + c;
     float* y = t.y + (kGrouped ? kGroup * c : c);
-    Vec w[K * K];
-    unroll<K * K>([&](auto tap)
-                      FASTDW_INLINE_LAMBDA { w[tap] = Vec::load(weights + tap * Vec::lanes, All{}); });
+    Taps<K> w(weights);
     const Vec bias = Vec::load(weights + t.bias_offset, All{});
     const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
     Vec sums[kSums][TH];
@@ -94,9 +138,12 @@ void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
         }
       });
       if constexpr (kOutside == Outside::kEdges) {
-        v[0] = and_bits(v[0], first_mask);
-        v[kInputRows - 1] = and_bits(v[kInputRows - 1], last_mask);
+        unroll<kEdge>([&](auto i) FASTDW_INLINE_LAMBDA {
+          v[i] = and_bits(v[i], first_masks[i]);
+          v[kInputRows - kEdge + i] = and_bits(v[kInputRows - kEdge + i], last_masks[i]);
+        });
       }
+      w.forget();
     };
 
     // The careful step, which looks at each column. It is small: the columns of sums move instead of their
@@ -194,7 +241,8 @@ void dwconv_sweep(const DwBand& t, ptrdiff_t first, ptrdiff_t last, N n) {
 template <int K, int S, int TH, bool kGrouped>
 void dwconv_rows(const DwBand& t) {
   const ptrdiff_t whole = t.channels / Vec::lanes * Vec::lanes;
-  constexpr uint32_t kRows = (1u << ((TH - 1) * S + K)) - 1, kEdgeRows = (kRows & ~(kRows >> 1)) | 1;
+  constexpr uint32_t kRows = (1u << ((TH - 1) * S + K)) - 1, kFirst = (1u << K / 2) - 1;
+  constexpr uint32_t kEdgeRows = (kRows & ~(kRows >> K / 2)) | kFirst;
   if (t.live_input_rows == kRows) {
     dwconv_sweep<K, S, TH, kGrouped, Outside::kNone>(t, 0, whole, All{});
   } else if ((t.live_input_rows | kEdgeRows) == kRows) {

@@ -11,8 +11,12 @@ FASTDW_INLINE void for_pairs(const PairRow& r, const F& f) {
   for (ptrdiff_t i = 0; i < r.pixels; ++i) {
     const float *a = r.a + i * r.a_stride, *b = r.b + i * r.b_stride;
     float* y = r.y + i * r.y_stride;
-    for_vectors<V>(r.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      f(V::load(a + c, n), V::load(b + c, n)).store(y + c, n);
+    for_vectors_together<V, 4>(r.channels, [&](ptrdiff_t c, auto n, auto count) FASTDW_INLINE_LAMBDA {
+      V v[count];
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA {
+        v[k] = f(V::load(a + c + k * V::lanes, n), V::load(b + c + k * V::lanes, n));
+      });
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA { v[k].store(y + c + k * V::lanes, n); });
     });
   }
 }
@@ -32,8 +36,13 @@ void apply_affine(const AffineRow& r) {
   for (ptrdiff_t i = 0; i < r.pixels; ++i) {
     const float* x = r.x + i * r.x_stride;
     float* y = r.y + i * r.y_stride;
-    for_vectors<V>(r.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      fma(V::load(x + c, n), V::load(r.scale + c, n), V::load(r.offset + c, n)).store(y + c, n);
+    for_vectors_together<V, 4>(r.channels, [&](ptrdiff_t c, auto n, auto count) FASTDW_INLINE_LAMBDA {
+      V v[count];
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA {
+        const ptrdiff_t at = c + k * V::lanes;
+        v[k] = fma(V::load(x + at, n), V::load(r.scale + at, n), V::load(r.offset + at, n));
+      });
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA { v[k].store(y + c + k * V::lanes, n); });
     });
   }
 }

@@ -13,20 +13,21 @@ namespace {
 // 422 instructions for 16 input channels of the 8×3 tile instead of 672, 384 of them multiply-adds.
 FASTDW_BEGIN_UNSCHEDULED
 
-// Opaque pointers, here and below: GCC would share an index register among pixels, and carry loads over.
-template <int MR, int NV>
-FASTDW_INLINE void store_tile(const Vec (&acc)[MR][NV], float* first, PixelStrides stride) {
-  float* y[MR];
-  y[0] = opaque_to_gcc(first);
+// Calls at(i, pointer) for each of a tile's pixels. Opaque pointers, here and below: GCC would share an index
+// register among pixels, and carry loads over.
+template <int MR, class T, class At>
+FASTDW_INLINE void for_pixels(T* first, PixelStrides stride, const At& at) {
+  T* p[MR];
+  p[0] = opaque_to_gcc(first);
   unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
     if constexpr (i % 2 == 1) {
-      y[i] = opaque_to_gcc(y[i - 1] + stride.one);
+      p[i] = opaque_to_gcc(p[i - 1] + stride.one);
     } else if constexpr (i % 4 == 2) {
-      y[i] = opaque_to_gcc(y[i - 2] + stride.two);
+      p[i] = opaque_to_gcc(p[i - 2] + stride.two);
     } else if constexpr (i > 0) {
-      y[i] = opaque_to_gcc(y[i - 4] + stride.four);
+      p[i] = opaque_to_gcc(p[i - 4] + stride.four);
     }
-    unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j].store(y[i] + j * Vec::lanes, All{}); });
+    at(i, p[i]);
   });
 }
 
@@ -35,13 +36,14 @@ FASTDW_INLINE void store_tile(const Vec (&acc)[MR][NV], float* first, PixelStrid
 template <int MR, int NV>
 void pwconv_grouped(const PwTile& t) {
   constexpr int kGroups = (MR + kGroup - 1) / kGroup;
-  constexpr int kUnroll = MR % kGroup == 0 ? 16 : 4;  // input channels; few in the tiles at an edge
+  // Input channels; few in the tiles at an edge, but for that of a dense layer.
+  constexpr int kUnroll = MR % kGroup == 0 || MR == 1 ? 16 : 4;
   constexpr int kWeights = NV * Vec::lanes;
   // Locals: after a store through a pointer the compiler would read the tile's fields anew.
   const ptrdiff_t input_channels = t.input_channels, tiles = t.tiles, x_stride = t.x_stride;
   const float* const panel = t.panel;
   const PixelStrides stride = t.y_stride;
-  const bool simple = !t.residual && t.channels == kWeights;
+  const bool whole = t.channels == kWeights;
   const bool linear = t.lo == -__builtin_inff() && t.hi == __builtin_inff();
   const float* first_x = t.x;
   float* y = t.y;
@@ -93,12 +95,21 @@ void pwconv_grouped(const PwTile& t) {
     }
     if (input_channels % 2) step(std::integral_constant<int, 0>{}, One{});
 
-    if (!simple) {
+    if (!whole) {
       float sums[MR * kWeights];
       unroll<MR * NV>([&](auto i)
                           FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV].store(sums + i * Vec::lanes, All{}); });
       finish_tile(t, tile, sums, MR, kWeights);
       continue;
+    }
+    // Read anew for each tile: over the loop there are no registers for it.
+    if (const float* const residual = t.residual) {
+      const float* const first = residual + tile * kGroups * t.residual_stride.four;
+      for_pixels<MR>(first, t.residual_stride, [&](auto i, const float* r) FASTDW_INLINE_LAMBDA {
+        unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA {
+          acc[i][j] = add(acc[i][j], Vec::load(r + j * Vec::lanes, All{}));
+        });
+      });
     }
     if (!linear) {
       // The bounds come now: over the loop there are no registers for them.
@@ -106,7 +117,9 @@ void pwconv_grouped(const PwTile& t) {
       unroll<MR * NV>(
           [&](auto i) FASTDW_INLINE_LAMBDA { acc[i / NV][i % NV] = min(hi, max(lo, acc[i / NV][i % NV])); });
     }
-    store_tile<MR, NV>(acc, y, stride);
+    for_pixels<MR>(y, stride, [&](auto i, float* to) FASTDW_INLINE_LAMBDA {
+      unroll<NV>([&](auto j) FASTDW_INLINE_LAMBDA { acc[i][j].store(to + j * Vec::lanes, All{}); });
+    });
   }
 }
 
@@ -117,9 +130,12 @@ void pack_groups(const PackTile& t) {
   for (ptrdiff_t i = 0; i < t.pixels; i += kGroup) {
     const float* x[kGroup];
     for (int p = 0; p < kGroup; ++p) x[p] = t.x + (i + p < t.pixels ? i + p : i) * t.x_stride;
-    for_vectors<Vec>(t.channels, [&](ptrdiff_t c, auto n) FASTDW_INLINE_LAMBDA {
-      y = store_transposed(y, kGroup * Vec::lanes, Vec::load(x[0] + c, n), Vec::load(x[1] + c, n),
-                           Vec::load(x[2] + c, n), Vec::load(x[3] + c, n));
+    for_vectors_together<Vec, 4>(t.channels, [&](ptrdiff_t c, auto n, auto count) FASTDW_INLINE_LAMBDA {
+      unroll<count>([&](auto k) FASTDW_INLINE_LAMBDA {
+        const ptrdiff_t at = c + k * Vec::lanes;
+        y = store_transposed(y, kGroup * Vec::lanes, Vec::load(x[0] + at, n), Vec::load(x[1] + at, n),
+                             Vec::load(x[2] + at, n), Vec::load(x[3] + at, n));
+      });
     });
   }
   transposed_stored();

@@ -13,8 +13,8 @@ FASTDW_INLINE ptrdiff_t pixel_offset(int i, const PixelStrides& s) {
   return (i & 1) * s.one + (i >> 1 & 1) * s.two + (i >> 2) * s.four;
 }
 
-// What a tile leaves to its memory: residuals, and channels that fill no vector. Code for them within the
-// tile would cost registers in its loop.
+// What a tile leaves to its memory: channels that fill no vector, and the residuals of woven tiles. Code for
+// them within the tile would cost registers in its loop.
 __attribute__((noinline)) void finish_tile(const PwTile& t, ptrdiff_t tile, const float* sums, int pixels,
                                            int sums_stride) {
   const Vec lo = Vec::set1(t.lo), hi = Vec::set1(t.hi);
