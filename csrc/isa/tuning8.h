@@ -1,6 +1,8 @@
 // What a data sheet of an 8-bit set states: the words, tiles, and nanoseconds a multiply-add and a result.
 #pragma once
 #include "kernels/add8/add.h"
+#include "kernels/add8/multiply.h"
+#include "kernels/bilinear8/bilinear.h"
 #include "kernels/depthwise8/generic.h"
 #include "kernels/pointwise8/run.h"
 
@@ -19,6 +21,8 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
   set.most_pairs = 1;
   set.depthwise = dw8_generic<B>;
   set.add = add8<B>;
+  set.multiply = multiply8<B>;
+  set.bilinear = bilinear8<B>;
   set.mac_ns = mac_ns;
   set.value_ns = value_ns;
   return set;

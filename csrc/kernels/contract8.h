@@ -29,7 +29,9 @@ struct Rescale8 {
 
   // Adding 1.5·2²³ rounds to a whole number, to even, what is smaller than 2²².
   FASTDW_INLINE uint8_t operator()(float t) const {
-    t = t < low ? low : t > high ? high : t;
+    // One after the other: two instructions, where a choice of three is branches.
+    t = t < low ? low : t;
+    t = t > high ? high : t;
     const float shifted = t + 12582912.0f;
     return static_cast<uint8_t>((static_cast<int32_t>(shifted - 12582912.0f) + zero_point) ^ flip);
   }
@@ -76,14 +78,42 @@ struct Depthwise8 {
 };
 
 // clamp(((half + (a − zero_a)·factor_a + (b − zero_b)·factor_b) >> shift) + zero); every flip is its array's.
+// What is subtracted has a negative factor.
 struct Sum8 {
   int32_t zero_a, factor_a, zero_b, factor_b, shift, zero, low, high;
   uint8_t flip_a, flip_b, flip;
 };
 
+// rescale((a − zero_a)·(b − zero_b)·factor), the whole product times the factor rounded once.
+struct Product8 {
+  int32_t zero_a, zero_b;
+  float factor;
+  uint8_t flip_a, flip_b;
+  Rescale8 rescale;
+};
+
+// A row of a resized image: ((2048 − v)·top + v·bottom) / 2²² with v = row_weight, where top is
+// (2048 − w)·x[low] + w·x[high] with w = weight, of two pixels of the upper row, and bottom is that of the
+// lower one; halves away from `origin`, the byte that is the integer 0.
+struct Bilinear8Row {
+  const uint8_t *top, *bottom;
+  int32_t row_weight;
+  ptrdiff_t x_stride;
+  const ptrdiff_t *low, *high;  // two of the input's pixels for each of the output's
+  const int32_t* weight;
+  int32_t origin;
+  uint8_t flip;
+  uint8_t* y;
+  ptrdiff_t y_stride;
+  ptrdiff_t pixels, channels;
+};
+
 using Pointwise8Fn = void (*)(const Pointwise8&);
 using Depthwise8Fn = void (*)(const Depthwise8&);
 using Add8Fn = void (*)(const Sum8&, const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count);
+using Multiply8Fn = void (*)(const Product8&, const uint8_t* a, const uint8_t* b, uint8_t* y,
+                             ptrdiff_t count);
+using Bilinear8Fn = void (*)(const Bilinear8Row&);
 
 struct Kernels8 {
   const char* isa;
@@ -99,6 +129,8 @@ struct Kernels8 {
   int most_pairs;                   // of columns that share a group of quads
   Depthwise8Fn depthwise_fives[2];  // of kernels with rows of five taps, at stride 1 and 2; may not be there
   Add8Fn add;
+  Multiply8Fn multiply;
+  Bilinear8Fn bilinear;
   double mac_ns, value_ns;
 
   // What turns bytes in memory into those inside, and back.

@@ -8,28 +8,55 @@ namespace {
 
 constexpr ptrdiff_t kLineBytes = 4096;
 
-// f(a, b, y, channels) for each pixel; for lines of many where all operands are dense and channels are alike.
+// Whole pixels to a line, where bytes stand for each channel.
+ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kLineBytes / channels); }
+
+// One byte a channel, as often as a line has pixels.
+std::vector<uint8_t> repeated(const uint8_t* bytes, ptrdiff_t channels, ptrdiff_t line) {
+  std::vector<uint8_t> all(static_cast<size_t>(line));
+  for (ptrdiff_t i = 0; i < line; i += channels) {
+    std::copy_n(bytes, std::min(channels, line - i), all.data() + i);
+  }
+  return all;
+}
+
+bool is_spread(const Operand& o) { return o.exists() && o.strides[0] == 0 && o.strides[1] == 0; }
+
+// f(a, b, y, channels) for each pixel; for lines of many where all operands are dense, or b one pixel for
+// all, and channels are alike. b is the second operand, or the term.
 template <class X, class Y, class F>
 class PixelStep final : public Step {
  public:
-  PixelStep(const Operands& o, bool alike, double value_ns, const F& f)
+  PixelStep(const Operands& o, std::vector<uint8_t> term, bool alike, double value_ns, const F& f)
       : f_(f),
         nanoseconds_(floats(o.out) * value_ns),
-        dense_(alike && is_dense(o.out) && is_dense(o.x) && (!o.second.exists() || is_dense(o.second))),
-        sweep_(dense_ ? Sweep::in_lines(o.out, kLineBytes) : Sweep::pixels(o.out)),
+        repeats_(!term.empty() || is_spread(o.second)),
+        dense_(alike && is_dense(o.out) && is_dense(o.x) &&
+               (repeats_ || !o.second.exists() || is_dense(o.second))),
+        sweep_(dense_ ? Sweep::in_lines(o.out, repeats_ ? line_of(o.out.sizes[2]) : kLineBytes)
+                      : Sweep::pixels(o.out)),
         out_(o.out, sweep_),
         x_(o.x, sweep_),
-        second_(o.second, sweep_) {}
+        second_(o.second, sweep_),
+        term_(term.empty() ? std::move(term) : repeated(term.data(), o.out.sizes[2], sweep_.channels)) {}
 
   double nanoseconds() const override { return nanoseconds_; }
 
   void run(Memory memory, int threads) const override {
+    const Operand& second = second_.operand;
+    std::vector<uint8_t> gate;
+    if (second.exists() && repeats_) {
+      gate = repeated(data<const uint8_t>(second, memory), second.sizes[2], sweep_.channels);
+    }
+    const uint8_t* const term = second.exists() ? gate.data() : term_.data();
     sweep_(threads, nanoseconds_, [&](const Pixels& p) {
       const X* a = x_.at<const X>(memory, p);
-      const X* b = second_.operand.exists() ? second_.at<const X>(memory, p) : nullptr;
+      const bool whole = second.exists() && !repeats_;
+      const uint8_t* b = whole ? second_.at<const uint8_t>(memory, p) : term;
+      const ptrdiff_t b_stride = whole ? second_.stride : 0;
       Y* y = out_.at<Y>(memory, p);
       for (ptrdiff_t j = 0; j < p.columns; ++j) {
-        f_(a + j * x_.stride, b ? b + j * second_.stride : nullptr, y + j * out_.stride, p.channels);
+        f_(a + j * x_.stride, b + j * b_stride, y + j * out_.stride, p.channels);
       }
     });
   }
@@ -37,13 +64,15 @@ class PixelStep final : public Step {
  private:
   const F f_;
   const double nanoseconds_;
-  const bool dense_;
+  const bool repeats_, dense_;
   const Sweep sweep_;
   const Walk out_, x_, second_;
+  const std::vector<uint8_t> term_;  // as often as a line has pixels
 };
 
 template <class X, class Y, class F>
-StepPointer pixel_step(const Operands& o, bool alike, double value_ns, const F& f) {
+StepPointer pixel_step(const Operands& o, bool alike, double value_ns, const F& f,
+                       std::vector<uint8_t> term = {}) {
   check_image(o.out, "out");
   check_image(o.x, "x");
   if (!same_sizes(o.out, o.x)) refuse("sizes");
@@ -51,26 +80,31 @@ StepPointer pixel_step(const Operands& o, bool alike, double value_ns, const F& 
     check_image(o.second, "second");
     if (!same_sizes(o.out, o.second)) refuse("sizes");
   }
-  return std::make_unique<PixelStep<X, Y, F>>(o, alike, value_ns, f);
+  return std::make_unique<PixelStep<X, Y, F>>(o, std::move(term), alike, value_ns, f);
+}
+
+// kernel(numbers, a, b, y, count), b being an operand or a term.
+template <class Kernel, class Numbers>
+StepPointer pair8_step(Kernel kernel, const Numbers& numbers, std::vector<uint8_t> term, const Operands& o) {
+  const ptrdiff_t entries = o.second.exists() ? 0 : o.out.sizes[2];
+  if (static_cast<ptrdiff_t>(term.size()) != entries) refuse("term");
+  return pixel_step<uint8_t, uint8_t>(
+      o, true, 0.1,
+      [kernel, numbers](const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
+        kernel(numbers, a, b, y, count);
+      },
+      std::move(term));
 }
 
 }  // namespace
 
-StepPointer add8_step(const Kernels8& set, const Sum8& sum, const Operands& o) {
-  return pixel_step<uint8_t, uint8_t>(
-      o, true, 0.1, [&set, sum](const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
-        set.add(sum, a, b, y, count);
-      });
+StepPointer add8_step(const Kernels8& set, const Sum8& sum, std::vector<uint8_t> term, const Operands& o) {
+  return pair8_step(set.add, sum, std::move(term), o);
 }
 
-StepPointer multiply8_step(const Product8& m, const Operands& o) {
-  return pixel_step<uint8_t, uint8_t>(
-      o, true, 0.5, [m](const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count) {
-        for (ptrdiff_t i = 0; i < count; ++i) {
-          const int32_t product = ((a[i] ^ m.flip_a) - m.zero_a) * ((b[i] ^ m.flip_b) - m.zero_b);
-          y[i] = m.rescale(static_cast<float>(product) * m.factor);
-        }
-      });
+StepPointer multiply8_step(const Kernels8& set, const Product8& product, std::vector<uint8_t> term,
+                           const Operands& o) {
+  return pair8_step(set.multiply, product, std::move(term), o);
 }
 
 StepPointer table8_step(const Table8& t, const Operands& o) {
@@ -89,7 +123,7 @@ StepPointer table8_step(const Table8& t, const Operands& o) {
 
 StepPointer quantize_step(float scale, const Rescale8& rescale, const Operands& o) {
   return pixel_step<float, uint8_t>(
-      o, true, 0.5, [scale, rescale](const float* x, const float*, uint8_t* y, ptrdiff_t count) {
+      o, true, 0.5, [scale, rescale](const float* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
         for (ptrdiff_t i = 0; i < count; ++i) {
           const float t = x[i] / scale;
           y[i] = rescale(t == t ? t : 0);

@@ -1,8 +1,9 @@
 // Rows, columns and channels picked or mixed by tables.
+#include <cmath>
 #include <cstring>
 
 #include "base/refuse.h"
-#include "network/step.h"
+#include "network/step8.h"
 #include "network/sweep.h"
 
 namespace fastdw {
@@ -108,10 +109,16 @@ class GatherStep final : public Step {
   const Operand out_, x_;
 };
 
-class BilinearStep final : public Step {
+// Of floats or bytes.
+class MixStep : public Step {
  public:
-  BilinearStep(const KernelSet& set, BilinearTable rows, BilinearTable columns, const Operands& o)
-      : set_(set), rows_(std::move(rows)), columns_(std::move(columns)), out_(o.out), x_(o.x) {
+  double nanoseconds() const override { return floats(out_) * 3 * kMoveNs; }
+
+ protected:
+  MixStep(BilinearTable rows, BilinearTable columns, const Operands& o)
+      : rows_(std::move(rows)), columns_(std::move(columns)), out_(o.out), x_(o.x) {
+    check_image(out_, "out");
+    check_image(x_, "x");
     for (size_t axis = 0; axis < 2; ++axis) {
       const BilinearTable& t = axis == 0 ? rows_ : columns_;
       check_table(t.low, 0, x_.sizes[axis], out_.sizes[axis]);
@@ -121,7 +128,14 @@ class BilinearStep final : public Step {
     if (out_.sizes[2] != x_.sizes[2]) refuse("channels");
   }
 
-  double nanoseconds() const override { return floats(out_) * 3 * kMoveNs; }
+  const BilinearTable rows_, columns_;
+  const Operand out_, x_;
+};
+
+class BilinearStep final : public MixStep {
+ public:
+  BilinearStep(const KernelSet& set, BilinearTable rows, BilinearTable columns, const Operands& o)
+      : MixStep(std::move(rows), std::move(columns), o), set_(set) {}
 
   void run(Memory memory, int threads) const override {
     const Input x = image<const float>(x_, memory);
@@ -137,8 +151,45 @@ class BilinearStep final : public Step {
 
  private:
   const KernelSet& set_;
-  const BilinearTable rows_, columns_;
-  const Operand out_, x_;
+};
+
+std::vector<int32_t> whole_weights(const std::vector<float>& weights) {
+  constexpr float kOne = 2048;
+  std::vector<int32_t> whole;
+  for (const float weight : weights) {
+    if (!(weight >= 0 && weight <= 1)) refuse("weights of a table");
+    whole.push_back(static_cast<int32_t>(std::nearbyint(weight * kOne)));
+  }
+  return whole;
+}
+
+class Bilinear8Step final : public MixStep {
+ public:
+  Bilinear8Step(const Kernels8& set, BilinearTable rows, BilinearTable columns, int32_t origin, uint8_t flip,
+                const Operands& o)
+      : MixStep(std::move(rows), std::move(columns), o),
+        kernel_(set.bilinear),
+        row_weights_(whole_weights(rows_.weight)),
+        column_weights_(whole_weights(columns_.weight)),
+        origin_(origin),
+        flip_(flip) {}
+
+  void run(Memory memory, int threads) const override {
+    const View<const uint8_t> x = image<const uint8_t>(x_, memory);
+    const View<uint8_t> out = image<uint8_t>(out_, memory);
+    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+      const auto i = static_cast<size_t>(row);
+      kernel_({x.at(0, rows_.low[i], 0, 0), x.at(0, rows_.high[i], 0, 0), row_weights_[i], x.column_stride,
+               columns_.low.data(), columns_.high.data(), column_weights_.data(), origin_, flip_,
+               out.at(0, row, 0, 0), out.column_stride, out.width, out.channels});
+    });
+  }
+
+ private:
+  const Bilinear8Fn kernel_;
+  const std::vector<int32_t> row_weights_, column_weights_;
+  const int32_t origin_;
+  const uint8_t flip_;
 };
 
 }  // namespace
@@ -153,9 +204,12 @@ StepPointer gather_step(const GatherTables& tables, bool bytes, const Operands& 
 
 StepPointer bilinear_step(const KernelSet& set, BilinearTable rows, BilinearTable columns,
                           const Operands& o) {
-  check_image(o.out, "out");
-  check_image(o.x, "x");
   return std::make_unique<BilinearStep>(set, std::move(rows), std::move(columns), o);
+}
+
+StepPointer bilinear8_step(const Kernels8& set, BilinearTable rows, BilinearTable columns, int32_t origin,
+                           uint8_t flip, const Operands& o) {
+  return std::make_unique<Bilinear8Step>(set, std::move(rows), std::move(columns), origin, flip, o);
 }
 
 }  // namespace fastdw

@@ -10,16 +10,11 @@ namespace fastdw {
 StepPointer layer8_step(const Chain8& chain, const Window8& window, std::array<ptrdiff_t, 2> pads,
                         const Operands& operands);
 
-StepPointer add8_step(const Kernels8& set, const Sum8& sum, const Operands& operands);
-
-// rescale((a − zero_a)·(b − zero_b)·factor), the product rounded once. `second` as in pair_step().
-struct Product8 {
-  int32_t zero_a, zero_b;
-  float factor;
-  uint8_t flip_a, flip_b;
-  Rescale8 rescale;
-};
-StepPointer multiply8_step(const Product8& product, const Operands& operands);
+// `second` as in pair_step(); without it `term`, one byte a channel.
+StepPointer add8_step(const Kernels8& set, const Sum8& sum, std::vector<uint8_t> term,
+                      const Operands& operands);
+StepPointer multiply8_step(const Kernels8& set, const Product8& product, std::vector<uint8_t> term,
+                           const Operands& operands);
 
 // table[x ^ flip], as it is stored.
 struct Table8 {
@@ -50,6 +45,11 @@ struct Mean8 {
   Rescale8 rescale;
 };
 StepPointer mean8_step(const Mean8& mean, const Operands& operands);
+
+// By the tables of floats; weights are rounded to whole multiples of 1/2048. `origin` and `flip` are those of
+// Bilinear8Row.
+StepPointer bilinear8_step(const Kernels8& set, BilinearTable rows, BilinearTable columns, int32_t origin,
+                           uint8_t flip, const Operands& operands);
 
 // Of each pixel e/Σe·factor, rounded, with e = powers[max x − x], in float64; then the zero point of rescale.
 struct Softmax8 {

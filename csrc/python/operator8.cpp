@@ -232,7 +232,8 @@ Sum8 read_sum8(py::handle object) {
   std::array<int32_t, 11> n;
   const auto numbers = read_integers<11>(object);
   for (size_t i = 0; i < n.size(); ++i) {
-    if (numbers[i] < 0 || numbers[i] > INT32_MAX) refuse("sum");
+    const ptrdiff_t least = i == 1 || i == 3 ? -(1 << 21) : 0;  // the factors
+    if (numbers[i] < least || numbers[i] > INT32_MAX) refuse("sum");
     n[i] = static_cast<int32_t>(numbers[i]);
   }
   // 20 or 21 bits of the ratios: no sum of two overflows.

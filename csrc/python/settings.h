@@ -78,6 +78,9 @@ Pooling read_function(Settings& settings);
 // Rows and columns of a pool.
 std::array<PoolAxis, 2> read_windows(Settings& settings);
 
+// Rows or columns of a resize.
+BilinearTable read_mix(Settings& settings, const char* name);
+
 // A step on bytes.
 StepPointer make_step8(const std::string& kind, Settings& settings, const Operands& operands);
 

@@ -43,12 +43,6 @@ StepPointer make_layer(Settings& s, const Operands& o) {
   return layer_step(chain, checked_geometry(read_integers<6>(s.take("geometry"))), o);
 }
 
-BilinearTable read_mix(Settings& s, const char* name) {
-  const py::tuple parts = read_tuple(s.take(name), 3);
-  const Plain weight = plain(parts[2], 1, name);
-  return {read_integers(parts[0]), read_integers(parts[1]), {weight.data(), weight.data() + weight.size(0)}};
-}
-
 StepPointer make_step(const std::string& kind, const KernelSet& set, Settings& s, std::array<bool, 2> bytes,
                       const Operands& o) {
   if (kind == "layer") return make_layer(s, o);
@@ -95,6 +89,12 @@ bool has_types(const std::string& kind, bool out, bool x, bool second, bool has_
 
 }  // namespace
 
+BilinearTable read_mix(Settings& s, const char* name) {
+  const py::tuple parts = read_tuple(s.take(name), 3);
+  const Plain weight = plain(parts[2], 1, name);
+  return {read_integers(parts[0]), read_integers(parts[1]), {weight.data(), weight.data() + weight.size(0)}};
+}
+
 Pooling read_function(Settings& s) {
   const std::string name = read_text(s.take("function"));
   if (name != "max" && name != "average") refuse("function");
@@ -118,7 +118,8 @@ std::vector<StepPointer> make_steps(py::handle steps, const std::vector<Buffer>&
   for (const py::handle item : read_tuple(steps)) {
     const py::tuple parts = read_tuple(item, 3), operands = read_tuple(parts[1]);
     const std::string kind = read_text(parts[0]);
-    const bool pair = kind == "add" || kind == "multiply" || kind == "add8" || kind == "multiply8";
+    const bool pair8 = kind == "add8" || kind == "multiply8";  // or one operand and a term
+    const bool pair = kind == "add" || kind == "multiply" || (pair8 && operands.size() > 2);
     const size_t most = kind == "layer" ? 5 : pair || kind == "layer8" ? 3 : 2;
     if (operands.size() < (pair ? 3 : 2) || operands.size() > most) {
       refuse("number of operands");

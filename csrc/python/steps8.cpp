@@ -37,6 +37,14 @@ Rescale8 read_rescale(Settings& s) {
   return {static_cast<float>(low - zero), static_cast<float>(high - zero), zero, byte(n[3]), false};
 }
 
+// One byte a channel; empty for None.
+std::vector<uint8_t> read_term(Settings& s) {
+  const std::vector<ptrdiff_t> numbers = s.table("term");
+  std::vector<uint8_t> term(numbers.size());
+  std::transform(numbers.begin(), numbers.end(), term.begin(), byte);
+  return term;
+}
+
 StepPointer make_layer8(Settings& s, const Operands& o) {
   Chain8 chain{s.part<Depthwise8Weights>("depthwise"), s.part<Pointwise8Weights>("pointwise"), nullptr};
   if (!chain.depthwise && !chain.pointwise) refuse("parts");
@@ -61,13 +69,23 @@ StepPointer make_step8(const std::string& kind, Settings& s, const Operands& o) 
   if (kind == "layer8") return make_layer8(s, o);
   if (kind == "add8") {
     const Sum8 sum = read_sum8(s.take("sum"));
-    return add8_step(chosen_kernels8(s.optional("isa")), sum, o);
+    std::vector<uint8_t> term = read_term(s);
+    return add8_step(chosen_kernels8(s.optional("isa")), sum, std::move(term), o);
   }
   if (kind == "multiply8") {
     const int32_t zero_a = read_zero(s, "zero_a"), zero_b = read_zero(s, "zero_b");
     const float factor = read_factor(s);
     const uint8_t flip_a = read_flip(s, "flip_a"), flip_b = read_flip(s, "flip_b");
-    return multiply8_step({zero_a, zero_b, factor, flip_a, flip_b, read_rescale(s)}, o);
+    const Product8 product{zero_a, zero_b, factor, flip_a, flip_b, read_rescale(s)};
+    std::vector<uint8_t> term = read_term(s);
+    return multiply8_step(chosen_kernels8(s.optional("isa")), product, std::move(term), o);
+  }
+  if (kind == "bilinear8") {
+    BilinearTable rows = read_mix(s, "rows"), columns = read_mix(s, "columns");
+    const int32_t origin = read_zero(s, "origin");
+    const uint8_t flip = read_flip(s);
+    const Kernels8& set = chosen_kernels8(s.optional("isa"));
+    return bilinear8_step(set, std::move(rows), std::move(columns), origin, flip, o);
   }
   if (kind == "table8") {
     Table8 table{{}, read_flip(s)};

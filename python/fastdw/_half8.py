@@ -96,15 +96,22 @@ def core_sum(
     output: Quantization,
     pair: tuple[Quantization, Quantization] | None,
     activation: object = None,
+    subtrahend: str | None = None,
 ) -> tuple[int, ...] | None:
-    """The numbers of an addition of bytes: 20 bits of the larger ratio of scales."""
+    """The numbers of an addition of bytes: 20 bits of the larger ratio of scales.
+
+    `subtrahend` is the tensor that is subtracted: "input", the first, or "second".
+    """
     if pair is None:
         return None
     residual, total = pair
     tensors = (output, residual, total)
     ratios = [float(np.float32(q.scale) / np.float32(total.scale)) for q in (output, residual)]
     shift = 20 - int(np.floor(np.log2(max(ratios))))
-    first, second = (int(np.rint(ratio * 2.0**shift)) for ratio in ratios)
+    first, second = (
+        int(np.rint(ratio * 2.0**shift)) * (-1 if name == subtrahend else 1)
+        for name, ratio in zip(("input", "second"), ratios, strict=True)
+    )
     zeros = [q.zero_point + offset(q) for q in tensors]
     signs = [int(q.dtype == "int8") for q in tensors]
     ends = (end + offset(total) for end in clamp("activation", activation, total))

@@ -1,5 +1,7 @@
 """Integer networks of ONNX that stay integers: QuantizeLinear, an operator, DequantizeLinear."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def convolution(name, filters, depth, taps=3, **attributes):
     return nodes, constants
 
 
-def between(nodes, dtype="uint8", points=None, outputs="y", **constants):
+def between(nodes, dtype="uint8", points=None, outputs="y", shape=SHAPE, **constants):
     """A model whose input and output are real, and what is between them quantised."""
     zero, other = POINTS[dtype] if points is None else points
     inner = [
@@ -52,7 +54,7 @@ def between(nodes, dtype="uint8", points=None, outputs="y", **constants):
         node("QuantizeLinear", "Y sy zy", "r"),
         node("DequantizeLinear", "r sy zy", "y"),
     ]
-    return model(inner, SHAPE, sx=STEP, sy=OUT, zx=zero, zy=other, **constants)
+    return model(inner, shape, sx=STEP, sy=OUT, zx=zero, zy=other, **constants)
 
 
 def _cases():
@@ -84,6 +86,58 @@ def _cases():
         SHAPE, sx=STEP, zx=point,
     )  # fmt: skip
     yield "MaxPool", same, "quantized_pool"
+
+
+def gemm(transposed, zero, scale_count, relu=False):
+    """Gemm with a bias, of x to y; weights are bytes with a zero point that int8 can take off."""
+    shape = (5, 6) if transposed else (6, 5)
+    spread = scales(2, scale_count)
+    constants = {
+        "w": (whole(1, *shape).astype(np.int16) + zero).astype(np.uint8 if zero else np.int8),
+        "s": spread if scale_count > 1 else spread[0],
+        "z": np.full(scale_count, zero, np.uint8 if zero else np.int8),
+        "b": rng(3).integers(-3000, 3000, 5).astype(np.int32),
+        "t": np.broadcast_to(spread * STEP, 5).copy(),
+    }
+    if scale_count == 1:
+        constants["z"] = constants["z"][0]
+    nodes = [
+        node("DequantizeLinear", "w s z", "W", axis=0 if transposed else 1),
+        node("DequantizeLinear", "b t", "B", axis=0),
+        node("Gemm", "X W B", "V" if relu else "Y", transB=transposed),
+    ]
+    return [*nodes, node("Relu", "V", "Y")] if relu else nodes, constants
+
+
+def _dense():
+    """Models of a dense layer, and the shape that they take."""
+    for dtype, transposed, zero, count in itertools.product(POINTS, (0, 1), (0, 128), (1, 5)):
+        nodes, constants = gemm(transposed, zero, count, relu=count == 1)
+        name = f"Gemm {dtype} {transposed} {zero} {count}"
+        yield name, between(nodes, dtype, shape=(1, 6), **constants), (1, 6)
+    for shape in ((1, 6), (1, 7, 6)):
+        matrix = {"w": whole(4, 6, 5), "s": scales(5, 5)}
+        nodes = [
+            node("DequantizeLinear", "w s", "W", axis=1),
+            node("MatMul", "X W", "Y"),
+        ]
+        yield f"MatMul {shape}", between(nodes, shape=shape, **matrix), shape
+    nodes, constants = gemm(1, 0, 5)
+    nodes[2].input[0] = "flat"
+    constants["w"] = whole(6, 5, 6 * 7 * 8)
+    flat = between([node("Flatten", "X", "flat"), *nodes], **constants)
+    yield "Gemm of a picture", flat, SHAPE
+    matrix = {"w": whole(4, 6, 5), "sw": scales(5, 5), "zw": np.zeros(5, np.int8)}
+    ends = {"sx": STEP, "sy": OUT, "zx": POINTS["uint8"][0], "zy": POINTS["uint8"][1]}
+    nodes = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        node("QLinearMatMul", "q sx zx w sw zw sy zy", "r"),
+        node("DequantizeLinear", "r sy zy", "y"),
+    ]
+    yield "QLinearMatMul", model(nodes, (1, 6), **matrix, **ends), (1, 6)
+
+
+DENSE = {name: (proto.SerializeToString(), shape) for name, proto, shape in _dense()}
 
 
 def node_list(op, inputs, **attributes):
@@ -125,6 +179,27 @@ def test_the_answers_of_onnx_runtime(name):
         steps = np.abs(net(x) - wanted) / step
         # Convolutions have its bits; it adds and averages in other roundings.
         assert np.max(steps) < (0.01 if name.startswith("Conv") else 1.01)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_dense_layers(name):
+    """By what they compute in whole numbers, and by ONNX Runtime where that is installed."""
+    data, shape = DENSE[name]
+    graph, net = from_onnx(data), Network.from_onnx(data)
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert "quantized_conv2d" in steps
+    assert steps.count("quantize") == steps.count("dequantize") == 1
+    x = rng(4).uniform(-4, 4, shape).astype(np.float32)
+    (wanted,) = run(graph, [x[0]], np.float32)
+    np.testing.assert_array_equal(net(x)[0], wanted)
+    real = Network.from_onnx(data, integers="float")(x)
+    assert np.abs(net(x) - real).max() <= (30 if "picture" in name else 3) * OUT
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    for seed in range(5):
+        x = rng(seed).uniform(-4, 4, shape).astype(np.float32)
+        (theirs,) = session.run(None, {"x": x})
+        assert np.abs(net(x) - theirs).max() <= 0.01 * OUT
 
 
 def test_inputs_and_outputs_of_integers():

@@ -34,9 +34,9 @@ def kernel(seed, shape, axis, channels):
     )
 
 
-def bias(seed, scales):
+def bias(seed, scales, x=X):
     numbers = rng(seed).integers(-3000, 3000, scales.size).astype(np.int32)
-    return Quantised(scales * np.float32(X.scale), np.zeros(scales.size), "int32", 0, numbers)
+    return Quantised(scales * np.float32(x.scale), np.zeros(scales.size), "int32", 0, numbers)
 
 
 def single(n, x=SHAPE, ends=(X, Y), **constants):
@@ -72,24 +72,28 @@ def _convolutions():
     yield "FULLY_CONNECTED", single(dense, w=matrix, b=bias(8, matrix.scale))
 
 
+def _old():
+    """Weights of uint8, whose zero point leaves them in nine bits."""
+    ends = (UNSIGNED, Quantised(0.3, 119, "uint8"))
+    shapes = {"CONV_2D": (5, 3, 3, 8), "CONV_2D 1x1": (5, 1, 1, 8), "DEPTHWISE": (1, 3, 3, 16)}
+    for (name, shape), strides in itertools.product(shapes.items(), ((1, 1), (2, 2))):
+        made = conv if "CONV_2D" in name else depthwise
+        filters = shape[3] if made is depthwise else shape[0]
+        for zero in (128, 97):
+            w = Quantised(0.012, zero, "uint8", numbers=stored(zero, shape, "uint8"))
+            b = bias(9, np.full(filters, 0.012, np.float32), UNSIGNED)
+            n = made(strides=strides, fused=3)
+            yield f"{name} of old weights {strides} {zero}", single(n, ends=ends, w=w, b=b)
+    w = Quantised(0.012, 151, "uint8", numbers=stored(7, (5, 8 * 6 * 7), "uint8"))
+    dense = node("FULLY_CONNECTED", "x w b", "y", "FullyConnectedOptions")
+    numbers = rng(8).integers(-3000, 3000, 5).astype(np.int32)
+    b = Quantised(np.float32(0.012) * np.float32(UNSIGNED.scale), 0, "int32", 0, numbers)
+    yield "FULLY_CONNECTED of old weights", single(dense, ends=ends, w=w, b=b)
+
+
 def _others():
     two = {"x": SHAPE, "z": SHAPE}
     for fused in (0, 1):
-        options = {"FusedActivationFunction": fused}
-        ends = (X, UNSIGNED, Y) if fused else (X, Quantised(0.05, -20), Y)
-        if not fused:
-            yield "ADD", single(node("ADD", "x z", "y", "AddOptions"), two, ends)
-        same = (X, Quantised(0.05, -20), Y)
-        yield f"MUL {fused}", single(node("MUL", "x z", "y", "MulOptions", **options), two, same)
-        gate = {"x": SHAPE, "z": (1, 1, 1, 8)}
-        product = node("MUL", "x z", "y", "MulOptions", **options)
-        yield f"MUL by channel {fused}", single(product, gate, same)
-        for kind in ("Add", "Mul"):
-            numbered = node(
-                kind.upper(), "x c" if fused else "c x", "y", f"{kind}Options", **options
-            )
-            number = Quantised(0.02, 11, numbers=np.array(93, np.int8))
-            yield f"{kind.upper()} of a number {fused}", single(numbered, ends=(X, Y), c=number)
         for window, padding in (((3, 2), SAME), ((6, 7), VALID), ((2, 2), VALID)):
             average = pool("AVERAGE_POOL_2D", window, (2, 2), padding, fused)
             yield f"AVERAGE_POOL_2D {window} {padding} {fused}", single(average, ends=(X, X))
@@ -115,17 +119,58 @@ def _others():
     yield "PAD", single(node("PAD", "x p"), ends=(X, X), p=pads)
     concat = node("CONCATENATION", "x z", "y", "ConcatenationOptions", Axis=3)
     yield "CONCATENATION", single(concat, two, (X, X, X))
-    near = node("RESIZE_NEAREST_NEIGHBOR", "x s", "y", "ResizeNearestNeighborOptions")
-    yield "RESIZE_NEAREST_NEIGHBOR", single(near, ends=(X, X), s=ints(9, 4))
 
 
-CASES = dict(itertools.chain(_convolutions(), _others()))
+def _pairs():
+    """Sums, differences and products of two values, and of one with constants."""
+    ends = (X, Quantised(0.05, -20), Y)
+    unsigned = (UNSIGNED, Quantised(0.05, 20, "uint8"), Quantised(0.08, 99, "uint8"))
+    for kind, fused in itertools.product(("Add", "Sub", "Mul"), (0, 1)):
+        op, options = kind.upper(), (f"{kind}Options", {"FusedActivationFunction": fused})
+        for order in ("x z", "z x"):
+            whole = node(op, order, "y", options[0], **options[1])
+            for shape in (SHAPE, (1, 1, 1, 8)):
+                name = f"{op} {order} {shape} {fused}"
+                yield name, single(whole, {"x": SHAPE, "z": shape}, ends)
+            constants = node(op, order.replace("z", "c"), "y", options[0], **options[1])
+            for shape in ((), (8,), (1, 1, 1, 8)):
+                numbers = Quantised(0.02, 11, numbers=stored(fused, shape))
+                yield (
+                    f"{op} {order} of constants {shape} {fused}",
+                    single(constants, ends=(X, Y), c=numbers),
+                )
+        whole = node(op, "x z", "y", options[0], **options[1])
+        yield f"{op} of uint8 {fused}", single(whole, {"x": SHAPE, "z": SHAPE}, unsigned)
+        number = Quantised(0.02, 11, numbers=np.array(93, np.int8))
+        numbered = node(op, "x c" if fused else "c x", "y", options[0], **options[1])
+        yield f"{op} of a number {fused}", single(numbered, ends=(X, Y), c=number)
+
+
+WAYS = ({}, {"AlignCorners": True}, {"HalfPixelCenters": True})
+
+
+def _resizes(op, ends):
+    kind = f"{''.join(word.title() for word in op.split('_'))}Options"
+    for way, size in itertools.product(WAYS, ((9, 4), (12, 14), (1, 31))):
+        resize = node(op, "x s", "y", kind, **way)
+        name = " ".join([op, *way, ends[0].dtype, str(size)])
+        yield name, single(resize, ends=ends, s=ints(*size))
+
+
+CASES = dict(
+    itertools.chain(
+        _convolutions(),
+        _old(),
+        _others(),
+        _pairs(),
+        _resizes("RESIZE_BILINEAR", (X, X)),
+        _resizes("RESIZE_NEAREST_NEIGHBOR", (X, X)),
+    )
+)
 ROUNDED_OTHERWISE = {
     "QUANTIZE": single(node("QUANTIZE", "x")),
     "LEAKY_RELU": single(node("LEAKY_RELU", "x", "y", "LeakyReluOptions", Alpha=0.2)),
-    "RESIZE_BILINEAR": single(
-        node("RESIZE_BILINEAR", "x s", "y", "ResizeBilinearOptions"), ends=(X, X), s=ints(9, 4)
-    ),
+    **dict(_resizes("RESIZE_BILINEAR", (UNSIGNED, UNSIGNED))),
     "CONCATENATION of two scales": single(
         node("CONCATENATION", "x z", "y", "ConcatenationOptions", Axis=3),
         {"x": SHAPE, "z": SHAPE},
@@ -146,13 +191,12 @@ def arrays_of(graph, seed=0):
 @pytest.mark.parametrize("name", CASES | ROUNDED_OTHERWISE)
 def test_integers_are_those_of_the_twins(name):
     data = (CASES | ROUNDED_OTHERWISE)[name]
-    most = int(name == "RESIZE_BILINEAR")  # computed in float32
     graph = from_tflite(data, integers="keep")
     arrays = arrays_of(graph)
     (wanted,) = run(graph, [a[0] for a in arrays], np.float32)
     result = Network.from_tflite(data, integers="keep")(*arrays)
     assert result.dtype == wanted.dtype
-    assert np.max(np.abs(result[0].astype(int) - wanted)) <= most
+    np.testing.assert_array_equal(result[0], wanted)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -256,14 +300,17 @@ def test_hard_swish_has_the_digits_of_litert():
     assert found == DIGITS
 
 
-@pytest.mark.parametrize(("kind", "fused"), [*itertools.product(("ADD", "MUL"), (0, 1))])
+@pytest.mark.parametrize(("kind", "fused"), [*itertools.product(("ADD", "SUB", "MUL"), (0, 1))])
 def test_one_operand_is_a_number(kind, fused):
     net = Network.from_tflite(CASES[f"{kind} of a number {fused}"], integers="keep")
     x = stored(4, SHAPE)
     number = np.full_like(x, 93)
-    twin = {"ADD": reference.quantized_add, "MUL": reference.quantized_multiply}[kind]
     ends = [Quantization(float(q.scale), q.zero) for q in (X, Quantised(0.02, 11), Y)]
-    wanted = twin(x, number, *ends, "relu" if fused else None)
+    more = ["relu" if fused else None]
+    if kind == "SUB":  # the number less x, or x less the number
+        more.append("second" if fused else "input")
+    twin = reference.quantized_multiply if kind == "MUL" else reference.quantized_add
+    wanted = twin(x, number, *ends, *more)
     np.testing.assert_array_equal(net(x), wanted)
 
 

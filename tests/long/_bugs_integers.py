@@ -12,6 +12,7 @@ QUADS, PW8, WIDENED, DW8 = (
 )
 QUANTIZATION = "python/fastdw/_quantization.py"
 HARD_SWISH = "python/fastdw/importers/_tflite_hard_swish.py"
+WIDE = "python/fastdw/importers/_wide_weights.py"
 KEPT = "python/fastdw/importers/_tflite_integers.py"
 
 INTEGERS = [
@@ -100,8 +101,8 @@ INTEGERS = [
     Mutant(
         "the number of an operand has the other's steps",
         KEPT,
-        "twin(q, term, given, second,",
-        "twin(q, term, second, given,",
+        '"second": c.quantization(last)',
+        '"second": c.quantization(first)',
     ),
     Mutant(
         "a table begins at 0",
@@ -115,4 +116,35 @@ INTEGERS = [
         "return given == (chain_.sum != nullptr);",
         "return true || given;",
     ),
+    Mutant(
+        "a subtrahend is added",
+        "python/fastdw/_half8.py",
+        "(-1 if name == subtrahend else 1)",
+        "(1 if name == subtrahend else 1)",
+    ),
+    Mutant(
+        "halves of a resize go up",
+        "csrc/kernels/bilinear8/bilinear.h",
+        "sum + half + (sum >> 31)",
+        "sum + half",
+    ),
+    Mutant(
+        "a gate begins anew in the middle of a line",
+        "csrc/network/bytes.cpp",
+        "return channels * std::max",
+        "return 1 + channels * std::max",
+    ),
+    Mutant(
+        "a matrix in the order of its file",
+        "python/fastdw/importers/_onnx_layers.py",
+        "whole.kernel[rows]",
+        "whole.kernel",
+    ),
+    Mutant(
+        "large weights are cut",
+        WIDE,
+        "first, second[:, :, again]",
+        "first, 0 * second[:, :, again]",
+    ),
+    Mutant("rows that are there twice are padded once", WIDE, "(2 * top, 2 *", "(top, 2 *"),
 ]

@@ -47,7 +47,7 @@ EXAMPLES8 = {
     ),
     "quantized_add": (
         [(2, 3, 37), (2, 3, 37)],
-        {"input": A, "second": B, "output": C, "activation": "relu"},
+        {"input": A, "second": B, "output": C, "activation": "relu", "subtrahend": "second"},
         (2, 3, 37),
     ),
     "quantized_multiply": (
@@ -69,6 +69,20 @@ EXAMPLES8 = {
         (3, 4, 4),
     ),
     "quantized_mean": ([(3, 5, 4)], {"input": B, "output": A}, (1, 1, 4)),
+    "quantized_bilinear": (
+        [(3, 4, 67)],
+        {
+            "row_low": (0, 1, 2, 2),
+            "row_high": (1, 1, 2, 0),
+            "row_weight": np.array([0.3, 1, 0, 0.5], np.float32),
+            "column_low": (3, 0),
+            "column_high": (2, 1),
+            "column_weight": np.array([0.75, 0.0001], np.float32),
+            "input": A,
+            "origin": 128,
+        },
+        (4, 2, 67),
+    ),
     "quantized_softmax": (
         [(3, 11)],
         {"beta": 0.5, "input": A, "output": (1 / 256, -128, "int8")},

@@ -20,8 +20,8 @@ void add8(const Sum8& sum, const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdi
     for (ptrdiff_t i = 0; i < size; ++i) {
       const int32_t p = a[first + i] ^ s.flip_a, q = b[first + i] ^ s.flip_b;
       const int32_t steps = ((start + p * s.factor_a + q * s.factor_b) >> s.shift) + s.zero;
-      const int32_t held = steps < s.low ? s.low : steps > s.high ? s.high : steps;
-      chunk[i] = static_cast<uint8_t>(held ^ s.flip);
+      const int32_t raised = steps < s.low ? s.low : steps;
+      chunk[i] = static_cast<uint8_t>((raised > s.high ? s.high : raised) ^ s.flip);
     }
     std::memcpy(y + first, chunk, static_cast<size_t>(size));
   };

@@ -18,6 +18,8 @@ from fastdw import reference
 from fastdw._quantization import Quantization
 from fastdw.importers._common import tabulated
 from fastdw.network._graph import Graph, Node, checked, shapes, uses
+from fastdw.network._match import Editor
+from fastdw.network._ops import with_defaults
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, Float32
@@ -92,7 +94,7 @@ def _convolution(g: _Groups, node: Node, output: Any, activation: Any) -> Node |
         wanted = np.float32(q[0]) * weights.scales
         if not np.allclose(weights.bias.scales, wanted, rtol=1e-5, atol=0):
             return None
-        bias = weights.bias.numbers
+        bias = weights.bias.numbers.reshape(-1)
     elif node.attrs["bias"] is not None:
         return None
     place = {key: node.attrs[key] for key in ("strides", "padding", "dilation_rate")}
@@ -104,8 +106,6 @@ def _convolution(g: _Groups, node: Node, output: Any, activation: Any) -> Node |
         "input": q,
         "output": output,
     }
-    if node.op == "conv2d":
-        attrs |= {"residual": None, "sum": None}
     return Node(f"quantized_{node.op}", (name,), "", attrs)
 
 
@@ -178,6 +178,59 @@ _GROUPS: dict[str, Make] = {
 }
 
 
+def _of_layers(graph: Graph, weights: dict[str, Weights]) -> dict[str, Weights]:
+    """The weights by the names of the convolutions themselves."""
+    found = {}
+    for node in graph.nodes:
+        if node.output in weights:
+            name = node.inputs[0] if node.op == "reshape" else node.output
+            found[name] = weights[node.output]
+    return found
+
+
+def _with_reshapes_outside(graph: Graph, weights: dict[str, Weights]) -> Graph:
+    """The graph with the reshapes around dense layers where numbers are integers.
+
+    A matrix takes a column of pixels, whatever the axes of its input: these are in no group.
+    """
+    nodes, count = {node.output: node for node in graph.nodes}, uses(graph)
+    layers = {name for name in weights if nodes[name].op == "conv2d"}
+    given = {nodes[name].inputs[0] for name in layers}
+    made: list[Node] = []
+    for node in graph.nodes:
+        before = nodes.get(node.inputs[0])
+        if node.op == "quantize":
+            made += _quantised_pixels(node, nodes, count, layers)
+        elif node.op == "reshape" and node.output in given and before and before.op == "dequantize":
+            name = f"{node.output}/integers"
+            made.append(node._replace(inputs=before.inputs, output=name))
+            made.append(before._replace(inputs=(name,), output=node.output))
+        else:
+            made.append(node)
+    return Editor(graph._replace(nodes=tuple(made))).result()
+
+
+def _quantised_pixels(
+    end: Node, nodes: dict[str, Node], count: dict[str, int], layers: set[str]
+) -> list[Node]:
+    """A QuantizeLinear after a layer's reshape, perhaps with an activation between, before it."""
+    steps = [end]
+    last = nodes.get(end.inputs[0])
+    if last and last.op == "activation" and _clamps(last.attrs["activation"]):
+        steps, last = [last, end], nodes.get(last.inputs[0])
+    if not last or last.op != "reshape" or last.inputs[0] not in layers:
+        return [end]
+    source = last.inputs[0]
+    if any(count[name] > 1 for name in (source, last.output, end.inputs[0])):
+        return [end]
+    made = []
+    for step in steps:
+        name = f"{step.output}/pixels"
+        made.append(step._replace(inputs=(source,), output=name))
+        source = name
+    return [*made, last._replace(inputs=(source,), output=end.output)]
+
+
 def grouped(graph: Graph, weights: dict[str, Weights]) -> Graph:
     """The graph with its groups as nodes on integers.
 
@@ -186,14 +239,17 @@ def grouped(graph: Graph, weights: dict[str, Weights]) -> Graph:
     graph : Graph
         As it was read.
     weights : dict
-        By the names of convolutions' results, of what they were made.
+        By the names of convolutions' results, perhaps reshaped, of what they were made.
     """
+    weights = _of_layers(graph, weights)
+    graph = _with_reshapes_outside(graph, weights)
     groups = _Groups(graph, weights)
     nodes: list[Node] = []
     for node in graph.nodes:
         made = groups.node(node) if node.op == "quantize" else None
         if made is not None:
-            made = made._replace(output=node.output, source=_sources(groups, node))
+            attrs = with_defaults(made.op, made.attrs)
+            made = made._replace(output=node.output, attrs=attrs, source=_sources(groups, node))
         nodes.append(_checked(made, groups, node) or node)
     return checked(graph._replace(nodes=tuple(nodes)))
 

@@ -12,6 +12,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_activations import clamped, hard_sigmoid
 from fastdw.importers._onnx_file import OnnxNode
+from fastdw.importers._onnx_integers import Weights
 from fastdw.importers._onnx_math import combine
 from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value
 from fastdw.network._shapes import same_pads
@@ -114,7 +115,9 @@ def _conv(c: Conversion, node: OnnxNode) -> Live:
         return array.reshape(shape).transpose(2, 3, 0, 1)
 
     name = c.add(op, image, kernel=arranged(weights), **attrs)
-    c.remember(name, node, arranged, 0)
+    whole = c.whole(node, arranged, 0)
+    if whole is not None:
+        c.weights[name] = whole
     return _image_value(c, name)
 
 
@@ -249,36 +252,45 @@ def _overhang(size: int, window: _Window, axis: int) -> int:
 # --- dense layers ---
 
 
-def _rows(c: Conversion, x: Live, matrix: AnyArray) -> tuple[str, AnyArray, Axes]:
-    """The value with its last axis last, and the matrix in the order of that axis.
+def _rows(c: Conversion, x: Live, shape: tuple[int, ...]) -> tuple[str, AnyArray, Axes]:
+    """The value with its last axis last, and the rows of a matrix in the order of that axis.
 
     A picture that was flattened keeps the order of the graph, and the matrix takes it.
     """
     axis = len(x.shape) - 1
-    if x.shape[axis] != matrix.shape[0]:
-        msg = f"of {x.shape} with weights of shape {matrix.shape}"
+    if x.shape[axis] != shape[0]:
+        msg = f"of {x.shape} with weights of shape {shape}"
         raise Unsupported(msg)
+    rows = np.arange(shape[0])
     old = x.before
     if old is not None and math.prod(x.shape[:-1]) == 1:
         kept = [a for a in old.axes if a is not None and old.shape[a] > 1]
-        rows = np.arange(matrix.shape[0]).reshape([old.shape[a] for a in sorted(kept)])
+        rows = rows.reshape([old.shape[a] for a in sorted(kept)])
         rows = rows.transpose([sorted(kept).index(a) for a in kept]).reshape(-1)
-        name = c.reshape(old.name, (1, 1, matrix.shape[0]))
-        return name, matrix[rows], (None, None, axis)
+        name = c.reshape(old.name, (1, 1, shape[0]))
+        return name, rows, (None, None, axis)
     x = c.settled(x)
     rest = [a for a in x.axes if a not in (None, axis) and x.shape[a] > 1]
     axes: Axes = (*rest, axis) if len(rest) in (1, 2) else (None, None, *rest, axis)
     if len(x.shape) == 4 and set(x.axes) == {1, 2, 3} and x.axes[-1] == axis:
         axes = x.axes
-    return c.arrange(x, axes), matrix, axes
+    return c.arrange(x, axes), rows, axes
 
 
-def dense(c: Conversion, x: Live, matrix: AnyArray, bias: AnyArray | None = None) -> Live:
-    """x @ matrix + bias."""
-    name, matrix, axes = _rows(c, x, matrix)
+def dense(
+    c: Conversion,
+    x: Live,
+    matrix: AnyArray,
+    bias: AnyArray | None = None,
+    whole: Weights | None = None,
+) -> Live:
+    """x @ matrix + bias; `whole` is what these were made of."""
+    name, rows, axes = _rows(c, x, matrix.shape)
     if bias is not None:
         bias = np.broadcast_to(bias.reshape(-1), matrix.shape[1:]).copy()
-    name = _common.dense(c.builder, name, matrix, bias, source=c.source)
+    name = _common.dense(c.builder, name, matrix[rows], bias, source=c.source)
+    if whole is not None:
+        c.weights[name] = whole._replace(kernel=whole.kernel[rows][np.newaxis, np.newaxis])
     return Live(name, (*x.shape[:-1], matrix.shape[1]), axes)
 
 
@@ -289,18 +301,25 @@ def _gemm(c: Conversion, node: OnnxNode) -> Value:
         raise Unsupported(msg)
     node.take("broadcast", None)  # of opset 6: what is no vector is refused in any case
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
-    matrix = weights.T if node.integer("transB", 0) else weights
+    by_rows = bool(node.integer("transB", 0))
+
+    def arranged(array: AnyArray) -> AnyArray:
+        return array.T if by_rows else array
+
+    matrix, whole = arranged(weights), None
+    if alpha == beta == 1:
+        whole = c.whole(node, arranged, 0 if by_rows else 1)
     matrix = matrix * alpha if alpha != 1 else matrix
     term = c.get(node, 2)
     if not isinstance(term, np.ndarray):
-        y = dense(c, x, matrix)
+        y = dense(c, x, matrix, whole=whole)
         if term is None:
             return y
         return combine(c, "Add", y, combine(c, "Mul", term, np.asarray(beta)))
     if term.size not in (1, matrix.shape[1]) or term.shape[-1:] not in ((), (term.size,)):
         msg = f"with C of shape {term.shape}"
         raise Unsupported(msg)
-    return dense(c, x, matrix, term * beta if beta != 1 else term)
+    return dense(c, x, matrix, term * beta if beta != 1 else term, whole)
 
 
 def _matmul(c: Conversion, node: OnnxNode) -> Value:
@@ -314,7 +333,9 @@ def _matmul(c: Conversion, node: OnnxNode) -> Value:
     if weights.ndim < 2 or math.prod(weights.shape[:-2]) != 1 or weights.ndim > len(x.shape):
         msg = f"with weights of shape {weights.shape}"
         raise Unsupported(msg)
-    return dense(c, x, weights.reshape(weights.shape[-2:]))
+    shape = weights.shape[-2:]
+    whole = c.whole(node, lambda array: array.reshape(shape), weights.ndim - 1)
+    return dense(c, x, weights.reshape(shape), whole=whole)
 
 
 def _matmul_from_left(c: Conversion, weights: AnyArray, x: Live) -> Live:

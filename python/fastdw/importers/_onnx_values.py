@@ -145,16 +145,17 @@ class Conversion:
             raise Unsupported(msg)
         return value
 
-    def remember(
-        self, name: str, node: OnnxNode, arranged: Callable[[AnyArray], AnyArray], axis: int
-    ) -> None:
-        """Keep the integers that a convolution's weights and biases were made of."""
+    def whole(
+        self, node: OnnxNode, arranged: Callable[[AnyArray], AnyArray], axis: int
+    ) -> Weights | None:
+        """The integers that a layer's weights and biases were made of; scales are along an axis."""
         kernel = self.stored.get(node.inputs[1])
         bias = self.stored.get(node.inputs[2]) if len(node.inputs) > 2 else None
         if kernel is None or kernel.numbers.dtype != np.int8:
-            return
-        if kernel.scales.size == 1 or kernel.axis == axis:
-            self.weights[name] = Weights(arranged(kernel.numbers), kernel.scales, bias)
+            return None
+        if kernel.scales.size > 1 and kernel.axis != axis:
+            return None
+        return Weights(arranged(kernel.numbers), kernel.scales, bias)
 
     # --- order ---
 

@@ -47,24 +47,27 @@ def convolution(
     c: Conversion, node: TfliteNode, options: Any, op: str, attrs: dict[str, Any]
 ) -> Value:
     """A convolution of an image, or of the blocks of one."""
-    value, kernel = c.get(node, 0), attrs["kernel"]
-    x = value.base if isinstance(value, Blocks) else c.image(node)
+    value, taps = c.get(node, 0), attrs["kernel"].shape[:2]
+    if not isinstance(value, Blocks):
+        x = c.image(node)
+        return c.add(op, x.name, **attrs, **place_of(options, x, taps))
     strides = options.StrideH(), options.StrideW()
     dilation_rate = options.DilationHFactor(), options.DilationWFactor()
-    height, width, _ = c.builder.shape(x.name)
-    if isinstance(value, Blocks):
-        if strides != (1, 1) or dilation_rate != (1, 1):
-            msg = f"in blocks with strides {strides} and dilation {dilation_rate}"
-            raise Unsupported(msg)
-        dilation_rate, pads = value.block, _of_blocks(options.Padding(), value, kernel.shape)
-    else:
-        taps = kernel.shape[:2]
-        pads = _padding(options.Padding(), (height, width), taps, strides, dilation_rate)
-    place = {"strides": strides, "padding": pads, "dilation_rate": dilation_rate}
-    y = c.add(op, x.name, **attrs, **place)
-    if isinstance(value, Blocks):
-        return value._replace(base=y, pads=NO_PADS)
-    return y
+    if strides != (1, 1) or dilation_rate != (1, 1):
+        msg = f"in blocks with strides {strides} and dilation {dilation_rate}"
+        raise Unsupported(msg)
+    pads = _of_blocks(options.Padding(), value, taps)
+    place: dict[str, Any] = {"strides": strides, "padding": pads, "dilation_rate": value.block}
+    y = c.add(op, value.base.name, **attrs, **place)
+    return value._replace(base=y, pads=NO_PADS)
+
+
+def place_of(options: Any, x: Live, taps: Sequence[int]) -> dict[str, Any]:
+    """Strides, pads and dilation of a convolution of an image."""
+    strides = options.StrideH(), options.StrideW()
+    dilation_rate = options.DilationHFactor(), options.DilationWFactor()
+    pads = _padding(options.Padding(), x.shape[1:3], taps, strides, dilation_rate)
+    return {"strides": strides, "padding": pads, "dilation_rate": dilation_rate}
 
 
 def _of_blocks(code: int, blocks: Blocks, taps: Sequence[int]) -> Pads:
@@ -73,7 +76,7 @@ def _of_blocks(code: int, blocks: Blocks, taps: Sequence[int]) -> Pads:
         (n + sum(pads)) // block
         for n, pads, block in zip(blocks.base.shape[1:], blocks.pads, blocks.block, strict=False)
     ]
-    inside = _padding(code, sizes, taps[:2], (1, 1))
+    inside = _padding(code, sizes, taps, (1, 1))
     rows, columns = (
         (outer[0] + block * pads[0], outer[1] + block * pads[1])
         for outer, pads, block in zip(blocks.pads, inside, blocks.block, strict=True)

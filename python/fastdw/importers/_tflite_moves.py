@@ -198,15 +198,22 @@ def _padded(c: Conversion, node: TfliteNode, x: Live, mode: str, constant: float
     return c.pick(x, tables, constant)
 
 
+def resized(c: Conversion, node: TfliteNode, kind: str) -> tuple[str, tuple[int, int]]:
+    """Where pixels lie, in the words of `positions`, and how many there are to be."""
+    options, size = node.options(f"Resize{kind}Options"), ints(c.constant(node, 1, "sizes"))
+    corners, half = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
+    if len(size) != 2 or min(size) < 1 or (corners and half):
+        msg = f"to {size} with align_corners={corners}, half_pixel_centers={half}"
+        raise Unsupported(msg)
+    return "align_corners" if corners else "half_pixel" if half else "asymmetric", (
+        size[0],
+        size[1],
+    )
+
+
 def _resize(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
     def convert(c: Conversion, node: TfliteNode) -> Value:
-        x, options = c.image(node), node.options(f"Resize{kind}Options")
-        size = ints(c.constant(node, 1, "sizes"))
-        corners, half = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
-        if len(size) != 2 or min(size) < 1 or (corners and half):
-            msg = f"to {size} with align_corners={corners}, half_pixel_centers={half}"
-            raise Unsupported(msg)
-        way = "align_corners" if corners else "half_pixel" if half else "asymmetric"
+        x, (way, size) = c.image(node), resized(c, node, kind)
         at = [_common.positions(n, out, way) for n, out in zip(x.shape[1:3], size, strict=True)]
         if kind == "Bilinear":
             tables = _common.linear_table(at[0], x.shape[1], "row")

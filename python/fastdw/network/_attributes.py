@@ -180,3 +180,12 @@ def _sequence(name: str, value: Any, length: int | None) -> tuple[Any, ...]:
         msg = f"{name} must have {wanted}, got {describe(value)}"
         raise ValueError(msg)
     return tuple(value)
+
+
+BILINEAR = {
+    f"{axis}_{part}": Attribute(array(1) if part == "weight" else integers(0))
+    for axis in ("row", "column")
+    for part in ("low", "high", "weight")
+}
+"""Tables of a resize: of each of the output's rows and columns two of the input's, and the share of
+the second."""

@@ -31,6 +31,12 @@ def _takes_residual(editor: Editor, name: str) -> bool:
     )
 
 
+def _is_sum(editor: Editor, add: Node) -> bool:
+    """Whether an addition does what a convolution can: add a tensor, and no more."""
+    a, b = (editor.shapes[name] for name in add.inputs)
+    return a == b and add.attrs["activation"] is None and add.attrs["subtrahend"] is None
+
+
 def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
     """The sum of a convolution, its `first` term or its second, and another value."""
 
@@ -38,7 +44,7 @@ def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
         add, node = found.nodes
         other = found.holes["r"]
         order = list(editor.nodes)
-        if not _takes_residual(editor, node.output) or add.attrs["activation"] is not None:
+        if not _takes_residual(editor, node.output) or not _is_sum(editor, add):
             return None
         if _takes_residual(editor, other) and order.index(other) > order.index(node.output):
             return None  # the later of two convolutions takes the result of the earlier one

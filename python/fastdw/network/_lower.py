@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fastdw._core import Step
     from fastdw.network._shapes import Shape
 
+_PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
+
 
 class Program(NamedTuple):
     """A graph, ready to run."""
@@ -142,7 +144,7 @@ class Lowerer:
         scaled = position == 0 and node.op == "conv2d" and len(node.inputs) > 2
         if scaled or (position == -1 and node.output in self.summed):
             return side_by_side(view)
-        term = position == 1 and node.op in ("add", "multiply", "quantized_multiply")
+        term = position == 1 and node.op in _PAIRS
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
         lowering = OPS[node.op].lowering

@@ -183,6 +183,8 @@ class Editor:
         if node.op in _COMMUTATIVE:
             orders.append(node.inputs[::-1])
         for names in orders:
+            if len(names) < len(pattern.inputs):
+                continue
             matches = [found._replace(nodes=(*found.nodes, node))]
             for part, name in zip(pattern.inputs, names, strict=False):
                 matches = [new for old in matches for new in self._match(part, name, old)]

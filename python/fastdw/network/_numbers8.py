@@ -49,7 +49,15 @@ def residual(attrs: Attrs) -> tuple[int, ...] | None:
 
 def add(attrs: Attrs) -> dict[str, Any]:
     first, second, output = (_q(attrs, name) for name in ("input", "second", "output"))
-    return {"sum": core_sum(first, checked_sum(second, output, first), attrs["activation"])}
+    pair = checked_sum(second, output, first)
+    total = core_sum(first, pair, attrs["activation"], attrs["subtrahend"])
+    return {"sum": total, "term": _term(attrs, second)}
+
+
+def _term(attrs: Attrs, q: Quantization) -> tuple[int, ...] | None:
+    """Constants as they are stored."""
+    _check_entries("term", attrs["term"] or (), q)
+    return None if attrs["term"] is None else tuple(entry % 256 for entry in attrs["term"])
 
 
 def multiply(attrs: Attrs) -> dict[str, Any]:
@@ -63,16 +71,26 @@ def multiply(attrs: Attrs) -> dict[str, Any]:
         "flip_b": offset(b),
         "factor": _factor(factor),
         "rescale": _rescale(output, attrs["activation"]),
+        "term": _term(attrs, b),
     }
+
+
+def bilinear(attrs: Attrs) -> dict[str, Any]:
+    tables = {}
+    for axis in ("row", "column"):
+        weights = attrs[f"{axis}_weight"].astype(np.float64)
+        if not np.all((weights >= 0) & (weights <= 1)):
+            msg = f"{axis}_weight must be between 0 and 1"
+            raise ValueError(msg)
+        whole = (np.rint(weights * 2048) / 2048).astype(np.float32)
+        tables[f"{axis}s"] = (attrs[f"{axis}_low"], attrs[f"{axis}_high"], whole)
+    return tables | {"origin": _origin(attrs), "flip": offset(_q(attrs, "input"))}
 
 
 def pool(attrs: Attrs) -> dict[str, Any]:
     q = _q(attrs, "input")
     low, high = (end + offset(q) for end in clamp("activation", attrs["activation"], q))
-    if attrs["origin"] not in (0, 128):
-        msg = f"origin must be 0 or 128, got {attrs['origin']}"
-        raise ValueError(msg)
-    return {"origin": attrs["origin"], "low": low, "high": high, "flip": offset(q)}
+    return {"origin": _origin(attrs), "low": low, "high": high, "flip": offset(q)}
 
 
 def mean(attrs: Attrs, pixels: int) -> dict[str, Any]:
@@ -105,10 +123,7 @@ def softmax(attrs: Attrs) -> dict[str, Any]:
 
 def table(attrs: Attrs) -> dict[str, Any]:
     given, output = _q(attrs, "input"), _q(attrs, "output")
-    low, high = output.limits
-    if not all(low <= entry <= high for entry in attrs["table"]):
-        msg = f"entries of table must be of {output.dtype}"
-        raise ValueError(msg)
+    _check_entries("table", attrs["table"], output)
     return {"table": tuple(entry % 256 for entry in attrs["table"]), "flip": offset(given)}
 
 
@@ -120,6 +135,21 @@ def quantize(attrs: Attrs) -> dict[str, Any]:
 def dequantize(attrs: Attrs) -> dict[str, Any]:
     given = _q(attrs, "input")
     return {"factor": given.scale, "zero": _zero(given), "flip": offset(given)}
+
+
+def _check_entries(name: str, entries: tuple[int, ...], q: Quantization) -> None:
+    low, high = q.limits
+    if not all(low <= entry <= high for entry in entries):
+        msg = f"entries of {name} must be of {q.dtype}"
+        raise ValueError(msg)
+
+
+def _origin(attrs: Attrs) -> int:
+    origin: int = attrs["origin"]
+    if origin not in (0, 128):
+        msg = f"origin must be 0 or 128, got {origin}"
+        raise ValueError(msg)
+    return origin
 
 
 def _zero(q: Quantization) -> int:

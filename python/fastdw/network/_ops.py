@@ -81,7 +81,6 @@ _KERNEL = Attribute(kind.array(4))
 _VECTOR = Attribute(kind.array(1))
 _BIAS = Attribute(kind.optional(kind.array(1)), None)
 _ACTIVATION = Attribute(kind.activation, None)
-_TABLE = Attribute(kind.integers(0))
 _PICK = Attribute(kind.optional(kind.integers(-1)), None)
 _FUNCTION = Attribute(kind.choice("max", "average"))
 _PADS = Attribute(kind.pads, NO_PADS)
@@ -216,11 +215,7 @@ OPS: dict[str, Op] = _Ops(
         "bilinear": Op(
             1,
             1,
-            {
-                f"{axis}_{part}": _VECTOR if part == "weight" else _TABLE
-                for axis in ("row", "column")
-                for part in ("low", "high", "weight")
-            },
+            kind.BILINEAR,
             _shapes.bilinear,
             _twins.bilinear,
             _steps.bilinear,

@@ -16,13 +16,17 @@ quantized_separable (x, residual) : quantized_depthwise, then a 1×1 quantized_c
     dilation_rate, pointwise_kernel, scales, bias, activation, input, middle, output, residual, sum.
     Made by rewrites alone.
 quantized_add, quantized_multiply (a, b) : as a
-    input, second, output, activation = None. `b` has the shape of `a`; of multiply also one entry a
-    channel.
+    input, second, output, activation = None, term = None. `b` has the shape of `a`, or one entry a
+    channel; without it these are in `term`. subtrahend = None: quantized_add subtracts "input" or
+    "second".
 quantized_pool (x) : image, as pool
     function, window, strides, padding, dilation_rate, input, which is that of the result too,
     origin, activation = None. No cell of the padding counts.
 quantized_mean (x) : (1, 1, C)
     input, output.
+quantized_bilinear (x) : image, as bilinear
+    row_low, row_high, row_weight, and as much of columns; weights are rounded to whole multiples of
+    1/2048; input, which is that of the result too, and origin.
 quantized_softmax (x) : as x, over the last axis
     beta = 1.0, input, output.
 table (x) : as x
@@ -48,6 +52,7 @@ _WINDOW = {
 }
 _Q = Attribute(kind.quantization)
 _NO_Q = Attribute(kind.optional(kind.quantization), None)
+_ORIGIN = Attribute(kind.count(0))
 _CLAMP = Attribute(kind.bounds, None)
 _ENDS = {"input": _Q, "output": _Q}
 _SUM = {"residual": _NO_Q, "sum": _NO_Q}
@@ -62,7 +67,9 @@ def _epilogue(prefix: str) -> dict[str, Attribute]:
 
 
 _KERNEL = Attribute(kind.whole("int8", 4))
-_PAIR = _ENDS | {"second": _Q, "activation": _CLAMP}
+_TERM = Attribute(kind.optional(kind.integers(-128)), None)
+_PAIR = _ENDS | {"second": _Q, "activation": _CLAMP, "term": _TERM}
+_SUBTRAHEND = Attribute(kind.optional(kind.choice("input", "second")), None)
 
 OPS8: dict[str, Op] = {
     "quantized_conv2d": Op(
@@ -98,16 +105,16 @@ OPS8: dict[str, Op] = {
         _types.integers(("input", "residual"), ("output", "sum")),
     ),
     "quantized_add": Op(
+        1,
         2,
-        2,
-        _PAIR,
+        _PAIR | {"subtrahend": _SUBTRAHEND},
         _shapes8.add,
         _twins8.add,
         _steps8.add,
         _types.integers(("input", "second"), ("output",)),
     ),
     "quantized_multiply": Op(
-        2,
+        1,
         2,
         _PAIR,
         _shapes8.multiply,
@@ -122,7 +129,7 @@ OPS8: dict[str, Op] = {
             "function": Attribute(kind.choice("max", "average")),
             "window": Attribute(kind.pair(1)),
             "input": _Q,
-            "origin": Attribute(kind.count(0)),
+            "origin": _ORIGIN,
             "activation": _CLAMP,
         }
         | _WINDOW,
@@ -139,6 +146,15 @@ OPS8: dict[str, Op] = {
         _twins8.mean,
         _steps8.mean,
         _types.integers(("input",), ("output",)),
+    ),
+    "quantized_bilinear": Op(
+        1,
+        1,
+        kind.BILINEAR | {"input": _Q, "origin": _ORIGIN},
+        _shapes8.bilinear,
+        _twins8.bilinear,
+        _steps8.bilinear,
+        _types.integers(("input",), ("input",)),
     ),
     "quantized_softmax": Op(
         1,

@@ -62,16 +62,23 @@ def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     return _residual(inputs, attrs, (*middle[:2], kernel[3]))
 
 
-def add(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    _equal("the shape of the second input", inputs[1], inputs[0])
-    numbers.add(attrs)
+def _pair(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     shape: Shape = inputs[0]
+    if len(inputs) > 1:
+        _equal("term beside a second input", attrs["term"], None)
+        return _shapes.two(inputs, {})
+    _equal("entries of term", len(attrs["term"] or ()), shape[-1])
     return shape
+
+
+def add(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    numbers.add(attrs)
+    return _pair(inputs, attrs)
 
 
 def multiply(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     numbers.multiply(attrs)
-    return _shapes.two(inputs, {})
+    return _pair(inputs, attrs)
 
 
 def pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
@@ -88,6 +95,11 @@ def mean(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x = _shapes.as_image(inputs[0])
     numbers.mean(attrs, x[0] * x[1])
     return 1, 1, x[2]
+
+
+def bilinear(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    numbers.bilinear(attrs)
+    return _shapes.bilinear(inputs, attrs)
 
 
 def softmax(inputs: Sequence[Any], attrs: Attrs) -> Shape:

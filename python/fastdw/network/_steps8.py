@@ -51,16 +51,18 @@ def _separable(site: Site) -> Iterator[Step]:
     yield _layer(site, (1, 1), taps, **parts)
 
 
-def _add(site: Site) -> Iterator[Step]:
-    views = (site.x, site.optional(1))
-    yield image_step("add8", site.out, views, **numbers.add(site.attrs), isa=chosen_isa8())
+def _pair(kind: str, settings: Callable[[Attrs], dict[str, Any]]) -> Lowering:
+    def steps(site: Site) -> Iterator[Step]:
+        second = site.optional(1)
+        views = (site.x, None if second is None else spread(second, site.x.shape))
+        yield image_step(kind, site.out, views, **settings(site.attrs), isa=chosen_isa8())
+
+    return Lowering(steps)
 
 
-def _multiply(site: Site) -> Iterator[Step]:
-    second = site.inputs[1]
-    assert second is not None
-    views = (site.x, spread(second, site.x.shape))
-    yield image_step("multiply8", site.out, views, **numbers.multiply(site.attrs))
+def _bilinear(site: Site) -> Iterator[Step]:
+    settings = numbers.bilinear(site.attrs)
+    yield image_step("bilinear8", site.out, (site.x,), **settings, isa=chosen_isa8())
 
 
 def _pool(site: Site) -> Iterator[Step]:
@@ -86,8 +88,9 @@ def _plain(kind: str, settings: Callable[[Attrs], dict[str, Any]]) -> Lowering:
 conv2d = Lowering(_conv2d)
 depthwise = Lowering(_depthwise)
 separable = Lowering(_separable)
-add = Lowering(_add)
-multiply = Lowering(_multiply)
+add = _pair("add8", numbers.add)
+multiply = _pair("multiply8", numbers.multiply)
+bilinear = Lowering(_bilinear)
 pool = Lowering(_pool)
 mean = Lowering(_mean)
 softmax = _plain("softmax8", numbers.softmax)

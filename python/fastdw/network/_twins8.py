@@ -52,18 +52,30 @@ def separable(inputs: Values, attrs: Attrs) -> AnyArray:
     return _project(x, inputs, attrs, "pointwise_kernel", input=middle)
 
 
-def _pair(attrs: Attrs) -> tuple[Any, ...]:
-    return attrs["input"], attrs["second"], attrs["output"], attrs["activation"]
+def _pair(inputs: Values, attrs: Attrs) -> tuple[tuple[AnyArray, AnyArray], dict[str, Any]]:
+    a, b = np.asarray(inputs[0]), np.asarray(inputs[1] if len(inputs) > 1 else attrs["term"])
+    b = b if a.shape == b.shape else b.reshape(-1)
+    ends = {"qa": attrs["input"], "qb": attrs["second"]}
+    return (a, b), ends | _take(attrs, "output", "activation")
 
 
 def add(inputs: Values, attrs: Attrs) -> AnyArray:
-    return fastdw.reference.quantized_add(*inputs, *_pair(attrs))
+    operands, ends = _pair(inputs, attrs)
+    return fastdw.reference.quantized_add(*operands, **ends, subtrahend=attrs["subtrahend"])
 
 
 def multiply(inputs: Values, attrs: Attrs) -> AnyArray:
-    a, b = (np.asarray(x) for x in inputs)
-    b = b if a.shape == b.shape else b.reshape(-1)
-    return fastdw.reference.quantized_multiply(a, b, *_pair(attrs))
+    operands, ends = _pair(inputs, attrs)
+    return fastdw.reference.quantized_multiply(*operands, **ends)
+
+
+def bilinear(inputs: Values, attrs: Attrs) -> AnyArray:
+    rows, columns = (
+        tuple(attrs[f"{axis}_{part}"] for part in ("low", "high", "weight"))
+        for axis in ("row", "column")
+    )
+    ends = _take(attrs, "input", "origin")
+    return fastdw.reference.quantized_bilinear(inputs[0], rows, columns, **ends)
 
 
 def pool(inputs: Values, attrs: Attrs) -> AnyArray:

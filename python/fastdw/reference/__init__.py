@@ -13,6 +13,7 @@ from ._convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from ._dense import conv2d, conv2d_transpose
 from ._quantized_tensors import (
     look_up,
+    quantized_bilinear,
     quantized_conv2d,
     quantized_mean,
     quantized_multiply,
@@ -43,6 +44,7 @@ __all__ = [
     "pool",
     "quantize",
     "quantized_add",
+    "quantized_bilinear",
     "quantized_conv2d",
     "quantized_depthwise_conv2d",
     "quantized_mean",

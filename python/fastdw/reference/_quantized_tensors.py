@@ -87,6 +87,38 @@ def quantized_multiply(
     return rescaled(product, scale_b, (scale_a, zero_a, "int8"), output, None, activation)
 
 
+def quantized_bilinear(
+    x: npt.ArrayLike, rows: Any, columns: Any, input: Any, origin: int
+) -> npt.NDArray[Any]:
+    """Resize by mixing two neighbours along each axis, in whole numbers; halves away from `origin`.
+
+    Parameters
+    ----------
+    x : array_like, (H, W, C), int8 or uint8
+        The image.
+    rows, columns : (low, high, weight)
+        As in `bilinear`; weights are rounded to whole multiples of 1/2048.
+    input : object or tuple
+        The quantization, of the result too.
+    origin : int
+        As in `quantized_pool`.
+
+    Returns
+    -------
+    ndarray, (OH, OW, C)
+    """
+    dtype = _fields(input)[2]
+    zero = origin - (128 if dtype == "int8" else 0)
+    y, axes = np.asarray(x, np.int64) - zero, ((-1, 1, 1), (-1, 1))
+    for axis, (low, high, weight) in enumerate((rows, columns)):
+        second = np.rint(np.asarray(weight, np.float64) * 2048).astype(np.int64)
+        second = second.reshape(axes[axis])
+        first = np.take(y, np.asarray(low), axis), np.take(y, np.asarray(high), axis)
+        y = (2048 - second) * first[0] + second * first[1]
+    steps = np.sign(y) * ((np.abs(y) + 2**21) >> 22)
+    return np.asarray(steps + zero, dtype)
+
+
 def quantized_mean(x: npt.ArrayLike, input: Any, output: Any) -> npt.NDArray[Any]:
     """The mean of all pixels: ``(input scale / output scale) / pixels`` in float32 is the factor.
 

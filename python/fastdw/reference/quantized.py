@@ -208,18 +208,26 @@ def quantized_separable_conv2d(
 
 
 def quantized_add(
-    a: npt.ArrayLike, b: npt.ArrayLike, qa: Any, qb: Any, output: Any, activation: Any = None
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    qa: Any,
+    qb: Any,
+    output: Any,
+    activation: Any = None,
+    subtrahend: str | None = None,
 ) -> npt.NDArray[Any]:
     """Add two tensors in whole numbers, with 20 to 21 bits of each ratio of scales.
 
     Parameters
     ----------
     a, b : array_like, int8 or uint8
-        Of one shape.
+        `b` of the shape of `a`, or one entry a channel.
     qa, qb, output : object or tuple
         Their quantizations, and that of the sum.
     activation
         As in `quantized_depthwise_conv2d`.
+    subtrahend : {None, "input", "second"}
+        Which is subtracted: none, `a` or `b`.
 
     Returns
     -------
@@ -231,7 +239,8 @@ def quantized_add(
     shift = 20 - int(np.floor(np.log2(max(ratios))))
     factors = [int(np.rint(ratio * 2.0**shift)) for ratio in ratios]
     terms = np.asarray(a, np.int64) - zero_a, np.asarray(b, np.int64) - zero_b
-    total = terms[0] * factors[0] + terms[1] * factors[1]
+    signs = [-1 if name == subtrahend else 1 for name in ("input", "second")]
+    total = signs[0] * terms[0] * factors[0] + signs[1] * terms[1] * factors[1]
     steps = ((1 << (shift - 1)) + total) >> shift
     return np.asarray(np.clip(steps + zero_point, *_range(activation, output)), dtype)
 
