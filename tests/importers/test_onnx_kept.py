@@ -244,6 +244,35 @@ def test_moves_stay_integers():
     assert np.abs(net(x) - wanted).max() <= 0.51 * STEP
 
 
+@pytest.mark.parametrize("dtype", POINTS)
+def test_pads_and_nearest_pixels_stay_integers(dtype):
+    """A constant beyond the integers' range becomes the end of these."""
+    zero = POINTS[dtype][0]
+    pads = ints(0, 0, 1, 2, 0, 0, 0, 3)
+    for constant, integer in ((0, int(zero)), (0.47, int(zero) + 15), (99, np.iinfo(dtype).max)):
+        inner = [
+            node("DequantizeLinear", "x sx zx", "X"),
+            node("Pad", "X p c", "P"),
+            node("QuantizeLinear", "P sx zx", "q"),
+            node("DequantizeLinear", "q sx zx", "Q"),
+            node("Resize", "Q - k", "R", mode="nearest", nearest_mode="floor",
+                 coordinate_transformation_mode="asymmetric"),
+            node("QuantizeLinear", "R sx zx", "y"),
+        ]  # fmt: skip
+        inner[4].input[1] = ""
+        factors = np.array([1, 1, 2, 2], np.float32)
+        kind = getattr(TensorProto, dtype.upper())
+        c = np.float32(constant)
+        proto = model(inner, SHAPE, dtype=kind, sx=STEP, zx=zero, p=pads, c=c, k=factors)
+        net = Network.from_onnx(proto.SerializeToString())
+        steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+        assert not {"quantize", "dequantize", "table"} & {*steps}
+        limits = np.iinfo(dtype)
+        x = rng(6).integers(limits.min, limits.max + 1, SHAPE).astype(dtype)
+        wide = np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 3)), constant_values=integer)
+        np.testing.assert_array_equal(net(x), wide.repeat(2, axis=2).repeat(2, axis=3))
+
+
 def qlinear(dtype, name):
     """A model of one QLinear operator between real numbers."""
     zero, other = POINTS[dtype]

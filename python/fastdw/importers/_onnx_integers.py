@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw import reference
-from fastdw._quantization import Quantization
+from fastdw._quantization import Quantization, quantize
 from fastdw.importers._common import tabulated
 from fastdw.network._graph import Graph, Node, checked, shapes, uses
 from fastdw.network._match import Editor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray, Float32
 
 _CLAMPS = ("relu", "relu6")
-_MOVES = ("reshape", "transpose", "slice", "concat")
+_MOVES = ("reshape", "transpose", "slice", "concat", "gather")
 
 
 class Stored(NamedTuple):
@@ -156,7 +156,11 @@ def _move(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
     parts = [g.integers(name) for name in node.inputs]
     if any(part is None or part[1] != output for part in parts):
         return None
-    return node._replace(inputs=tuple(part[0] for part in parts if part is not None))
+    attrs = node.attrs
+    if node.op == "gather":
+        constant = quantize(np.full(1, attrs["constant"], np.float32), Quantization(*output))
+        attrs = attrs | {"constant": float(constant[0])}
+    return node._replace(inputs=tuple(part[0] for part in parts if part is not None), attrs=attrs)
 
 
 def _again(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
