@@ -38,7 +38,7 @@ ISAS = ("neon", "neon_inorder")
 # Of integers, with the flags that CMakeLists.txt gives each data sheet.
 ISAS8: dict[str, list[str]] = {
     "dotprod": ["-march=armv8.2-a+dotprod", "-fno-schedule-insns", "-frename-registers"],
-    "neon": [],
+    "neon": ["-fno-schedule-insns"],
 }
 SCALAR = ("scalar", "scalar8")
 EMULATOR = "qemu-aarch64"

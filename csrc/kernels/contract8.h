@@ -67,6 +67,7 @@ struct Depthwise8 {
   ptrdiff_t rows, columns, channels;  // of the outputs
   ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, multiplier;
   const uint8_t* weights;
+  bool lowest;  // as in Pointwise8
   uint8_t* y;
   ptrdiff_t y_row_stride, y_column_stride;
   Rescale8 rescale;

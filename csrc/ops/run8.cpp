@@ -54,6 +54,7 @@ void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_
   t.dilation_w = window.dilation_w;
   t.multiplier = w.multiplier;
   t.weights = w.packed();
+  t.lowest = w.lowest;
   t.y = y.data;
   t.y_row_stride = y.row_stride;
   t.y_column_stride = y.column_stride;

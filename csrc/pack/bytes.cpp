@@ -23,6 +23,10 @@ int32_t start_of(const Kernels8& set, const Given8& given, ptrdiff_t taps, ptrdi
   return static_cast<int32_t>(given.bias[f] - (given.input_zero + set.offset) * sum);
 }
 
+bool has_lowest(const Given8& given, ptrdiff_t count) {
+  return *std::min_element(given.kernel, given.kernel + count) == -128;
+}
+
 void put(uint8_t* to, const void* number) { std::memcpy(to, number, 4); }
 
 // The weight at `place` of a lane.
@@ -47,6 +51,7 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
       input_flip(input_flip),
       rescale(rescale),
       kernel(choose_kernel(set, window, multiplier)),
+      lowest(has_lowest(given, window.kernel_h * window.kernel_w * channels * multiplier)),
       outside(static_cast<size_t>(channels),
               static_cast<uint8_t>((given.input_zero + set.offset) ^ input_flip)),
       packed_([&] {
@@ -119,7 +124,7 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       inputs(inputs),
       outputs(outputs),
       input_flip(input_flip),
-      lowest(*std::min_element(given.kernel, given.kernel + inputs * outputs) == -128),
+      lowest(has_lowest(given, inputs * outputs)),
       outside(static_cast<uint8_t>(given.input_zero + set.offset)),
       rescale(rescale),
       packed_(checked_product(ceil_div(outputs, set.lanes) * set.lanes, channel_bytes())) {

@@ -49,6 +49,7 @@ class Depthwise8Weights {
   const uint8_t input_flip;
   const Rescale8 rescale;
   const Depthwise8Fn kernel;
+  const bool lowest;                   // whether a weight is −128
   const std::vector<uint8_t> outside;  // a pixel of padding
 
  private:

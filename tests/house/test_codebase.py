@@ -24,10 +24,16 @@ ROOMS = {
         ("simd/vec_", "simd/bytes_"),
     ),
     "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "python/"),
-    # One body is assembly by nature; what asks or calms the CPU itself is no kernel's.
+    # Two bodies are assembly by nature; what asks or calms the CPU itself is no kernel's.
     "assembly": (
         r"\basm\b|__asm__",
-        ("simd/", "pointwise/woven_neon_inorder.h", "base/", "dispatch.cpp"),
+        (
+            "simd/",
+            "pointwise/woven_neon_inorder.h",
+            "pointwise8/woven_neon.h",
+            "base/",
+            "dispatch.cpp",
+        ),
     ),
     "compilers and machines": (
         r"__(GNUC|clang|x86_64|aarch64)__|_Pragma|#pragma (?!once)",

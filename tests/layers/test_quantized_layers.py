@@ -81,7 +81,7 @@ def test_depthwise_channels(isa8, stride, padding, taps):
     g = rng(1)
     ends = list(ENDS.values())
     for channels in thin(range(1, 131)):
-        kernel = whole(g, (taps, taps, channels), -128)
+        kernel = whole(g, (taps, taps, channels), -128 + channels // 10 % 2)
         check_depthwise(
             isa8, g, (1, 5, 6, channels), kernel, ends[channels % len(ends)],
             strides=stride, padding=padding,
@@ -97,7 +97,7 @@ def test_depthwise_borders(isa8, name, stride, taps):
     for height in range(1, 6):
         for width in range(1, 8):
             pads = tuple(map(tuple, g.integers(2, 5, (2, 2)).tolist()))
-            kernel = whole(g, (taps, taps, 19), -128)
+            kernel = whole(g, (taps, taps, 19), -128 + (height + width) % 2)
             check_depthwise(
                 isa8, g, (2, height, width, 19), kernel, ENDS[name], strides=stride, padding=pads
             )
@@ -133,7 +133,8 @@ def test_depthwise_of_any_kind(isa8, seed):
 
 def check_pointwise(isa8, g, pixels, inputs, outputs, ends):
     given, result, activation = ends
-    x, kernel = tensor(g, (1, *pixels, inputs), given), whole(g, (inputs, outputs), -128)
+    kernel = whole(g, (inputs, outputs), -128 + (inputs + outputs) // 10 % 2)
+    x = tensor(g, (1, *pixels, inputs), given)
     bias = g.integers(-3000, 3000, outputs).astype(np.int32)
     arguments = {"input": given, "output": result, "bias": bias, "activation": activation}
     factors = scales(g, outputs, ends)

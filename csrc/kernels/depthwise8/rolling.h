@@ -17,13 +17,16 @@ struct Columns8 {
   static constexpr int kPixels = S + 3;
   const uint8_t* x[kPixels];  // of the first row of the window, or a pixel of padding
   ptrdiff_t step[kPixels];    // to the next row, which padding has none of
+  bool inside;                // all of them
 
   FASTDW_INLINE Columns8(const Depthwise8& t, ptrdiff_t column) {
+    const ptrdiff_t first = t.first_column + S * column;
+    inside = first >= 0 && first + kPixels <= t.width;
     for (int j = 0; j < kPixels; ++j) {
-      const ptrdiff_t at = t.first_column + S * column + j;
-      const bool inside = at >= 0 && at < t.width;
-      x[j] = inside ? t.x + t.first_row * t.row_stride + at * t.column_stride : t.outside;
-      step[j] = inside ? t.row_stride : 0;
+      const ptrdiff_t at = first + j;
+      const bool there = at >= 0 && at < t.width;
+      x[j] = there ? t.x + t.first_row * t.row_stride + at * t.column_stride : t.outside;
+      step[j] = there ? t.row_stride : 0;
     }
   }
 };
@@ -104,24 +107,28 @@ void dw8_roll(const Depthwise8& t, const Columns8<S>& columns, ptrdiff_t column,
   }
 }
 
-template <class B, int S>
-void dw8_rolling(const Depthwise8& t) {
-  constexpr ptrdiff_t group_bytes = 8 * kRollingGroup + 3 * B::Taps::bytes;
+// Calls roll(columns, column, channel, weights) for every two columns of outputs and eight channels, or the
+// last ones.
+template <int S, class Roll>
+FASTDW_INLINE void for_columns(const Depthwise8& t, ptrdiff_t group_bytes, const Roll& roll) {
   for (ptrdiff_t first = 0; first < t.channels; first += kRollingChunk) {
     const ptrdiff_t end = t.channels - first < kRollingChunk ? t.channels : first + kRollingChunk;
     for (ptrdiff_t column = 0; column < t.columns; column += 2) {
       const Columns8<S> columns(t, column);
       const uint8_t* w = t.weights + first / kRollingGroup * group_bytes;
-      for (ptrdiff_t c = first; c < end; c += kRollingGroup, w += group_bytes) {
-        const auto live = static_cast<int>(end - c);
-        if (live >= kRollingGroup) {
-          dw8_roll<B, S, true>(t, columns, column, c, live, w);
-        } else {
-          dw8_roll<B, S, false>(t, columns, column, c, live, w);
-        }
-      }
+      for (ptrdiff_t c = first; c < end; c += kRollingGroup, w += group_bytes) roll(columns, column, c, w);
     }
   }
+}
+
+template <class B, int S>
+void dw8_rolling(const Depthwise8& t) {
+  const auto roll = [&](const Columns8<S>& columns, ptrdiff_t column, ptrdiff_t c, const uint8_t* w) {
+    const ptrdiff_t live = t.channels - c;
+    live >= kRollingGroup ? dw8_roll<B, S, true>(t, columns, column, c, kRollingGroup, w)
+                          : dw8_roll<B, S, false>(t, columns, column, c, static_cast<int>(live), w);
+  };
+  for_columns<S>(t, 8 * kRollingGroup + 3 * B::Taps::bytes, roll);
 }
 
 }  // namespace

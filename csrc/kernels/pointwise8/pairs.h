@@ -1,6 +1,6 @@
-// A run of pixels by one panel where products are of 16 bits, of which two fit: sixteen inputs of a pixel
-// meet those of a channel, and each sum is a vector whose four parts are added at the end. Tiles of MR pixels
-// × NV vectors of channels.
+// A run of pixels by one panel where products are of 16 bits, of which two fit: two inputs of a pixel, for
+// all lanes, meet those of eight channels; two such products are added, and by twos go to the sums of four
+// channels. Tiles of MR pixels × NV vectors of channels.
 #pragma once
 #include "kernels/contract8.h"
 #include "simd/unroll.h"
@@ -8,46 +8,56 @@
 namespace fastdw {
 namespace {
 
-constexpr int kPairedInputs = 16;
+constexpr int kPairedInputs = 2;
 
+// The sums of MR pixels: four pairs of inputs at a time, then one.
 template <class B, int MR, int NV, bool kLowest>
-FASTDW_INLINE void pw8_pairs_tile(const Pointwise8& t, const typename B::Rescale& rescale, const uint8_t* x,
-                                  uint8_t* y) {
+FASTDW_INLINE void pw8_sums_of_pairs(const Pointwise8& t, const uint8_t* x, typename B::Ints (&acc)[MR][NV]) {
   constexpr int width = NV * B::lanes;
-  typename B::Ints acc[MR][width];
   const ptrdiff_t x_stride = t.x_stride;
   const uint8_t* w = t.panel + 8 * width;
-  const auto step = [&](auto first) FASTDW_INLINE_LAMBDA {
-    typename B::Ints inputs[MR];
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { inputs[i] = B::load(x + i * x_stride); });
-    unroll<width>([&](auto c) FASTDW_INLINE_LAMBDA {
-      const auto weights = B::load(w + kPairedInputs * c);
-      unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-        B::template add_products<first, kLowest>(acc[i][c], inputs[i], weights);
-      });
-    });
-    x += kPairedInputs;
-    w += kPairedInputs * width;
-  };
-  step(std::true_type{});
-  for (ptrdiff_t k = t.steps - 1; k > 0; --k) step(std::false_type{});
-  const typename B::template Factors<NV> factors(t.panel + 4 * width);
-  const ptrdiff_t y_stride = t.y_stride;
-  const auto store = [&](int channels) FASTDW_INLINE_LAMBDA {
+  const auto step = [&](auto pairs) FASTDW_INLINE_LAMBDA {
+    const auto weights = B::template weight_pairs<pairs, NV>(w);
     unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-      typename B::Ints sums[NV];
-      unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
-        sums[v] = B::across(&acc[i][v * B::lanes], B::load(t.panel + v * B::lanes * 4));
-      });
-      rescale.template store<NV>(sums, factors, y + i * y_stride, channels);
+      const auto inputs = B::template input_pairs<pairs>(x + i * x_stride);
+      B::template add_pairs<kLowest>(acc[i], inputs, weights);
     });
+    x += pairs * kPairedInputs;
+    w += pairs * kPairedInputs * width;
   };
-  const int channels = t.channels;
-  channels == width ? store(width) : store(channels);
+  unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
+    const auto start = B::load(t.panel + v * B::lanes * 4);
+    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][v] = start; });
+  });
+  ptrdiff_t k = t.steps;
+  for (; k >= 4; k -= 4) step(std::integral_constant<int, 4>{});
+  for (; k > 0; --k) step(std::integral_constant<int, 1>{});
 }
 
 template <class B, int MR, int NV, bool kLowest>
-FASTDW_INLINE void pw8_pairs_tiles(const Pointwise8& t, const typename B::Rescale& rescale, ptrdiff_t pixel) {
+FASTDW_INLINE void pw8_pairs_tile(const Pointwise8& t, const typename B::Rescale* rescale, const uint8_t* x,
+                                  uint8_t* y) {
+  constexpr int width = NV * B::lanes;
+  typename B::Ints acc[MR][NV];
+  if constexpr (B::template woven<MR, NV> && !kLowest) {
+    B::sums_of(acc, x, t.x_stride, t.panel, t.steps);
+  } else {
+    pw8_sums_of_pairs<B, MR, NV, kLowest>(t, x, acc);
+  }
+  const typename B::template Factors<NV> factors(t.panel + 4 * width);
+  const ptrdiff_t y_stride = t.y_stride;
+  const auto store = [&](auto plain, int channels) FASTDW_INLINE_LAMBDA {
+    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
+      rescale->template store<NV, plain>(acc[i], factors, y + i * y_stride, channels);
+    });
+  };
+  const int channels = t.channels;
+  if (channels != width) return store(std::false_type{}, channels);
+  rescale->plain ? store(std::true_type{}, width) : store(std::false_type{}, width);
+}
+
+template <class B, int MR, int NV, bool kLowest>
+FASTDW_INLINE void pw8_pairs_tiles(const Pointwise8& t, const typename B::Rescale* rescale, ptrdiff_t pixel) {
   for (; t.pixels - pixel >= MR; pixel += MR) {
     pw8_pairs_tile<B, MR, NV, kLowest>(t, rescale, t.x + pixel * t.x_stride, t.y + pixel * t.y_stride);
   }
@@ -55,8 +65,10 @@ FASTDW_INLINE void pw8_pairs_tiles(const Pointwise8& t, const typename B::Rescal
 }
 
 template <class B, int MR, int NV>
-void pw8_pairs(const Pointwise8& t) {
-  const typename B::Rescale rescale(t.rescale);
+void pw8_pairs(const Pointwise8& given) {
+  const Pointwise8 t = given;  // what is stored cannot change it
+  const typename B::Rescale held(t.rescale);
+  const auto* const rescale = opaque_to_gcc(&held);  // in memory: the tile needs all registers
   t.lowest ? pw8_pairs_tiles<B, MR, NV, true>(t, rescale, 0)
            : pw8_pairs_tiles<B, MR, NV, false>(t, rescale, 0);
 }
