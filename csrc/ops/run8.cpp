@@ -12,6 +12,7 @@ namespace {
 
 struct Rect {
   ptrdiff_t image, row, rows, column, columns;
+  ptrdiff_t panel_share;
 };
 
 // Pixels in memory, one after the other and row by row.
@@ -25,9 +26,14 @@ using ReadPixels = PixelsOf<const uint8_t>;
 
 Rect rect_of(const Plan8& plan, ptrdiff_t task) {
   const Cut &down = plan.blocks.down, &across = plan.blocks.across;
-  const ptrdiff_t block = task % plan.blocks.count();
+  const ptrdiff_t share = task % plan.panel_shares, block = task / plan.panel_shares % plan.blocks.count();
   const ptrdiff_t i = block / across.parts, j = block % across.parts;
-  return {task / plan.blocks.count(), down.begin(i), down.count(i), across.begin(j), across.count(j)};
+  return {task / plan.panel_shares / plan.blocks.count(),
+          down.begin(i),
+          down.count(i),
+          across.begin(j),
+          across.count(j),
+          share};
 }
 
 void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_t flip) {
@@ -164,12 +170,14 @@ void fill_windows(const Problem8& p, const Rect& rect, const Pixels& y) {
   }
 }
 
-void consume(const Problem8& p, const Rect& rect, const ReadPixels& x, const Pixels& y) {
+// By a share of the panels.
+void consume(const Problem8& p, const Rect& rect, const Cut& panels, const ReadPixels& x, const Pixels& y) {
   const Pointwise8Weights& w = *p.chain.pointwise;
   const bool in_line =
       y.row_stride == rect.columns * y.column_stride && x.row_stride == rect.columns * x.column_stride;
   const ptrdiff_t runs = in_line ? 1 : rect.rows;
-  for (ptrdiff_t i = 0; i < w.panels(); ++i) {
+  const ptrdiff_t end = panels.begin(rect.panel_share + 1);
+  for (ptrdiff_t i = panels.begin(rect.panel_share); i < end; ++i) {
     const Pointwise8Weights::Panel panel = w.panel(i);
     for (ptrdiff_t row = 0; row < runs; ++row) {
       const Pointwise8 t{x.data + row * x.row_stride,
@@ -214,9 +222,10 @@ void run_task(const Problem8& p, const Plan8& plan, const Rect& rect, uint8_t* s
   } else {
     x = {p.x.at(rect.image, rect.row, rect.column, 0), p.x.row_stride, p.x.column_stride};
   }
-  if (!p.chain.sum) return consume(p, rect, x, out);
+  const Cut panels{p.chain.pointwise->panels(), 1, plan.panel_shares};
+  if (!p.chain.sum) return consume(p, rect, panels, x, out);
   const Pixels staging{scratch + plan.block_bytes, rect.columns * p.out.channels, p.out.channels};
-  consume(p, rect, x, staging);
+  consume(p, rect, panels, x, staging);
   add(p, rect, staging);
 }
 

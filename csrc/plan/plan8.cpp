@@ -12,12 +12,14 @@ namespace {
 
 constexpr ptrdiff_t kBlockBytes = 128 * 1024;
 // A band of fewer rows reads too many of them twice.
-constexpr ptrdiff_t kTileRows = 4;
+constexpr ptrdiff_t kBandRows = 4;
 
 // A thread that has fewer must have as many as the others.
 constexpr ptrdiff_t kFewTasks = 4;
 // Copies one row of a window, a word or some.
 constexpr double kLineNs = 1;
+// Reads a byte of weights, once: what takes the time of a last layer, of one pixel.
+constexpr double kWeightNs = 0.01;
 
 ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.width; }
 
@@ -31,6 +33,39 @@ double pixel_ns(const Depthwise8Weights& w) {
 double pixel_ns(const Pointwise8Weights& w) {
   const auto lanes = static_cast<double>(ceil_div(w.outputs, w.set.lanes) * w.set.lanes);
   return lanes * (static_cast<double>(w.steps() * w.set.dot_bytes) * w.set.mac_ns + w.set.value_ns);
+}
+
+double pointwise_ns(const Problem8& p) {
+  const Pointwise8Weights& w = *p.chain.pointwise;
+  return static_cast<double>(pixels_of(p.out)) * pixel_ns(w) + static_cast<double>(w.nbytes()) * kWeightNs;
+}
+
+// Whole rows, as many as `most` pixels are; a part of a band where it has more.
+Blocks largest_blocks(const Problem8& p, ptrdiff_t most) {
+  const Output8& out = p.out;
+  const ptrdiff_t least = p.chain.depthwise ? std::min(kBandRows, out.height) : 1;
+  const ptrdiff_t rows = std::min(most, std::clamp(most / out.width, least, out.height));
+  return {{out.height, 1, ceil_div(out.height, rows)},
+          {out.width, 1, ceil_div(out.width, std::min(out.width, most / rows))}};
+}
+
+// As many for each thread. More and smaller ones would let none wait for another, but read more rows twice.
+Blocks shared_blocks(Blocks blocks, ptrdiff_t images, int threads) {
+  const ptrdiff_t tasks = images * blocks.count();
+  if (tasks >= kFewTasks * threads) return blocks;
+  const ptrdiff_t wanted = ceil_div(ceil_div(tasks, ptrdiff_t{threads}) * threads, images);
+  if (blocks.count() >= wanted) return blocks;
+  blocks.down.parts = std::min(blocks.down.size, std::max(blocks.down.parts, wanted));
+  if (blocks.count() < wanted) {
+    blocks.across.parts =
+        std::max(blocks.across.parts, std::min(blocks.across.size, ceil_div(wanted, blocks.down.parts)));
+  }
+  return blocks;
+}
+
+// Of equal parts, what the thread with most of them has.
+double slowest_share(ptrdiff_t parts, int threads) {
+  return static_cast<double>(ceil_div(parts, ptrdiff_t{threads})) / static_cast<double>(parts);
 }
 
 }  // namespace
@@ -47,11 +82,9 @@ bool in_place(const Problem8& p) {
 double cost_ns(const Problem8& p) {
   double pixel = 0;
   if (p.chain.depthwise) pixel += pixel_ns(*p.chain.depthwise);
-  if (p.chain.pointwise) {
-    pixel += pixel_ns(*p.chain.pointwise);
-    if (!p.chain.depthwise && !in_place(p)) pixel += static_cast<double>(p.window.kernel_h) * kLineNs;
-  }
-  return static_cast<double>(pixels_of(p.out)) * pixel;
+  const bool copies = p.chain.pointwise && !p.chain.depthwise && !in_place(p);
+  if (copies) pixel += static_cast<double>(p.window.kernel_h) * kLineNs;
+  return static_cast<double>(pixels_of(p.out)) * pixel + (p.chain.pointwise ? pointwise_ns(p) : 0);
 }
 
 Plan8 make_plan8(const Problem8& p, int threads) {
@@ -63,21 +96,17 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   const ptrdiff_t between = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
   const ptrdiff_t stride =
       block_stride(ceil_div(between, ptrdiff_t{sizeof(float)})) * ptrdiff_t{sizeof(float)};
-  const ptrdiff_t most = std::max<ptrdiff_t>(1, kBlockBytes / stride);
-  Output plane{};
-  plane.height = p.out.height;
-  plane.width = p.out.width;
-  plan.blocks = largest_blocks(plane, chain.depthwise ? kTileRows : 1, most, most);
-  Cut &down = plan.blocks.down, &across = plan.blocks.across;
-  // As many for each thread. More and smaller ones would let none wait for another, but read more rows
-  // twice.
-  const ptrdiff_t even = ceil_div(plan.tasks(), ptrdiff_t{threads}) * threads;
-  const ptrdiff_t wanted = plan.tasks() < kFewTasks * threads ? ceil_div(even, plan.images) : 1;
-  if (plan.blocks.count() < wanted) {
-    if (down.units() < wanted) down.unit = 1;
-    down.parts = std::min(down.units(), std::max(down.parts, wanted));
-    if (plan.blocks.count() < wanted) {
-      across.parts = std::max(across.parts, std::min(across.size, ceil_div(wanted, down.parts)));
+  const Blocks largest = largest_blocks(p, std::max<ptrdiff_t>(1, kBlockBytes / stride));
+  plan.blocks = shared_blocks(largest, plan.images, threads);
+  if (threads > 1 && chain.pointwise && !chain.sum) {
+    const ptrdiff_t panels = chain.pointwise->panels();
+    const double source = plan.nanoseconds - pointwise_ns(p);
+    const double by_panels = source + pointwise_ns(p) * slowest_share(panels, threads);
+    const double pixels =
+        static_cast<double>(plan.blocks.largest() * plan.tasks()) / static_cast<double>(pixels_of(p.out));
+    if (by_panels < plan.nanoseconds * pixels * slowest_share(plan.tasks(), threads)) {
+      plan.blocks = largest;
+      plan.panel_shares = std::min<ptrdiff_t>(panels, threads);
     }
   }
   const ptrdiff_t pixels = plan.blocks.largest();
@@ -103,6 +132,7 @@ std::string show(const Problem8& p, const Plan8& plan) {
   if (const auto* w = p.chain.pointwise) text << "pointwise: " << w->panels() << " panels\n";
   text << "blocks: " << plan.blocks.down.parts << " x " << plan.blocks.across.parts << ", at most "
        << plan.blocks.down.largest() << " x " << plan.blocks.across.largest() << " pixels\n"
+       << "shares of the panels: " << plan.panel_shares << "\n"
        << "threads: " << plan.threads << "\n"
        << "scratch: " << plan.block_bytes + plan.staging_bytes << " bytes a thread\n"
        << "cost: " << plan.nanoseconds / 1000 << " us on one core\n";

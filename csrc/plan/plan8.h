@@ -33,12 +33,13 @@ struct Problem8 {
 struct Plan8 {
   Blocks blocks;
   ptrdiff_t images = 1;
-  ptrdiff_t stride = 0;  // bytes from pixel to pixel of a block; 0: no block
+  ptrdiff_t panel_shares = 1;  // of each block, which is filled once a share
+  ptrdiff_t stride = 0;        // bytes from pixel to pixel of a block; 0: no block
   ptrdiff_t block_bytes = 0, staging_bytes = 0;
   int threads = 1;
   double nanoseconds = 0;  // of one core
 
-  ptrdiff_t tasks() const { return images * blocks.count(); }
+  ptrdiff_t tasks() const { return images * blocks.count() * panel_shares; }
   ptrdiff_t scratch_floats() const { return ceil_div(block_bytes + staging_bytes, ptrdiff_t{sizeof(float)}); }
 };
 

@@ -234,6 +234,18 @@ def test_images_larger_than_a_block(isa8):
             np.testing.assert_array_equal(layer(x, num_threads=threads), wanted)
 
 
+def test_threads_share_the_panels_of_a_late_plane(isa8):
+    g = rng(11)
+    weights, rest = separable(g, 384, 500, ENDS["to uint8"])
+    with packed_for8(isa8):
+        layer = QuantizedSeparableConv2D(*weights, **rest, padding="same")
+    x = tensor(g, (1, 3, 3, 384), LOW)
+    wanted = reference.quantized_separable_conv2d(x, *weights, **rest, padding="same")
+    assert "shares of the panels: 2" in layer.plan(x.shape, num_threads=2)
+    for threads in (1, 2, 3, 4):
+        np.testing.assert_array_equal(layer(x, num_threads=threads), wanted)
+
+
 @pytest.mark.emulated
 @pytest.mark.parametrize("at_end", [True, False])
 def test_no_byte_outside_the_arrays(isa8, at_end):
