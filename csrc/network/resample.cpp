@@ -177,7 +177,7 @@ class Bilinear8Step final : public MixStep {
   void run(Memory memory, int threads) const override {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
     const View<uint8_t> out = image<uint8_t>(out_, memory);
-    parallel_for(useful_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
+    parallel_for(awake_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
       const auto i = static_cast<size_t>(row);
       kernel_({x.at(0, rows_.low[i], 0, 0), x.at(0, rows_.high[i], 0, 0), row_weights_[i], x.column_stride,
                columns_.low.data(), columns_.high.data(), column_weights_.data(), origin_, flip_,
