@@ -10,7 +10,21 @@ from typing import Any
 
 import fastdw
 
-from . import amx, arguments, compare, fresh, machine, net, output, peers, presets, report, text
+from . import (
+    amx,
+    arguments,
+    compare,
+    fresh,
+    machine,
+    merge,
+    net,
+    net_engines,
+    output,
+    peers,
+    presets,
+    report,
+    text,
+)
 from . import document as doc
 from .blocks import working_bytes
 from .blocks8 import refusal
@@ -56,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--format", choices=("text", "json"), default="text")
     info.set_defaults(command=_info)
 
-    comparison = commands.add_parser("compare", help="compare two results of run")
+    comparison = commands.add_parser("compare", help="compare two results of run or of net")
     comparison.add_argument("before", type=Path)
     comparison.add_argument("after", type=Path)
     comparison.add_argument("--engine", default="fastdw", help="whose times (default: fastdw)")
@@ -70,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         help="smallest change that counts (default: 0.03)",
     )
     comparison.set_defaults(command=_compare)
+
+    merger = commands.add_parser("merge", help="make one result of several runs of net")
+    merger.add_argument("file", nargs="+", type=Path, metavar="FILE.json")
+    merger.add_argument("--output", type=Path, required=True, metavar="FILE.json")
+    merger.set_defaults(command=_merge)
 
     page = commands.add_parser("report", help="make one page of all results in a folder")
     page.add_argument("folder", type=Path)
@@ -129,8 +148,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 _NET = (
-    "Measure trained networks, and in turn with fastdw every engine that reads the same file: "
-    "litert .tflite; onnxruntime and, by pnnx, ncnn .onnx; openvino and mnn both."
+    "Measure trained networks, and in turn with fastdw every engine that reads the file, or one of "
+    "the same stem beside it: litert .tflite; onnxruntime and, by pnnx, ncnn .onnx; openvino and "
+    "mnn both, the faster counts. Outputs are compared first."
 )
 
 
@@ -151,7 +171,9 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_timing(parser)
     arguments.add_conditions(parser)
-    parser.add_argument("--profile", action="store_true", help="show the time of each step too")
+    parser.add_argument(
+        "--profile", action="store_true", help="also time each step, in a run and alone"
+    )
     parser.add_argument("--format", choices=("table", "markdown"), default="table")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="also write the result")
 
@@ -167,7 +189,10 @@ def _net(options: argparse.Namespace) -> int:
     _prepare_process(options)
     settings = Settings(
         threads=options.threads,
-        peers=tuple(peers.select(options.peers)),
+        # Those that are not installed are named in the result.
+        peers=tuple(
+            net_engines.names() if options.peers == "auto" else peers.select(options.peers)
+        ),
         repetitions=options.repetitions,
         min_time=options.min_time,
         check=options.check,
@@ -176,11 +201,11 @@ def _net(options: argparse.Namespace) -> int:
     cases = net.open_cases(options.file, options.input_shape, options.integers)
     output.try_to_write(options.output)
     document = net.measure(cases, settings, options.profile, output.progress)
+    document["commands"] = [options.typed]
     output.progress("")
-    body = output.laid_out(net.table(document), options.format)
-    paragraphs = ["\n".join(text.header(document)), *net.profiles(document), body]
-    paragraphs.append("\n".join(net.summary(document)))
-    return output.deliver(document, "\n\n".join(paragraphs), options.output, "json")
+    return output.deliver(
+        document, output.rendered(document, options.format), options.output, "json"
+    )
 
 
 _START = (
@@ -341,6 +366,13 @@ def _compare(options: argparse.Namespace) -> int:
     print(f"geometric mean {mean:.3f}; {counts}, {len(left_out)} not compared")
     worse = any(v.verdict == "slower" for v in verdicts) or any(row.regressed for row in left_out)
     return output.FAILED if worse else 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    result = merge.merged([doc.load(path) for path in options.file])
+    options.output.write_text(doc.dumps(result) + "\n")
+    print(output.rendered(result, "table"))
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

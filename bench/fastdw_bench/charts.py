@@ -30,7 +30,7 @@ def colour(engine: str) -> str:
 
 
 def bars(document: Document, threads: int) -> str:
-    """GFLOP/s of every layer: a bar for fastdw, a mark for each other engine."""
+    """GFLOP/s of every row: a bar for fastdw, a mark for each other engine."""
     rows = [row for row in document["rows"] if row["threads"] == threads]
     engines = [engine for engine in doc.engines(document) if _speeds(rows, engine)]
     limit = doc.limit(document, threads)
@@ -38,23 +38,25 @@ def bars(document: Document, threads: int) -> str:
     top = max(fastest, limit or 0.0) * 1.02
     height = _TOP + _LINE * len(rows) + 46
     bottom = height - 42
+    labels = [f"{row['name']}  {doc.shape(row)}".rstrip() for row in rows]
+    left = min(_LABEL, 30 + 7 * max(map(len, labels)))
 
     def x(speed: float) -> float:
-        return _LABEL + _PLOT * speed / top
+        return left + _PLOT * speed / top
 
     parts = list(_legend(engines))
     for tick in _ticks(top / 1e9):
         parts.append(_vertical(x(1e9 * tick), _TOP, bottom, "grid"))
         parts.append(_text(x(1e9 * tick), bottom + 16, f"{tick:g}", "middle"))
-    parts.append(_text(_LABEL + _PLOT, bottom + 34, "GFLOP/s", "end"))
-    for number, row in enumerate(rows):
+    parts.append(_text(left + _PLOT, bottom + 34, "GFLOP/s", "end"))
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         middle = _TOP + _LINE * (number + 0.5)
-        parts.append(_text(_LABEL - 8, middle + 4, f"{row['name']}  {row['layer']}", "end"))
+        parts.append(_text(left - 8, middle + 4, label, "end"))
         parts += _row_marks(row, engines, x, middle)
     if limit:
         parts.append(_vertical(x(limit), _TOP, bottom, "limit"))
         parts.append(_text(x(limit) - 4, _TOP - 4, "limit", "end"))
-    return _svg(_LABEL + _PLOT + 20, height, parts)
+    return _svg(left + _PLOT + 20, height, parts)
 
 
 def _row_marks(row: Row, engines: list[str], x: Scale, middle: float) -> Iterator[str]:
@@ -64,11 +66,12 @@ def _row_marks(row: Row, engines: list[str], x: Scale, middle: float) -> Iterato
         if time is None:
             continue
         place, paint = x(2 * row["macs"] / time), colour(engine)
-        hint = f"<title>{escape(engine)}: {1e6 * time:.1f} µs</title>"
+        hint = f"<title>{escape(engine)}: {1e6 * time:.5g} µs</title>"
         if doc.is_own(engine):
-            size = f'y="{middle - 7:.1f}" width="{place - _LABEL:.1f}" height="14"'
+            left = x(0)
+            size = f'x="{left:.0f}" y="{middle - 7:.1f}" width="{place - left:.1f}" height="14"'
             opacity = 1 / len(own)
-            yield f'<rect x="{_LABEL}" {size} fill="{paint}" opacity="{opacity:.2f}">{hint}</rect>'
+            yield f'<rect {size} fill="{paint}" opacity="{opacity:.2f}">{hint}</rect>'
         else:
             where = f'cx="{place:.1f}" cy="{middle:.1f}" r="4.5"'
             yield f'<circle {where} fill="{paint}" stroke="white">{hint}</circle>'

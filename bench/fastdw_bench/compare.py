@@ -1,4 +1,4 @@
-"""Is the second of two results slower than the first?"""
+"""Is the second of two results, of layers or of networks, slower than the first?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from . import document as doc
 from .document import Document, Row, is_own
 
 
@@ -43,7 +44,7 @@ def left_out(
     documents = {"first": before, "second": after}
     rows = {place: {_key(row): row for row in d["rows"]} for place, d in documents.items()}
     found = [
-        LeftOut(row["name"], row["layer"], f"is more than once in the {place} result")
+        LeftOut(row["name"], doc.shape(row), f"is more than once in the {place} result")
         for place, document in documents.items()
         for row in document["rows"]
         if row is not rows[place][_key(row)]
@@ -56,7 +57,7 @@ def left_out(
         if reasons:
             row = rows["first"].get(key) or rows["second"][key]
             failed = not missing["first"] and missing["second"].startswith(f"{engine} failed")
-            found.append(LeftOut(row["name"], row["layer"], "; ".join(reasons), failed))
+            found.append(LeftOut(row["name"], doc.shape(row), "; ".join(reasons), failed))
     return found
 
 
@@ -113,7 +114,7 @@ def compare(
         a, b = statistics.median(first), statistics.median(second)
         change = b / a - 1 if sure else 0.0
         word = "same" if abs(change) <= threshold else "slower" if change > 0 else "faster"
-        verdicts.append(Verdict(row["name"], row["layer"], row["threads"], a, b, p, word))
+        verdicts.append(Verdict(row["name"], doc.shape(row), row["threads"], a, b, p, word))
     return verdicts
 
 
@@ -154,6 +155,7 @@ def differences(before: Document, after: Document) -> list[str]:
     """What in the surroundings of two results does not match."""
     found = []
     for title, path in {
+        "kind of result": ("format",),
         "CPU": ("environment", "machine", "cpu"),
         "AMX": ("environment", "machine", "amx"),
         "instruction sets": ("environment", "fastdw", "isas"),
@@ -176,7 +178,7 @@ def _at(document: Document, path: tuple[str, ...]) -> object:
 
 
 def _key(row: Row) -> tuple[str, int, int]:
-    return row["layer"], row["threads"], row["batch"]
+    return doc.shape(row) or row["name"], row["threads"], row.get("batch", 1)
 
 
 def _samples(row: Row, engine: str, relative_to: str | None) -> list[float]:

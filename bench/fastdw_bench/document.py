@@ -38,6 +38,8 @@ Document = dict[str, Any]
 Row = dict[str, Any]
 
 FORMAT = "fastdw-bench"
+NETWORKS = "fastdw-bench net"
+"""Of results whose rows are whole networks: see `net`."""
 VERSION = 1
 
 
@@ -73,10 +75,20 @@ def layer_of(row: Row) -> Layer:
     return parse_layer(f"{row['name']}={row['layer']}")
 
 
+def shape(row: Row) -> str:
+    """The notation of a layer; a network has a name alone."""
+    return str(row.get("layer", ""))
+
+
 def seconds(row: Row, engine: str) -> float | None:
     """Median time of an engine, None where it has none."""
     value = row["results"].get(engine, {}).get("seconds")
     return None if value is None else float(value)
+
+
+def of_networks(document: Document) -> bool:
+    """Whether the rows are whole networks."""
+    return bool(document["format"] == NETWORKS)
 
 
 def engines(document: Document) -> list[str]:
@@ -91,9 +103,14 @@ def is_own(engine: str) -> bool:
 
 
 def limit(document: Document, threads: int) -> float | None:
-    """Measured FLOP/s of the best instruction set, None where there is no measurement."""
-    found = best_limits(document, threads).values()
-    return 1e9 * max(found) if found else None
+    """Measured FLOP/s of the best instruction set, None where there is no measurement.
+
+    Networks have limits of their own, in turn with the engines; here it is the highest of them.
+    """
+    found = [1e9 * gflops for gflops in best_limits(document, threads).values()]
+    if of_networks(document):
+        found = [r["limit"] for r in document["rows"] if r["threads"] == threads and r["limit"]]
+    return max(found, default=None)
 
 
 def limit_of(document: Document, row: Row) -> float | None:
@@ -137,14 +154,14 @@ def load(path: Path) -> Document:
     Raises
     ------
     ValueError
-        When the file is no result, or of a newer version.
+        When the file is no result, or of another version.
     """
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ValueError(msg) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in (FORMAT, NETWORKS):
         msg = f"{path} is no result of {FORMAT}"
         raise ValueError(msg)
     if document.get("version") != VERSION:
@@ -164,11 +181,15 @@ def _check(document: Document) -> None:
         _damaged("lists are missing")
     if not all(isinstance(warning, str) for warning in document["warnings"]):
         _damaged("the warnings are no sentences")
+    counts, sizes = ["threads", "batch"], ["macs", "bytes"]
+    if of_networks(document):
+        counts, sizes = counts[:1], sizes[:1]
     for row in document["rows"]:
-        layer_of(row)
-        if not all(type(row[name]) is int and row[name] > 0 for name in ("threads", "batch")):
-            _damaged(f"row {row['name']} has no numbers of threads and images")
-        numbers = [row["macs"], row["bytes"]]
+        if not of_networks(document):
+            layer_of(row)
+        if not all(type(row[name]) is int and row[name] > 0 for name in counts):
+            _damaged(f"row {row['name']} has no numbers of {' and '.join(counts)}")
+        numbers = [row[name] for name in sizes]
         for result in row["results"].values():
             if not isinstance(result.get("problem", ""), str):
                 _damaged(f"row {row['name']} has a problem that is no sentence")

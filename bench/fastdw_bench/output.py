@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from . import document as doc
-from . import text
+from . import net_text, text
 from .document import Document
 from .run import problems
 
@@ -18,6 +19,8 @@ FAILED, _WRONG, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 130, 141
 def run_command(parser: argparse.ArgumentParser, argv: list[str] | None) -> int:
     """Run the command that the parser's defaults name; what goes wrong becomes a status."""
     options = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    options.typed = shlex.join([parser.prog, *words])
     try:
         status = int(options.command(options))
         sys.stdout.flush()
@@ -67,6 +70,8 @@ def rendered(document: Document, style: str) -> str:
         return doc.dumps(document)
     if style == "csv":
         return text.as_csv(document).rstrip("\n")
+    if doc.of_networks(document):
+        return net_text.shown(document, lambda table: laid_out(table, style))
     body = laid_out(text.results(document), style)
     paragraphs = ["\n".join(text.header(document)), body, "\n".join(text.summary(document))]
     return "\n\n".join(paragraphs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from . import charts, text
+from . import charts, net_text, text
 from . import document as doc
 from .document import Document
 
@@ -21,15 +21,17 @@ table { border-collapse: collapse; font-size: 13px; } td, th { padding: 2px 9px;
        white-space: nowrap; }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left; }
 tr:nth-child(even) { background: #f6f6f6; }
-.scroll { overflow-x: auto; } .warning { color: #a33; } pre { white-space: pre-wrap; }
+.scroll { overflow-x: auto; margin-bottom: 1.5em; }
+.warning { color: #a33; } pre { white-space: pre-wrap; }
 """
 
 _METHOD = (
-    "Every engine computes the same block in float32, in the layout that it likes best, built once "
+    "Every engine computes the same {what}, in the layout that it likes best, built once "
     "and with its input bound; its result is checked first. Engines take turns in short batches, "
     "and the median of many rounds counts. The limit is the measured speed of a loop that "
     "does nothing but multiply-adds."
 )
+_BLOCKS, _NETWORKS = "block", "network, from the file of its own format"
 
 
 def write(folder: Path) -> list[Path]:
@@ -43,7 +45,7 @@ def write(folder: Path) -> list[Path]:
     documents = {path.stem: doc.load(path) for path in sorted(folder.glob("*.json"))}
     filled = {name: document for name, document in documents.items() if document["rows"]}
     if not filled:
-        msg = f"no results (*.json of fastdw-bench run) in {folder}"
+        msg = f"no results (*.json of fastdw-bench run and net) in {folder}"
         raise ValueError(msg)
     page, notes = folder / "report.html", folder / "report.md"
     try:
@@ -63,7 +65,13 @@ def _html(documents: dict[str, Document]) -> str:
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>fastdw benchmarks</title>\n<style>{_STYLE}</style>"
     )
-    return "\n".join([head, "<h1>fastdw benchmarks</h1>", f"<p>{_METHOD}</p>", *sections, ""])
+    method = f"<p>{_method(documents)}</p>"
+    return "\n".join([head, "<h1>fastdw benchmarks</h1>", method, *sections, ""])
+
+
+def _method(documents: dict[str, Document]) -> str:
+    kinds = {doc.of_networks(document): None for document in documents.values()}
+    return _METHOD.format(what=" or ".join(_NETWORKS if kind else _BLOCKS for kind in kinds))
 
 
 def _section(name: str, document: Document) -> str:
@@ -75,11 +83,23 @@ def _section(name: str, document: Document) -> str:
         parts += [
             f"<h3>{threads} thread{'s' * (threads > 1)}</h3>",
             charts.bars(document, threads),
-            charts.roofline(document, threads),
+            "" if doc.of_networks(document) else charts.roofline(document, threads),
         ]
-    parts.append(f"<pre>{escape(chr(10).join(text.summary(document)))}</pre>")
-    parts.append(f'<div class="scroll">{_table(text.results(document))}</div>')
+    parts.append(f"<pre>{escape(chr(10).join(_sentences(document)))}</pre>")
+    parts += [f'<div class="scroll">{_table(table)}</div>' for table in _tables(document)]
     return "\n".join(parts)
+
+
+def _sentences(document: Document) -> list[str]:
+    if doc.of_networks(document):
+        return net_text.summary(document) + net_text.missing(document)
+    return text.summary(document)
+
+
+def _tables(document: Document) -> list[text.Table]:
+    if doc.of_networks(document):
+        return [net_text.overview(document), net_text.points_table(document)]
+    return [text.results(document)]
 
 
 def _measured(document: Document, threads: int) -> list[float]:
@@ -94,9 +114,11 @@ def _measured(document: Document, threads: int) -> list[float]:
 
 def _surroundings(document: Document) -> list[str]:
     settings = document["settings"]
-    details = f"{settings['repetitions']} rounds, batch {settings['batch']}, "
-    details += settings["data_format"] + (", cold cache" if settings["cold_cache"] else "")
-    return [*text.header(document), f"{document['started']}; {details}"]
+    details = f"{settings['repetitions']} rounds, batch {settings['batch']}"
+    if not doc.of_networks(document):
+        details += f", {settings['data_format']}" + ", cold cache" * settings["cold_cache"]
+    lines = [*text.header(document), f"{document['started']}; {details}"]
+    return lines + [f"command: {command}" for command in document.get("commands", [])]
 
 
 def _paragraph(lines: list[str]) -> str:
@@ -113,11 +135,11 @@ def _table(table: text.Table) -> str:
 
 
 def _markdown(documents: dict[str, Document]) -> str:
-    parts = ["# fastdw benchmarks", _METHOD]
+    parts = ["# fastdw benchmarks", _method(documents)]
     for name, document in documents.items():
         parts += [f"## {name}", "\n".join(f"- {line}" for line in _surroundings(document))]
         parts += [f"Warning: {warning}." for warning in document["warnings"]]
-        parts += [text.markdown(text.results(document)), _code(text.summary(document))]
+        parts += [*map(text.markdown, _tables(document)), _code(_sentences(document))]
     return "\n\n".join(parts) + "\n"
 
 

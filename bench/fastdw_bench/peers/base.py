@@ -47,12 +47,14 @@ class Session:
     """A network that is loaded and bound to its inputs.
 
     `run` computes once; `outputs` returns what the last `run` computed, in the order of the file.
-    `keep` holds what the engine only points to.
+    `variant` is the name of the file, where it is not the one that was asked for. `keep` holds what
+    the engine only points to.
     """
 
     run: Callable[[], object]
     outputs: Callable[[], list[F32]]
     keep: object = None
+    variant: str = ""
 
 
 class Engine(Protocol):

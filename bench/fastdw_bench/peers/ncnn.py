@@ -123,8 +123,9 @@ class _Session:
         pack: int = 1,
     ) -> None:
         self._last: list[Any] = []
-        # A Mat only points to the array it is made from, and so does its clone.
-        self._inputs = {name: ncnn.Mat(image) for name, image in images.items()}
+        # A Mat that is made from an array points to it, and a first layer that works in place would
+        # write there; its clone has memory of its own.
+        self._inputs = {name: ncnn.Mat(image).clone() for name, image in images.items()}
         if pack > 1:
             self._inputs = {n: ncnn.convert_packing(mat, pack) for n, mat in self._inputs.items()}
         self._outputs = outputs
