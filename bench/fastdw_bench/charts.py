@@ -48,7 +48,8 @@ def bars(document: Document, threads: int) -> str:
     for tick in _ticks(top / 1e9):
         parts.append(_vertical(x(1e9 * tick), _TOP, bottom, "grid"))
         parts.append(_text(x(1e9 * tick), bottom + 16, f"{tick:g}", "middle"))
-    parts.append(_text(left + _PLOT, bottom + 34, "GFLOP/s", "end"))
+    unit = "GOP/s" if any(row.get("unit") == "steps" for row in rows) else "GFLOP/s"
+    parts.append(_text(left + _PLOT, bottom + 34, unit, "end"))
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         middle = _TOP + _LINE * (number + 0.5)
         parts.append(_text(left - 8, middle + 4, label, "end"))

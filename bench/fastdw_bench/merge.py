@@ -13,6 +13,8 @@ from .document import Document
 def merged(documents: Sequence[Document]) -> Document:
     """All rows in one result, with the warnings and commands of every run.
 
+    The steps of a profile, which are most of a file, stay in the files of the runs.
+
     Parameters
     ----------
     documents : sequence of Document
@@ -33,7 +35,7 @@ def merged(documents: Sequence[Document]) -> Document:
             if a != b:
                 msg = f"{what} differ: {a} and {b}"
                 raise ValueError(msg)
-    rows = [row for document in documents for row in document["rows"]]
+    rows = [row | {"steps": None} for document in documents for row in document["rows"]]
     seen = [(row["name"], row["threads"]) for row in rows]
     if twice := sorted({row for row in seen if seen.count(row) > 1}):
         msg = f"more than once: {', '.join(f'{name} on {threads}' for name, threads in twice)}"

@@ -73,15 +73,18 @@ def test_two_runs_become_one(both, tmp_path, capsys):
     paths = [tmp_path / f"{name}.json" for name in "ab"]
     for path, run in zip(paths, both, strict=True):
         run["warnings"].append(f"{path.stem} was hot")
+        run["rows"][0]["steps"] = [{"step": "add"}]
         run["disturbance"]["others"] = 0.1 if path.stem == "b" else 0.0
         path.write_text(document.dumps(run))
     output = tmp_path / "both.json"
     assert main(["merge", *map(str, paths), "--output", str(output)]) == 0
-    assert "faster" not in capsys.readouterr().err
+    assert "run / steps alone" in capsys.readouterr().out
     merged = document.load(output)
     assert [r["name"] for r in merged["rows"]] == ["a.tflite", "a.tflite", "b.tflite"]
     assert merged["commands"] == ["fastdw-bench net a.tflite", "fastdw-bench net b.tflite"]
     assert merged["warnings"] == ["a was hot", "b was hot"]
+    assert {r["steps"] for r in merged["rows"]} == {None}
+    assert merged["rows"][0]["alone"]["steps"] == 4e-5
     assert merged["disturbance"] == {"others": 0.1}
     assert [p["best_ratio"] for p in merged["points"]] == pytest.approx([2, 1.5, 0.5])
 
