@@ -197,7 +197,7 @@ def assert_within(got, expected, share=1.0):
 def assert_same(got, expected):
     """Equal to the last bit, but for the sign of a zero and the payload of a NaN."""
     assert got.dtype == expected.dtype
-    assert got.dtype in (np.float32, np.int8, np.uint8)
+    assert got.dtype in (np.float16, np.float32, np.int8, np.uint8)
     assert got.shape == expected.shape
     np.testing.assert_array_equal(got, expected)
 

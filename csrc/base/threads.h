@@ -34,7 +34,8 @@ class Team {
 // Runs task(context, i, scratch) for i in 0 … tasks − 1 on at most `threads` threads, the caller among them;
 // each has `scratch_floats` of its own. Tasks must not depend on each other: a thread begins with those that
 // follow each other, but which thread runs what is left open. Fewer threads run where no more can be started.
-// Throws std::bad_alloc before the first task.
+// A job within a task has that task's scratch, from its beginning: what the task keeps lies behind what such
+// jobs want. Throws std::bad_alloc before the first task.
 void parallel_for(int threads, std::ptrdiff_t tasks, std::ptrdiff_t scratch_floats, Task task,
                   const void* context);
 

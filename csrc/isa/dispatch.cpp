@@ -48,7 +48,7 @@ unsigned saved_state() {
 bool supports_avx2() {
   constexpr unsigned kYmm = 0x06;
   return (saved_state() & kYmm) == kYmm && bit(CpuId(1).ecx, 28) && bit(CpuId(1).ecx, 12) &&  // AVX, FMA
-         bit(CpuId(7).ebx, 5);                                                                // AVX2
+         bit(CpuId(1).ecx, 29) && bit(CpuId(7).ebx, 5);                                       // F16C, AVX2
 }
 
 bool supports_avx512() {

@@ -35,6 +35,20 @@ struct BytesRow {
   ptrdiff_t count;
 };
 
+// Halves, IEEE 754's binary16, as floats: exact.
+struct FromHalves {
+  const uint16_t* x;
+  float* y;
+  ptrdiff_t count;
+};
+
+// Each float rounded to the nearest half, of two the even one.
+struct ToHalves {
+  const float* x;
+  uint16_t* y;
+  ptrdiff_t count;
+};
+
 // Outputs whose windows meet the image with as many rows and columns: `rows` × `columns` cells.
 struct PoolRow {
   const float* x;                       // the first cell of the first output

@@ -54,4 +54,16 @@ void call(const std::vector<Chain>& groups, const Problem& problem, int threads)
   }
 }
 
+void call(const HalfCall& work) {
+  const ptrdiff_t tasks = work.tasks();
+  const double task_ns = work.nanoseconds() / static_cast<double>(std::max<ptrdiff_t>(1, tasks));
+  const auto brief = static_cast<ptrdiff_t>(std::min(kSignalNs / task_ns, static_cast<double>(tasks)));
+  const ptrdiff_t at_once = std::max<ptrdiff_t>(work.sharing(), brief);
+  for (ptrdiff_t first = 0; first < tasks; first += at_once) {
+    if (first > 0 && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    const ptrdiff_t count = std::min(at_once, tasks - first);
+    without_gil(task_ns * static_cast<double>(count), [&] { work.run(first, count); });
+  }
+}
+
 }  // namespace fastdw

@@ -8,6 +8,7 @@
 #include <new>
 #include <vector>
 
+#include "ops/halves.h"
 #include "plan/plan.h"
 
 namespace fastdw {
@@ -36,6 +37,9 @@ void without_gil(double nanoseconds, const Work& work) {
 // convolution. Throws std::bad_alloc, before it writes, and pybind11::error_already_set at an
 // interrupt between parts of the work.
 void call(const std::vector<Chain>& groups, const Problem& problem, int threads);
+
+// The same on halves.
+void call(const HalfCall& work);
 
 // Whether so much work is one part.
 bool is_brief(double nanoseconds);

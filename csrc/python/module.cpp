@@ -105,6 +105,22 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
   return py::make_tuple(kernel, bias);
 }
 
+// Fills y with halves as floats: arrays of one axis.
+void widen(py::handle x_array, py::handle y_array) {
+  const auto checked = [](py::handle array, bool of_kind, size_t alignment) {
+    if (!of_kind) refuse("dtype");
+    const py::array a = py::reinterpret_borrow<py::array>(array);
+    const bool aligned = reinterpret_cast<uintptr_t>(a.data()) % alignment == 0;
+    if (a.ndim() != 1 || !(a.flags() & py::array::c_style) || !aligned) refuse("layout");
+    return a;
+  };
+  const py::array x = checked(x_array, py::isinstance<py::array_t<uint16_t>>(x_array), alignof(uint16_t));
+  const py::array y = checked(y_array, py::isinstance<py::array_t<float>>(y_array), alignof(float));
+  if (x.size() != y.size() || !y.writeable()) refuse("y");
+  auto* const floats = static_cast<float*>(const_cast<void*>(y.data()));
+  active_kernel_set().network.from_halves({static_cast<const uint16_t*>(x.data()), floats, x.size()});
+}
+
 // Runs the FMA loop on the calling thread; returns its floating-point operations.
 ptrdiff_t run_fma_loop(const std::string& isa, ptrdiff_t iterations) {
   const KernelSet& set = kernel_set(isa);
@@ -186,6 +202,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            py::arg("expand") = py::none())
       .def("run", &Operator::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("geometry"),
            py::arg("num_threads"))
+      .def("run_halves", &Operator::run_halves, py::arg("x"), py::arg("residual"), py::arg("out"),
+           py::arg("geometry"), py::arg("num_threads"))
+      .def("plan_halves", &Operator::plan_halves, py::arg("x_shape"), py::arg("out_shape"),
+           py::arg("geometry"), py::arg("num_threads"))
       .def("remember", &Operator::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"))
       .def("plan", &Operator::plan, py::arg("x_shape"), py::arg("out_shape"), py::arg("geometry"),
            py::arg("num_threads"))
@@ -208,6 +228,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));
+  m.def("widen", &widen, py::arg("x"), py::arg("y"));
   m.def("kernels", [](const std::string& isa) { return kernel_names(kernel_set(isa)); }, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));
   m.def(

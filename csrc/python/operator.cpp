@@ -1,6 +1,7 @@
 #include "python/operator.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/refuse.h"
 #include "plan/cost.h"
@@ -18,20 +19,21 @@ const T* part(const py::object& object) {
 
 template <class T>
 View<T> strided(py::handle object, bool writeable, const char* what) {
-  if (!py::isinstance<py::array_t<float>>(object)) refuse(what);
+  using Element = std::remove_const_t<T>;
+  if (!py::isinstance<py::array_t<Element>>(object)) refuse(what);
   const py::array array = py::reinterpret_borrow<py::array>(object);
   if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
   View<T> v;
   v.data = static_cast<T*>(const_cast<void*>(array.data()));
   ptrdiff_t* const sizes[] = {&v.images, &v.height, &v.width, &v.channels};
   ptrdiff_t* const strides[] = {&v.image_stride, &v.row_stride, &v.column_stride, &v.channel_stride};
-  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(float) == 0;
+  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(Element) == 0;
   for (int axis = 0; axis < 4; ++axis) {
     *sizes[axis] = array.shape(axis);
     // The stride of an axis of one means nothing, and may be anything.
     const ptrdiff_t stride = array.shape(axis) == 1 ? 0 : array.strides(axis);
-    aligned = aligned && stride % ptrdiff_t{sizeof(float)} == 0;
-    *strides[axis] = stride / ptrdiff_t{sizeof(float)};
+    aligned = aligned && stride % ptrdiff_t{sizeof(Element)} == 0;
+    *strides[axis] = stride / ptrdiff_t{sizeof(Element)};
   }
   if (!aligned || v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
   return v;
@@ -79,6 +81,24 @@ void Operator::run(py::handle x_array, py::handle residual_array, py::handle out
   check_groups(problem);
   if (threads < 1) refuse("num_threads");
   call(groups_, problem, threads);
+}
+
+void Operator::run_halves(py::handle x_array, py::handle residual_array, py::handle out_array,
+                          const std::array<ptrdiff_t, 6>& geometry, int threads) const {
+  Halves halves{strided<const uint16_t>(x_array, false, "x"), {}, strided<uint16_t>(out_array, true, "out")};
+  if (!residual_array.is_none()) halves.residual = strided<const uint16_t>(residual_array, false, "residual");
+  if (threads < 1) refuse("num_threads");
+  call(HalfCall(groups_, checked_geometry(geometry), halves, threads));
+}
+
+std::string Operator::plan_halves(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+                                  const std::array<ptrdiff_t, 6>& geometry, int threads) const {
+  if (threads < 1) refuse("num_threads");
+  static uint16_t none;  // nothing is read or written
+  const Halves halves{contiguous<const uint16_t>(&none, image_shape(x), channels_first_),
+                      {},
+                      contiguous(&none, image_shape(out), channels_first_)};
+  return HalfCall(groups_, checked_geometry(geometry), halves, threads).show();
 }
 
 void Operator::remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,

@@ -1,5 +1,8 @@
 // A layer's operator as Python holds it.
 #pragma once
+#include <string>
+#include <vector>
+
 #include "ops/chain.h"
 #include "plan/plan.h"
 #include "python/replay.h"
@@ -16,6 +19,12 @@ class Operator final : public Replays<Geometry, Plan> {
   // Arrays with the axes (n, h, w, c), of any strides.
   void run(pybind11::handle x, pybind11::handle residual, pybind11::handle out,
            const std::array<ptrdiff_t, 6>& geometry, int threads) const;
+
+  // The same of halves, as uint16.
+  void run_halves(pybind11::handle x, pybind11::handle residual, pybind11::handle out,
+                  const std::array<ptrdiff_t, 6>& geometry, int threads) const;
+  std::string plan_halves(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,
+                          const std::array<ptrdiff_t, 6>& geometry, int threads) const;
 
   // The shapes of a call that has passed Python's checks, of arrays as the user has them.
   void remember(const std::vector<ptrdiff_t>& x, const std::vector<ptrdiff_t>& out,

@@ -1,4 +1,4 @@
-// Vec (vec.h) for AVX2 + FMA: eight floats.
+// Vec (vec.h) for AVX2 + FMA + F16C: eight floats.
 #pragma once
 #include <immintrin.h>
 
@@ -28,6 +28,24 @@ struct Vec {
   static FASTDW_INLINE Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, mask(n))}; }
   FASTDW_INLINE void store(float* p, All) const { _mm256_storeu_ps(p, v); }
   FASTDW_INLINE void store(float* p, int n) const { _mm256_maskstore_ps(p, mask(n), v); }
+
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, All) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, int n) {
+    uint16_t halves[lanes] = {};
+    for (int i = 0; i < n; ++i) halves[i] = p[i];
+    return load_half(halves, All{});
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, All) const {
+    const __m128i halves = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), halves);
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, int n) const {
+    uint16_t halves[lanes];
+    store_half(halves, All{});
+    for (int i = 0; i < n; ++i) p[i] = halves[i];
+  }
 
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
     return {_mm256_permutevar8x32_ps(load(p, n).v, _mm256_castps_si256(_mm256_loadu_ps(index)))};

@@ -27,6 +27,20 @@ struct Vec {
   FASTDW_INLINE void store(float* p, All) const { _mm512_storeu_ps(p, v); }
   FASTDW_INLINE void store(float* p, int n) const { _mm512_mask_storeu_ps(p, mask(n), v); }
 
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, All) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, int n) {
+    return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask(n), p))};
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, All) const {
+    const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, int n) const {
+    _mm256_mask_storeu_epi16(p, mask(n), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+
   using Lanes = __mmask16;
   static FASTDW_INLINE Lanes inside(ptrdiff_t first, ptrdiff_t size) {
     const auto below = [](ptrdiff_t n) { return n <= 0 ? 0u : n >= lanes ? 0xffffu : (1u << n) - 1; };

@@ -55,6 +55,23 @@ struct Vec {
     if (n == 4) vst1_f32(p + 2, vget_high_f32(v));
   }
 
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, All) {
+    return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))};
+  }
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, int n) {
+    uint16_t halves[lanes] = {};
+    for (int i = 0; i < n; ++i) halves[i] = p[i];
+    return load_half(halves, All{});
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, All) const {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, int n) const {
+    uint16_t halves[lanes];
+    store_half(halves, All{});
+    for (int i = 0; i < n; ++i) p[i] = halves[i];
+  }
+
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
     const uint8x16_t table = vreinterpretq_u8_f32(load(p, n).v);
     return {vreinterpretq_f32_u8(vqtbl1q_u8(table, table_bytes(vreinterpretq_u32_f32(vld1q_f32(index)))))};

@@ -14,6 +14,37 @@ typedef float Floats __attribute__((vector_size(16)));
 typedef int32_t Ints __attribute__((vector_size(16)));
 typedef uint32_t Bits __attribute__((vector_size(16)));
 
+FASTDW_INLINE Bits bits(Floats v) { return reinterpret_cast<Bits>(v); }
+FASTDW_INLINE Floats floats(Bits b) { return reinterpret_cast<Floats>(b); }
+FASTDW_INLINE Bits select(Ints mask, Bits x, Bits y) {
+  const Bits m = reinterpret_cast<Bits>(mask);
+  return (x & m) | (y & ~m);
+}
+FASTDW_INLINE Floats select(Ints mask, Floats x, Floats y) { return floats(select(mask, bits(x), bits(y))); }
+
+// Of halves in the lower bits, as floats. A half has ten bits less of 23, and exponents less by 112.
+FASTDW_INLINE Floats widened(Bits h) {
+  const Bits magnitude = (h & 0x7fff) << 13, quiet = magnitude | 0x7fc00000u;
+  const Bits normal = magnitude + (112u << 23);
+  // 2^-14 and so many of its 1024th parts, less 2^-14: no operand is a subnormal float.
+  const Floats small = floats(magnitude | 0x38800000u) - 0x1p-14f;
+  Bits r = select(magnitude < (1u << 23), bits(small), normal);
+  r = select(magnitude == (31u << 23), Bits{} + 0x7f800000u, r);
+  r = select(magnitude > (31u << 23), quiet, r);
+  return floats(r | (h & 0x8000) << 16);
+}
+FASTDW_INLINE Bits narrowed(Floats v) {
+  const Bits b = bits(v), a = b & 0x7fffffffu;
+  // Half a last bit, and one if the last bit that stays is odd, less the least of them.
+  const Bits normal = (a - (112u << 23) + 0xfff + (a >> 13 & 1)) >> 13;
+  // The unit in the last place of 1/2 is the least half: adding rounds to it.
+  const Bits small = bits(floats(a) + 0.5f) - 0x3f000000u;
+  Bits r = select(a < 0x38800000u, small, normal);
+  r = select(a >= 0x477ff000u, Bits{} + 0x7c00u, r);
+  r = select(a > 0x7f800000u, 0x7e00u | (a >> 13 & 0x3ff), r);
+  return r | (b >> 16 & 0x8000);
+}
+
 struct Vec {
   static constexpr int lanes = 4;
   static constexpr bool has_ldexp = false;
@@ -35,6 +66,18 @@ struct Vec {
     for (int i = 0; i < n; ++i) p[i] = v[i];
   }
 
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, All) { return load_half(p, lanes); }
+  static FASTDW_INLINE Vec load_half(const uint16_t* p, int n) {
+    Bits halves = {};
+    for (int i = 0; i < n; ++i) halves[i] = p[i];
+    return {widened(halves)};
+  }
+  FASTDW_INLINE void store_half(uint16_t* p, All) const { store_half(p, lanes); }
+  FASTDW_INLINE void store_half(uint16_t* p, int n) const {
+    const Bits halves = narrowed(v);
+    for (int i = 0; i < n; ++i) p[i] = static_cast<uint16_t>(halves[i]);
+  }
+
   static FASTDW_INLINE Vec spread(const float* p, int n, const float* index) {
     Vec r = set1(0.0f);
     for (int i = 0; i < lanes; ++i) {
@@ -54,13 +97,6 @@ struct Vec {
     return {reinterpret_cast<Floats>(reinterpret_cast<Bits>(v) << N)};
   }
 };
-
-FASTDW_INLINE Bits bits(Floats v) { return reinterpret_cast<Bits>(v); }
-FASTDW_INLINE Floats floats(Bits b) { return reinterpret_cast<Floats>(b); }
-FASTDW_INLINE Floats select(Ints mask, Floats x, Floats y) {
-  const Bits m = reinterpret_cast<Bits>(mask);
-  return floats((bits(x) & m) | (bits(y) & ~m));
-}
 
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray, Float32
 
 FLOAT32 = np.dtype(np.float32)
+FLOAT16 = np.dtype(np.float16)
 FLOATS = (FLOAT32, np.dtype(np.float64))
 INT64_MAX = 2**63 - 1
 MAX_THREADS = 1024
+
+# What to do with an x of float16.
+_HALVES = ', or make the layer with dtype="float16", where it takes one'
 
 _DATA_FORMATS = {
     "NHWC": "NHWC",
@@ -86,6 +90,17 @@ def data_format(value: object) -> str:
     return _DATA_FORMATS[value]
 
 
+def layer_dtype(value: object) -> str:
+    """ "float32" or "float16"."""
+    if not isinstance(value, str):
+        msg = f"dtype must be a str, got {describe(value)}"
+        raise TypeError(msg)
+    if value not in ("float32", "float16"):
+        msg = f"dtype must be 'float32' or 'float16', got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
 def num_threads(value: object) -> int:
     return integer("num_threads", value, 1, MAX_THREADS)
 
@@ -95,9 +110,11 @@ def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOA
     array = value if type(value) is np.ndarray else _view(name, value)
     if array.dtype not in dtypes:
         wanted = " or ".join(dtype.name for dtype in dtypes)
+        takes = array.dtype == FLOAT16 and name == "x"
         msg = (
             f"{name} must be an array of native {wanted}, got dtype {array.dtype.str!r} "
             f"({array.dtype}); convert it with .astype(np.{dtypes[0].name})"
+            f"{_HALVES if takes else ''}"
         )
         raise TypeError(msg)
     return array
@@ -214,6 +231,17 @@ def groups(value: object, filters: int) -> int:
     return count
 
 
+def halved(name: str, kernel: Float32) -> Float32:
+    """A kernel rounded to float16, as float32."""
+    with np.errstate(over="ignore"):
+        rounded = kernel.astype(np.float16)
+    beyond = np.abs(kernel[np.isinf(rounded) & np.isfinite(kernel)])
+    if beyond.size:
+        msg = f"{name} must fit into float16, got {beyond.max()}"
+        raise ValueError(msg)
+    return rounded.astype(np.float32)
+
+
 def nhwc(array: AnyArray, channels_first: bool) -> AnyArray:
     """The view that the core takes: four axes in the order (n, h, w, c)."""
     if array.ndim == 3:
@@ -232,8 +260,8 @@ def dense(array: AnyArray) -> AnyArray:
     return array if flags.c_contiguous and flags.aligned else array.copy()
 
 
-def residual(value: object, shape: tuple[int, ...]) -> Float32:
-    array = as_array("residual", value)
+def residual(value: object, shape: tuple[int, ...], dtype: np.dtype[Any] = FLOAT32) -> AnyArray:
+    array = as_array("residual", value, (dtype,))
     if array.shape != shape:
         msg = f"residual must have the output's shape {shape}, got {array.shape}"
         raise ValueError(msg)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _F32 = npt.NDArray[np.float32]
+_Bits = npt.NDArray[np.uint16]
 _Array = _F32 | npt.NDArray[np.uint8] | npt.NDArray[np.int8]
 
 curves: tuple[str, ...]
@@ -109,6 +110,23 @@ class Operator:
     def run(
         self, x: _F32, residual: _F32 | None, out: _F32, geometry: Geometry, num_threads: int
     ) -> None: ...
+    def run_halves(
+        self,
+        x: _Bits,
+        residual: _Bits | None,
+        out: _Bits,
+        geometry: Geometry,
+        num_threads: int,
+    ) -> None:
+        """The same on float16, given as its bits: bands of rows become floats in cache, and the
+        results halves."""
+    def plan_halves(
+        self,
+        x_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        geometry: Geometry,
+        num_threads: int,
+    ) -> str: ...
     def remember(
         self, x_shape: tuple[int, ...], out_shape: tuple[int, ...], geometry: Geometry
     ) -> None:
@@ -298,6 +316,9 @@ def config8() -> dict[str, Any]:
 
 def empty(shape: tuple[int, ...]) -> _F32:
     """An array to fill; a larger one begins on a cache line."""
+
+def widen(x: _Bits, y: _F32) -> None:
+    """Fill `y` with the halves of `x`, given as their bits: contiguous arrays of one axis."""
 
 def kernels(isa: str) -> list[str]:
     """Every entry of the instruction set's table.

@@ -157,6 +157,7 @@ class Signature(NamedTuple):
     channels: int  # of x
     filters: int  # of the result
     window: Window | None  # None: 1 x 1
+    dtype: str = "float32"  # of all arrays
 
     @property
     def channels_first(self) -> bool:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.emulated
 
 # The steps of networks: tests/networks/test_steps.py runs each alone.
 NETWORK = {
-    "add", "multiply", "affine", "from_bytes", "max_pool", "average_pool", "global_max",
+    "add", "multiply", "affine", "from_bytes", "from_halves", "to_halves", "max_pool", "average_pool", "global_max",
     "global_average", "row_sums", "bilinear", "softmax",
 }  # fmt: skip
 

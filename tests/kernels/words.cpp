@@ -130,6 +130,70 @@ void test_store() {
   }
 }
 
+// Every half there is, and what fits each of `n` lanes at both ends of a page.
+void test_load_half() {
+  Guarded page;
+  uint16_t* const begin = reinterpret_cast<uint16_t*>(page.begin);
+  uint16_t* const end = reinterpret_cast<uint16_t*>(page.end);
+  for (int n = 0; n <= lanes; ++n) {
+    for (uint16_t* const p : {begin, begin + 1, end - n}) {
+      for (uint32_t first = 0; first < 0x10000; first += lanes) {
+        const auto half = [&](int i) { return static_cast<uint16_t>(first + static_cast<uint32_t>(i)); };
+        for (int i = 0; i < n; ++i) p[i] = half(i);
+        expect(Vec::load_half(p, n), [&](int i) { return i < n ? plain_widened(half(i)) : 0.0f; });
+        if (n == lanes) expect(Vec::load_half(p, All{}), [&](int i) { return plain_widened(half(i)); });
+        if (n < lanes && first > 64u * lanes) break;
+      }
+    }
+  }
+}
+
+// What lies on halves, between two of them, and next to either; beyond the largest; and the operands.
+void test_store_half() {
+  Guarded page;
+  uint16_t* const begin = reinterpret_cast<uint16_t*>(page.begin);
+  uint16_t* const end = reinterpret_cast<uint16_t*>(page.end);
+  const auto stores = [&](const Vec& v, const float* x, int n, uint16_t* p) {
+    const uint16_t before = 0x5a5a;
+    for (uint16_t* q = begin; q < end; ++q) *q = before;
+    v.store_half(p, n);
+    for (const uint16_t* q = begin; q < end; ++q) {
+      const bool inside = q >= p && q < p + n;
+      const uint16_t wanted = inside ? plain_narrowed(x[q - p]) : before;
+      if (*q != wanted) fail(static_cast<int>(q - p), from_bits(*q), from_bits(wanted));
+    }
+  };
+  const auto stores_all = [&](const Vec& v, const float* x) {
+    uint16_t got[lanes];
+    v.store_half(got, All{});
+    for (int i = 0; i < lanes; ++i) {
+      const uint16_t wanted = plain_narrowed(x[i]);
+      if (got[i] != wanted) fail(i, from_bits(got[i]), from_bits(wanted));
+    }
+  };
+  for_operands([&](const Operands& o) { stores_all(o.a, o.x[0]); });
+  const uint32_t beside[] = {0, 1, 0xfff, 0x1000, 0x1001, 0x1fff};
+  for (uint32_t half = 0; half < 0x10000; ++half) {
+    float x[lanes];
+    for (int i = 0; i < lanes; ++i) {
+      // Of a subnormal half more bits are rounded away: half of what follows it is between two.
+      const uint32_t wide = bits_of(plain_widened(static_cast<uint16_t>(half)));
+      const uint32_t next = bits_of(plain_widened(static_cast<uint16_t>(half + 1)));
+      const bool small = (half & 0x7c00) == 0;
+      x[i] = from_bits(small && i % 2 ? wide + (next - wide) / 2 + static_cast<uint32_t>(i) - 2
+                                      : wide + beside[static_cast<uint32_t>(i) % 6]);
+      if (is_nan(x[i])) x[i] = from_bits(bits_of(x[i]) | 0x00400000u);
+    }
+    Vec v;
+    std::memcpy(&v.v, x, sizeof x);
+    stores_all(v, x);
+    if (half % 4099 != 0) continue;
+    for (int n = 0; n <= lanes; ++n) {
+      for (uint16_t* const p : {begin, begin + 1, end - n}) stores(v, x, n, p);
+    }
+  }
+}
+
 void put_index(float* to, int index) {
   const int32_t value = index;
   std::memcpy(to, &value, sizeof value);

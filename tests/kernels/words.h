@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -40,6 +41,36 @@ void check(bool holds, const char* what) {
 bool same_bits(float got, float wanted) { return bits_of(got) == bits_of(wanted); }
 bool same_number(float got, float wanted) {
   return same_bits(got, wanted) || (is_nan(got) && is_nan(wanted));
+}
+
+// Halves by numbers, not by bits: 1 bit of sign, 5 of exponent, 10 of significand.
+float plain_widened(uint16_t half) {
+  const int exponent = half >> 10 & 31, significand = half & 0x3ff;
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
+  if (exponent == 31 && significand) {
+    return from_bits(sign | 0x7fc00000u | static_cast<uint32_t>(significand) << 13);
+  }
+  if (exponent == 31) return from_bits(sign | 0x7f800000u);
+  const int whole = exponent == 0 ? significand : significand + 1024;
+  return from_bits(sign | bits_of(std::ldexp(static_cast<float>(whole), std::max(exponent, 1) - 25)));
+}
+uint16_t plain_narrowed(float f) {
+  const uint32_t sign = bits_of(f) >> 16 & 0x8000;
+  uint32_t half = 0x7c00;
+  if (is_nan(f)) {
+    half = 0x7e00 | (bits_of(f) >> 13 & 0x3ff);
+  } else if (std::fabs(f) < 65520.0f) {  // half a step beyond the largest
+    int exponent = 0;
+    std::frexp(f, &exponent);                                         // |f| is at least 2^(exponent − 1)
+    const int last = f == 0.0f ? -24 : std::max(exponent - 11, -24);  // of the last bit that stays
+    const double units = std::ldexp(std::fabs(static_cast<double>(f)), -last);
+    double whole = std::floor(units);
+    const double rest = units - whole;
+    if (rest > 0.5 || (rest == 0.5 && std::fmod(whole, 2.0) == 1.0)) whole += 1;
+    // 1024 units and more carry into the exponent by themselves.
+    half = static_cast<uint32_t>(whole) + static_cast<uint32_t>(last + 24) * 1024;
+  }
+  return static_cast<uint16_t>(sign | half);
 }
 
 // Zeros, subnormals, the ends of the range, infinities and NaNs of both signs, and some between.

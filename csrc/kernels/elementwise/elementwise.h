@@ -1,4 +1,4 @@
-// Sums, products, affine maps and bytes as floats: contracts in kernels/network_contract.h.
+// Sums, products, affine maps, bytes and halves as floats: contracts in kernels/network_contract.h.
 #pragma once
 #include "kernels/network_contract.h"
 #include "simd/vec.h"
@@ -53,6 +53,18 @@ void apply_from_bytes(const BytesRow& r) {
   const uint8_t* x = r.x;
   float* y = r.y;
   for (ptrdiff_t i = 0; i < r.count; ++i) y[i] = static_cast<float>(x[i]);
+}
+
+template <class V>
+void apply_from_halves(const FromHalves& r) {
+  for_vectors<V>(
+      r.count, [&](ptrdiff_t i, auto n) FASTDW_INLINE_LAMBDA { V::load_half(r.x + i, n).store(r.y + i, n); });
+}
+
+template <class V>
+void apply_to_halves(const ToHalves& r) {
+  for_vectors<V>(
+      r.count, [&](ptrdiff_t i, auto n) FASTDW_INLINE_LAMBDA { V::load(r.x + i, n).store_half(r.y + i, n); });
 }
 
 }  // namespace

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from fastdw import _arguments as check
 from fastdw import _core
 from fastdw._arguments import as_array, nhwc, readable
 from fastdw._geometry import Plan, Signature
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray, Float32
+    from fastdw._typing import AnyArray
 
 
 class Call(NamedTuple):
@@ -19,23 +21,38 @@ class Call(NamedTuple):
 
     plan: Plan
     channels_first: bool
-    x: Float32
-    residual: Float32 | None
-    result: Float32
+    x: AnyArray
+    residual: AnyArray | None
+    result: AnyArray
     """What the user gets: `out` itself, of whatever class, where it was given."""
-    out: Float32
+    out: AnyArray
     """The same memory as a plain array."""
     num_threads: int
 
     def run(self, operator: _core.Operator) -> None:
         first, addend = self.channels_first, self.residual
-        operator.run(
-            readable(nhwc(self.x, first)),
-            None if addend is None else readable(nhwc(addend, first)),
-            nhwc(self.out, first),
+        x, out = readable(nhwc(self.x, first)), nhwc(self.out, first)
+        residual = None if addend is None else readable(nhwc(addend, first))
+        if not self.halves:
+            operator.run(x, residual, out, self.plan.geometry, self.num_threads)
+            return
+        operator.run_halves(
+            x.view(np.uint16),
+            None if residual is None else residual.view(np.uint16),
+            out.view(np.uint16),
             self.plan.geometry,
             self.num_threads,
         )
+
+    @property
+    def halves(self) -> bool:
+        """Whether all arrays are of float16."""
+        return self.out.dtype == check.FLOAT16
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    """An array to fill."""
+    return _core.empty(shape) if dtype == check.FLOAT32 else np.empty(shape, dtype)
 
 
 def checked_call(
@@ -50,14 +67,15 @@ def checked_call(
 
     Every check comes before the first write to `out`.
     """
-    image = as_array("x", x)
+    dtype = np.dtype(signature.dtype)
+    image = as_array("x", x, (dtype,))
     plan = signature.plan("x.shape", image.shape)
-    addend = None if residual is None else check.residual(residual, plan.shape)
+    addend = None if residual is None else check.residual(residual, plan.shape, dtype)
     count = check.num_threads(num_threads)
     if out is None:
-        out = filled = _core.empty(plan.shape)
+        out = filled = empty(plan.shape, dtype)
     else:
-        filled = check.out(out, plan.shape, x=image)
+        filled = check.out(out, plan.shape, dtype, x=image)
         # The residual is read element by element, each just before the result takes its place.
         if addend is not None and not check.same_place(filled, addend):
             check.apart(filled, "residual", addend)

@@ -19,7 +19,7 @@ from fastdw.layers._spec import Part, Spec
 from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
-    from fastdw._typing import ActivationInput, ArrayInput, Float32, PaddingInput
+    from fastdw._typing import ActivationInput, AnyArray, ArrayInput, Float32, PaddingInput
 
 
 class Layer(Immutable):
@@ -48,7 +48,7 @@ class Layer(Immutable):
     _parts: tuple[Part, ...]
     _operator: _core.Operator
     # x, residual, out, threads; None unless it is like a call before, so that every check holds
-    _replay: Callable[[object, object, object, object], Float32 | None]
+    _replay: Callable[[object, object, object, object], AnyArray | None]
 
     def _prepare(self, spec: Spec) -> None:
         parts, operator = spec.pack()
@@ -86,7 +86,8 @@ class Layer(Immutable):
         call = checked_call(self._signature, x, residual, out, threads)
         if call.out.size:
             call.run(self._operator)
-            self._operator.remember(call.x.shape, *call.plan)
+            if not call.halves:
+                self._operator.remember(call.x.shape, *call.plan)
         return call.result
 
     def plan(self, input_shape: tuple[int, ...], *, num_threads: int | None = None) -> str:
@@ -114,6 +115,8 @@ class Layer(Immutable):
             msg = f"input_shape must have at least one image, got {input_shape}"
             raise ValueError(msg)
         count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        if self.dtype == "float16":
+            return self._operator.plan_halves(shape, *plan, count)
         text: str = self._operator.plan(shape, *plan, count)["text"]
         return text
 
@@ -200,6 +203,11 @@ class Layer(Immutable):
         return self._signature.data_format
 
     @property
+    def dtype(self) -> str:
+        """Of x and of the result: "float32", or "float16" where the layer was made so."""
+        return self._signature.dtype
+
+    @property
     def activation(self) -> ActivationInput:
         """What is applied last, as a constructor takes it."""
         activation: ActivationInput = self._settings["activation"]
@@ -242,25 +250,25 @@ class AddingLayer(Layer):
         x: ArrayInput,
         *,
         residual: ArrayInput | None = None,
-        out: Float32 | None = None,
+        out: AnyArray | None = None,
         num_threads: int | None = None,
-    ) -> Float32:
+    ) -> AnyArray:
         """Apply the layer.
 
         Parameters
         ----------
-        x : ndarray, (N, H, W, C) or (H, W, C), float32
+        x : ndarray, (N, H, W, C) or (H, W, C), of the layer's dtype
             In the order of the layer's data_format.
-        residual : ndarray, the result's shape, float32, optional
+        residual : ndarray, the result's shape and dtype, optional
             Added before the activation.
-        out : ndarray, float32, optional
+        out : ndarray, of the layer's dtype, optional
             As in `pointwise_conv2d`.
         num_threads : int, optional
             1 ... 1024; the default is `get_num_threads`.
 
         Returns
         -------
-        ndarray, (N, OH, OW, F) or (OH, OW, F), float32
+        ndarray, (N, OH, OW, F) or (OH, OW, F), of the layer's dtype
             `out`, where it was given.
 
         Raises

@@ -73,6 +73,11 @@ class QuantizedLayer(Layer):
         depthwise, pointwise = parts
         return _core.Operator8(depthwise, pointwise, addition, strides)
 
+    @property
+    def dtype(self) -> str:
+        """Of `x`: "int8" or "uint8"."""
+        return self._input.dtype
+
     def _weights(self) -> dict[str, AnyArray]:
         return dict(self._arrays)
 

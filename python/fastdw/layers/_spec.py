@@ -30,6 +30,8 @@ class Half(NamedTuple):
     bias: Float32 | None
     batch_norm: BatchNorm | None
     activation: Activation
+    dtype: str = "float32"
+    """To which kernels are rounded, BatchNorm folded in; biases are float32."""
 
     @property
     def num_parameters(self) -> int:
@@ -40,6 +42,8 @@ class Half(NamedTuple):
         kernel, bias = self.kernel, self.bias
         if self.batch_norm is not None:
             kernel, bias = self.batch_norm.fold(kernel, bias)
+        if self.dtype == "float16":
+            kernel = check.halved(self.kernel_name, kernel)
         return dense(kernel), None if bias is None else dense(bias), self.activation.core
 
     def arrays(self) -> Iterator[tuple[str, AnyArray | None]]:
@@ -53,7 +57,12 @@ class Half(NamedTuple):
 
 
 def checked_half(
-    kernel_name: str, prefix: str, kernel: Float32, channels: int, epilogue: Epilogue
+    kernel_name: str,
+    prefix: str,
+    kernel: Float32,
+    channels: int,
+    epilogue: Epilogue,
+    dtype: str = "float32",
 ) -> Half:
     """Check an epilogue on `channels`."""
     bias, batch_norm, activation = epilogue
@@ -74,6 +83,7 @@ def checked_half(
         None if bias is None else check.vector(f"{prefix}bias", bias, channels),
         batch_norm,
         parse_activation(f"{prefix}activation", activation, channels),
+        dtype,
     )
 
 
@@ -101,6 +111,8 @@ class Spec(NamedTuple):
         signature = self.signature
         settings = {} if signature.window is None else signature.window.arguments
         settings["data_format"] = signature.data_format
+        if signature.dtype != "float32":  # nor do pickles of before name it
+            settings["dtype"] = signature.dtype
         if self.pre_activation is not None:
             settings["pre_activation"] = self.pre_activation.argument
         for half in self.halves:

@@ -62,7 +62,12 @@ class ConvSpec(Spec):
 
 
 def conv_spec(
-    kernel: object, place: Place, data_format: object, groups: object, epilogue: Epilogue
+    kernel: object,
+    place: Place,
+    data_format: object,
+    groups: object,
+    epilogue: Epilogue,
+    dtype: object = "float32",
 ) -> ConvSpec:
     """Check the arguments of a dense convolution."""
     name, weights = "kernel", check.dense_kernel(kernel)
@@ -70,8 +75,9 @@ def conv_spec(
     channels = inputs * check.groups(groups, filters)
     layout = check.data_format(data_format)
     view = window((size[0], size[1]), *place, layout, name)
-    half = checked_half(name, "", weights, filters, epilogue)
-    signature = Signature(layout, name, channels, filters, view)
+    kind = check.layer_dtype(dtype)
+    half = checked_half(name, "", weights, filters, epilogue, kind)
+    signature = Signature(layout, name, channels, filters, view, kind)
     return ConvSpec(signature, (half,), None, chosen_isa())
 
 
@@ -87,6 +93,8 @@ class Conv2D(AddingLayer):
         The filters.
     strides, padding, data_format, dilation_rate, groups, bias, batch_norm, activation
         As in `conv2d`.
+    dtype : {"float32", "float16"}
+        As of `DepthwiseConv2D`.
 
     Raises
     ------
@@ -125,10 +133,11 @@ class Conv2D(AddingLayer):
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
+        dtype: str = "float32",
     ) -> None:
         place = strides, dilation_rate, padding
         epilogue = bias, batch_norm, activation
-        self._prepare(conv_spec(kernel, place, data_format, groups, epilogue))
+        self._prepare(conv_spec(kernel, place, data_format, groups, epilogue, dtype))
 
     @property
     def groups(self) -> int:

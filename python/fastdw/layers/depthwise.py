@@ -17,8 +17,8 @@ from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 if TYPE_CHECKING:
     from fastdw._typing import (
         ActivationInput,
+        AnyArray,
         ArrayInput,
-        Float32,
         ForeignActivation,
         Ints,
         PaddingInput,
@@ -38,7 +38,11 @@ class DepthwiseSpec(Spec):
 
 
 def depthwise_spec(
-    depthwise_kernel: object, place: Place, data_format: object, epilogue: Epilogue
+    depthwise_kernel: object,
+    place: Place,
+    data_format: object,
+    epilogue: Epilogue,
+    dtype: object = "float32",
 ) -> DepthwiseSpec:
     """Check the arguments of a depthwise convolution."""
     name, kernel = "depthwise_kernel", check.depthwise_kernel(depthwise_kernel)
@@ -46,8 +50,9 @@ def depthwise_spec(
     filters = channels * multiplier
     layout = check.data_format(data_format)
     view = window(kernel.shape[:2], *place, layout, name)
-    half = checked_half(name, "", kernel, filters, epilogue)
-    signature = Signature(layout, name, channels, filters, view)
+    kind = check.layer_dtype(dtype)
+    half = checked_half(name, "", kernel, filters, epilogue, kind)
+    signature = Signature(layout, name, channels, filters, view, kind)
     return DepthwiseSpec(signature, (half,), None, chosen_isa())
 
 
@@ -63,6 +68,9 @@ class DepthwiseConv2D(Layer):
         One filter for each of the `m` outputs of each channel.
     strides, padding, data_format, dilation_rate, bias, batch_norm, activation
         As in `depthwise_conv2d`.
+    dtype : {"float32", "float16"}
+        Of x and of the result. With "float16" the kernel, BatchNorm folded in, is rounded to
+        float16 too; sums are of float32, and rounded once. Bias and BatchNorm stay float32.
 
     Raises
     ------
@@ -99,26 +107,27 @@ class DepthwiseConv2D(Layer):
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
+        dtype: str = "float32",
     ) -> None:
         place = strides, dilation_rate, padding
         epilogue = bias, batch_norm, activation
-        self._prepare(depthwise_spec(depthwise_kernel, place, data_format, epilogue))
+        self._prepare(depthwise_spec(depthwise_kernel, place, data_format, epilogue, dtype))
 
     def __call__(
-        self, x: ArrayInput, *, out: Float32 | None = None, num_threads: int | None = None
-    ) -> Float32:
+        self, x: ArrayInput, *, out: AnyArray | None = None, num_threads: int | None = None
+    ) -> AnyArray:
         """Apply the layer.
 
         Parameters
         ----------
-        x : ndarray, (N, H, W, C) or (H, W, C), float32
+        x : ndarray, (N, H, W, C) or (H, W, C), of the layer's dtype
             In the order of the layer's data_format.
         out, num_threads
             As in `depthwise_conv2d`.
 
         Returns
         -------
-        ndarray, (N, OH, OW, C*m) or (OH, OW, C*m), float32
+        ndarray, (N, OH, OW, C*m) or (OH, OW, C*m), of the layer's dtype
             `out`, where it was given.
 
         Raises

@@ -35,15 +35,21 @@ class PointwiseSpec(Spec):
 
 
 def pointwise_spec(
-    pointwise_kernel: object, data_format: object, strides: object, epilogue: Epilogue
+    pointwise_kernel: object,
+    data_format: object,
+    strides: object,
+    epilogue: Epilogue,
+    dtype: object = "float32",
 ) -> PointwiseSpec:
     """Check the arguments of a pointwise convolution."""
     name, kernel = "pointwise_kernel", check.pointwise_kernel(pointwise_kernel)
     channels, filters = kernel.shape
     layout = check.data_format(data_format)
-    half = checked_half(name, "", kernel, filters, epilogue)
+    kind = check.layer_dtype(dtype)
+    half = checked_half(name, "", kernel, filters, epilogue, kind)
     view = window((1, 1), strides, 1, "valid", layout, name)
-    signature = Signature(layout, name, channels, filters, None if view.strides == (1, 1) else view)
+    place = None if view.strides == (1, 1) else view
+    signature = Signature(layout, name, channels, filters, place, kind)
     return PointwiseSpec(signature, (half,), None, chosen_isa())
 
 
@@ -59,6 +65,8 @@ class PointwiseConv2D(AddingLayer):
         The matrix that mixes the channels of a pixel.
     data_format, strides, bias, batch_norm, activation
         As in `pointwise_conv2d`.
+    dtype : {"float32", "float16"}
+        As of `DepthwiseConv2D`.
 
     Raises
     ------
@@ -94,9 +102,10 @@ class PointwiseConv2D(AddingLayer):
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
+        dtype: str = "float32",
     ) -> None:
         epilogue = bias, batch_norm, activation
-        self._prepare(pointwise_spec(pointwise_kernel, data_format, strides, epilogue))
+        self._prepare(pointwise_spec(pointwise_kernel, data_format, strides, epilogue, dtype))
 
     @classmethod
     def from_keras(

@@ -50,6 +50,7 @@ def separable_spec(
     pre_activation: object,
     depthwise_epilogue: Epilogue,
     epilogue: Epilogue,
+    dtype: object = "float32",
 ) -> SeparableSpec:
     """Check the arguments of a separable convolution."""
     name, kernel = "depthwise_kernel", check.depthwise_kernel(kernels[0])
@@ -71,11 +72,12 @@ def separable_spec(
             f"{pre_activation!r} with padding {place[2]!r}"
         )
         raise ValueError(msg)
+    kind = check.layer_dtype(dtype)
     halves = (
-        checked_half(name, "depthwise_", kernel, middle, depthwise_epilogue),
-        checked_half("pointwise_kernel", "", matrix, filters, epilogue),
+        checked_half(name, "depthwise_", kernel, middle, depthwise_epilogue, kind),
+        checked_half("pointwise_kernel", "", matrix, filters, epilogue, kind),
     )
-    signature = Signature(layout, name, channels, filters, view)
+    signature = Signature(layout, name, channels, filters, view, kind)
     return SeparableSpec(signature, halves, before, chosen_isa())
 
 
@@ -97,6 +99,8 @@ class SeparableConv2D(AddingLayer):
         As in `separable_conv2d`.
     bias, batch_norm, activation
         As in `separable_conv2d`.
+    dtype : {"float32", "float16"}
+        As of `DepthwiseConv2D`; what lies between the halves is of float32.
 
     Raises
     ------
@@ -139,6 +143,7 @@ class SeparableConv2D(AddingLayer):
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
+        dtype: str = "float32",
     ) -> None:
         self._prepare(
             separable_spec(
@@ -148,6 +153,7 @@ class SeparableConv2D(AddingLayer):
                 pre_activation,
                 (depthwise_bias, depthwise_batch_norm, depthwise_activation),
                 (bias, batch_norm, activation),
+                dtype,
             )
         )
 

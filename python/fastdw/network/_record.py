@@ -147,6 +147,12 @@ def only_symbols(residual: object, out: object) -> Symbol | None:
 
 def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol:
     """What a layer makes of a symbol."""
+    if layer.dtype != "float32":
+        msg = (
+            f"a network computes in float32 and takes no layer of dtype={layer.dtype!r}; make it "
+            f"without, and save the network with weights={layer.dtype!r}"
+        )
+        raise ValueError(msg)
     addend = only_symbols(residual, out)
     signature, weights, settings = layer._signature, layer._weights(), layer._settings
     signature.plan("x.shape", (1, *x.image_shape))  # its checks
