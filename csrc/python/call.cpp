@@ -60,7 +60,7 @@ void call(const HalfCall& work) {
   const auto brief = static_cast<ptrdiff_t>(std::min(kSignalNs / task_ns, static_cast<double>(tasks)));
   const ptrdiff_t at_once = std::max<ptrdiff_t>(work.sharing(), brief);
   for (ptrdiff_t first = 0; first < tasks; first += at_once) {
-    if (first > 0 && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    if (first > 0 && PyErr_CheckSignals()) throw pybind11::error_already_set();
     const ptrdiff_t count = std::min(at_once, tasks - first);
     without_gil(task_ns * static_cast<double>(count), [&] { work.run(first, count); });
   }

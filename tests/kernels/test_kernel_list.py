@@ -13,8 +13,8 @@ pytestmark = pytest.mark.emulated
 
 # The steps of networks: tests/networks/test_steps.py runs each alone.
 NETWORK = {
-    "add", "multiply", "affine", "from_bytes", "from_halves", "to_halves", "max_pool", "average_pool", "global_max",
-    "global_average", "row_sums", "bilinear", "softmax",
+    "add", "multiply", "affine", "from_bytes", "from_halves", "to_halves",
+    "max_pool", "average_pool", "global_max", "global_average", "row_sums", "bilinear", "softmax",
 }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def make(kind, channels, filters, options, generator, **dtype):
 def pair(kind, channels, filters, **options):
     """The layer, and one of floats whose kernels are halves."""
     layer = make(kind, channels, filters, options, rng(7), dtype="float16")
-    weights = {name: array for name, array in layer._weights().items()}
+    weights = layer._weights()
     settings = {k: v for k, v in layer._settings.items() if k != "dtype"}
     return layer, kind(**weights, **settings)
 

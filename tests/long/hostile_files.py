@@ -58,7 +58,8 @@ def fdw_files():
     from small_networks import blazeface
 
     graphs = [blazeface(), *map(example, EXAMPLES)]
-    return [Network._from_graph(graph)._bytes() for graph in graphs]
+    networks = [Network._from_graph(graph) for graph in graphs]
+    return [network._bytes(weights) for network in networks for weights in ("float32", "float16")]
 
 
 @functools.cache

@@ -40,6 +40,7 @@ FIRST = [
     "operators/test_calls_in_parts.py",
     "operators/test_large.py",
     "layers/test_layers.py",
+    "layers/test_halves.py",
     "layers/test_quantized_layers.py",
 ]
 

@@ -9,10 +9,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from blocks import block, builder_of, conv, pad
+from fastdw import Network
 from fastdw.network import _file
 from fastdw.network._graph import GraphBuilder, content, run
 from fastdw.network._rewrite import rewrite
 from graphs import EXAMPLES, example, inputs
+from small_networks import blazeface
 
 
 def saved(graph, weights="float32"):
@@ -82,12 +84,94 @@ def test_half_of_the_kernels():
     run(again, inputs(again))
 
 
-def test_weights_too_large_for_float16():
+def with_halves(graph):
+    """The graph with its float kernels rounded to float16, in float32."""
+
+    def rounded_kernel(value):
+        is_kernel = isinstance(value, np.ndarray) and value.ndim == 4 and value.dtype.kind == "f"
+        return value.astype(np.float16).astype(np.float32) if is_kernel else value
+
+    nodes = [
+        n._replace(attrs={k: rounded_kernel(v) for k, v in n.attrs.items()}) for n in graph.nodes
+    ]
+    return graph._replace(nodes=tuple(nodes))
+
+
+def results(net, values):
+    y = net(*values)
+    return y if isinstance(y, tuple) else (y,)
+
+
+@pytest.mark.parametrize("name", ["network", "blazeface", "separable", "inverted"])
+def test_a_network_of_halves_has_the_bits_of_rounded_weights(name, tmp_path):
+    graph = {"network": network, "blazeface": blazeface}.get(name, lambda: example(name))()
+    net = Network._from_graph(graph)
+    net.save(tmp_path / "half.fdw", weights="float16")
+    half, wanted = Network.load(tmp_path / "half.fdw"), Network._from_graph(with_halves(net._graph))
+    values = [v.astype(np.float32) for v in inputs(graph)]
+    for y, w in zip(results(half, values), results(wanted, values), strict=True):
+        np.testing.assert_array_equal(y, w)
+    assert half.summary(mode="dict")["notes"] == (_file.ROUNDED,)
+    assert half.num_parameters == net.num_parameters
+    weights = [sum(s["nbytes"] for s in n.summary(mode="dict")["steps"]) for n in (half, net)]
+    assert weights[0] == weights[1]
+    again = Network.load(tmp_path / "half.fdw")
+    again.save(tmp_path / "again.fdw", weights="float16")
+    assert (tmp_path / "again.fdw").read_bytes() == (tmp_path / "half.fdw").read_bytes()
+
+
+def test_integers_stay_integers():
+    graph = example("quantized_conv2d")
+    assert saved(graph, "float16") == saved(graph)
+
+
+@pytest.mark.parametrize("largest", [7e4, 65520])
+def test_weights_too_large_for_float16(largest):
     b, x = builder_of()
-    y = b.add("conv2d", x, kernel=np.full((1, 1, 6, 1), 7e4))
+    y = b.add(
+        "conv2d", x, kernel=np.array([1, -largest, np.inf, np.nan, 0, 6e4]).reshape(1, 1, 6, 1)
+    )
     assert saved(b.build(y))
-    with pytest.raises(ValueError, match=r"kernel must fit into float16, got 70000"):
+    with pytest.raises(ValueError, match=rf"kernel must fit into float16, got {largest:g}"):
         saved(b.build(y), "float16")
+
+
+def test_every_half_comes_back():
+    """Also where their number is beyond one part, and subnormals, infinities and NaN."""
+    halves = np.tile(np.arange(2**16, dtype=np.uint16).view(np.float16), 3)[:-1]
+    b, x = builder_of(1, 1, halves.size)
+    data = saved(
+        b.build(b.add("conv2d", x, kernel=halves.astype(float)[None, None, :, None])), "float16"
+    )
+    kernel = loaded(data).nodes[0].attrs["kernel"].ravel()
+    np.testing.assert_array_equal(kernel, halves.astype(np.float32))
+
+
+def test_tensors_may_lie_in_any_order():
+    """Bytes first, so that floats and halves after them are not aligned."""
+    b, x = builder_of(3, 4, 3)
+    kernel = np.arange(27.0).reshape(1, 1, 3, 9)
+    y = b.add("conv2d", x, kernel=kernel, bias=np.arange(9.0) + 0.1)
+    graph = b.build(b.add("conv2d", y, kernel=kernel.reshape(1, 1, 9, 3)))
+    header, tensors = parts(saved(graph, "float16"))
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    moved, data = {"__metadata__": header["__metadata__"]}, b""
+    for name, entry in reversed(entries.items()):
+        begin, end = entry["data_offsets"]
+        moved[name] = entry | {"data_offsets": (len(data), len(data) + end - begin)}
+        data += tensors[begin:end]
+    assert data != tensors
+    assert saved(loaded(joined(moved, data)), "float16") == saved(graph, "float16")
+
+
+@pytest.mark.parametrize("change", [{"dtype": "F32"}, {"dtype": "I8"}, {"shape": [1, 1, 6, 2]}])
+def test_halves_of_a_wrong_size_are_refused(change):
+    b, x = builder_of()
+    y = b.add("conv2d", x, kernel=np.ones((1, 1, 6, 1)), bias=np.ones(1))
+    header, tensors = parts(saved(b.build(y), "float16"))
+    (entry,) = (e for e in header.values() if e.get("dtype") == "F16")
+    entry.update(change)
+    refused(joined(header, tensors))
 
 
 def test_weights_must_be_a_known_dtype():

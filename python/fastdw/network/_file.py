@@ -32,6 +32,9 @@ REWRITES = 3
 """The version of `_rewrite.REWRITES`: who changes these raises it."""
 WEIGHTS = {"float32": "F32", "float16": "F16"}
 
+ROUNDED = "kernels are rounded to float16"
+"""What the notes of a network say that was saved so."""
+
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -67,14 +70,16 @@ def write(file: BinaryIO, graph: Graph, weights: str = "float32", rewrites: int 
         msg = f"weights must be one of {', '.join(map(repr, WEIGHTS))}, got {weights!r}"
         raise ValueError(msg)
     arrays: dict[str, AnyArray] = {}
-    text = _text(_encoded(graph, arrays))
-    metadata = {"format": "fastdw", "version": str(VERSION), "rewrites": str(rewrites)}
-    header: dict[str, Any] = {"__metadata__": metadata | {"graph": text}}
+    fields = _encoded(graph, arrays)
     kernels = WEIGHTS[weights]
     tensors = {
         name: (_WHOLE.get(a.dtype, kernels if a.ndim == _KERNEL_RANK else "F32"), a)
         for name, a in arrays.items()
     }
+    if any(dtype == "F16" for dtype, _ in tensors.values()):
+        fields["notes"] = [*dict.fromkeys((*graph.notes, ROUNDED))]
+    metadata = {"format": "fastdw", "version": str(VERSION), "rewrites": str(rewrites)}
+    header: dict[str, Any] = {"__metadata__": metadata | {"graph": _text(fields)}}
     tensors = dict(sorted(tensors.items(), key=lambda item: -_DTYPES[item[1][0]].itemsize))
     end = 0
     for name, (dtype, array) in tensors.items():
