@@ -23,7 +23,6 @@ PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise
 THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
 CALLS = "csrc/python/replay.h"
 REPLAY, HALVED = "csrc/python/replay.cpp", "csrc/kernels/pointwise/halved_avx512.h"
-HALVES = "csrc/ops/halves.cpp"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
 LAYERS = [
@@ -47,22 +46,6 @@ LAYERS = [
     Mutant("min swallows NaN", VEC_AVX512, "_mm512_min_ps(a.v, b.v)", "_mm512_min_ps(b.v, a.v)"),
     Mutant(
         "the kernel is transposed", DWCONV, "(dj * KH + di) * V::lanes", "(di * KW + dj) * V::lanes"
-    ),
-    Mutant(
-        "a half is cut, not rounded", VEC_AVX2, "_MM_FROUND_TO_NEAREST_INT", "_MM_FROUND_TO_ZERO"
-    ),
-    Mutant(
-        "a band of halves has no rows above",
-        HALVES,
-        "clamp<ptrdiff_t>(first, 0,",
-        "clamp<ptrdiff_t>(first + 1, 0,",
-    ),
-    Mutant("halves lie in the plan's scratch", HALVES, "scratch + inner_;", "scratch;"),
-    Mutant(
-        "the residual's halves are forgotten",
-        HALVES,
-        "h.residual.data ? at_place<const float>(out, out.data)",
-        "false ? at_place<const float>(out, out.data)",
     ),
     Mutant("the tile's last row is not stored", DWCONV, "i < rows &&", "i < rows - 1 &&"),
     Mutant("accumulation starts anew", GENERIC, "(accumulate, 0)", "(false, 0)"),

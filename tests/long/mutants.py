@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from _bugs import LAYERS
+from _bugs_halves import HALVES
 from _bugs_integers import INTEGERS
 from _bugs_networks import NETWORKS
 
@@ -105,7 +106,7 @@ def main():
     names = parser.parse_args().names
     # A shell's background job ignores interrupts, and so would its tests, some of which need them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    chosen = [m for m in (*LAYERS, *NETWORKS, *INTEGERS) if not names or m.name in names]
+    chosen = [m for m in (*LAYERS, *HALVES, *NETWORKS, *INTEGERS) if not names or m.name in names]
     lost = [m for m in chosen if (ROOT / m.file).read_text().count(m.old) != 1]
     for mutant in lost:
         print(f"no place in {mutant.file}: {mutant.name}")
