@@ -325,9 +325,9 @@ class Network(FromModels):
             Of the kernels. "float16" halves the file and rounds each weight by up to one part in
             2048, BatchNorm folded in; loading gives them back as float32, exactly, and computes in
             float32. What there is one of for each channel, biases and slopes, stays float32: it is
-            a hundredth of the file, and is added whole to sums. So do the kernels of 8-bit
-            integers. `summary` says that weights were rounded. Outputs of trained networks change
-            by some 5e-4 of the largest.
+            a hundredth of the file, and is added whole to sums. Kernels of 8-bit integers stay
+            such. `summary` says that weights were rounded. Outputs change by 1e-3 of the largest
+            or so, as far as a network does not amplify that.
 
         Raises
         ------
