@@ -32,7 +32,7 @@ namespace {
 
 struct CpuId {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  explicit CpuId(unsigned leaf) { __get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx); }
+  explicit CpuId(unsigned leaf, unsigned part = 0) { __get_cpuid_count(leaf, part, &eax, &ebx, &ecx, &edx); }
 };
 
 bool bit(unsigned word, int i) { return word >> i & 1; }
@@ -59,6 +59,12 @@ bool supports_avx512() {
 }
 
 bool supports_avx512vnni() { return supports_avx512() && bit(CpuId(7).ecx, 11); }
+
+#if defined(FASTDW_EVEX_DOTS)
+bool supports_avxvnni() { return supports_avx512vnni(); }
+#elif defined(FASTDW_AVXVNNI)
+bool supports_avxvnni() { return supports_avx2() && CpuId(7).eax >= 1 && bit(CpuId(7, 1).eax, 4); }
+#endif
 
 #elif defined(__aarch64__)
 

@@ -53,6 +53,7 @@ struct Bytes {
   static constexpr int lanes = 8, offset = 128, tap_vectors = 1, quad_vectors = 2, most_pairs = 1;
   static constexpr int weight_bytes = 2;
   using Ints = __m256i;
+  using Pixel = Ints;
   // Of four pixels, in 16 bits: the first two, and the others.
   struct Quad {
     Ints first, second;

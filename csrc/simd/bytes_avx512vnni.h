@@ -17,6 +17,7 @@ struct Bytes {
   static constexpr int quad_vectors = 4, weight_bytes = 1;
   static constexpr bool dots_by_lane = false;
   using Ints = __m512i;
+  using Pixel = Ints;
   using Quad = Ints;
 
   static FASTDW_INLINE Ints load(const uint8_t* p) { return _mm512_loadu_si512(p); }

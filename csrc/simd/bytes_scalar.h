@@ -16,6 +16,7 @@ struct Bytes {
   struct Ints {
     int32_t v[lanes];
   };
+  using Pixel = Ints;
   using Quad = Ints;
 
   static Ints load(const uint8_t* p) {

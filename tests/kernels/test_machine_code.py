@@ -18,7 +18,7 @@ FUNCTION = re.compile(r"[0-9a-f]+ <(.+)>:$")
 # In 64-bit code these bytes begin a VEX or EVEX instruction and nothing else; segment and
 # address-size prefixes may stand before them.
 ENCODING = re.compile(r"(?:(?:26|2e|36|3e|64|65|67) )*(c4|c5|62) ")
-PREFIX = re.compile(r"(?:(?:bnd|notrack|repz) )*")
+PREFIX = re.compile(r"(?:(?:bnd|notrack|repz|\{vex\}) )*")
 # Old SSE code waits for the upper halves of these sixteen alone.
 WIDE = re.compile(r"%[yz]mm(\d|1[0-5])\b")
 
@@ -60,14 +60,15 @@ def homes(instruction):
     if encoding[1] == "62" or instruction.mnemonic.startswith("k"):
         return {"avx512"}
     # The others are of BMI, which no instruction set here asks the CPU for.
-    return {"avx2", "avx512"} if instruction.mnemonic.startswith("v") else set()
+    return {"avx2", "avxvnni", "avx512"} if instruction.mnemonic.startswith("v") else set()
 
 
 def test_vector_instructions_stay_in_their_instruction_set():
     """Elsewhere they would run on CPUs that lack them."""
     counts, strangers = collections.Counter(), collections.Counter()
     for name, body in functions().items():
-        here = next((isa for isa in ("avx512", "avx2") if f"fastdw::{isa}" in name), None)
+        sets = ("avx512", "avxvnni", "avx2")
+        here = next((isa for isa in sets if f"fastdw::{isa}" in name), None)
         for instruction in body:
             allowed = homes(instruction)
             if allowed is None:

@@ -39,7 +39,7 @@ struct ImageColumns8 {
                            typename B::Quad (&quad)[B::quad_vectors]) const {
     const bool there = row >= 0 && row < t.height;
     const ptrdiff_t offset = row * t.row_stride;
-    typename B::Ints bytes[kQuad];
+    typename B::Pixel bytes[kQuad];
     unroll<kQuad>([&](auto i) FASTDW_INLINE_LAMBDA {
       const uint8_t* pixels[P];
       unroll<P>([&](auto p) FASTDW_INLINE_LAMBDA {
