@@ -38,10 +38,10 @@ def points(document: Document) -> list[dict[str, Any]]:
                 "best": best[0] if best else None,
                 "best_ratio": best[1] / own if best and own else None,
                 "over_limit": own * row["limit"] / 2 / row["macs"]
-                if own and row["limit"]
+                if own and row["limit"] and row["macs"]
                 else None,
                 "gain": one / own if one and own else None,
-                "over_steps": alone["run"] / alone["steps"] if alone else None,
+                "over_steps": alone["run"] / alone["steps"] if alone and alone["steps"] else None,
             }
         )
     return found

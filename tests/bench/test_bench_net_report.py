@@ -69,6 +69,14 @@ def test_what_was_not_measured_leaves_gaps():
     assert "–" in net_text.shown(found, str)
 
 
+def test_a_network_without_multiply_adds_has_no_limit():
+    found = result(row("a.onnx", 1, fastdw=1e-5, litert=2e-5, alone={"run": 0.0, "steps": 0.0}))
+    found["rows"][0]["macs"] = 0
+    (only,) = net_text.points(found)
+    assert only["best_ratio"] == pytest.approx(2)
+    assert only["over_limit"] is only["over_steps"] is None
+
+
 def test_two_runs_become_one(both, tmp_path, capsys):
     paths = [tmp_path / f"{name}.json" for name in "ab"]
     for path, run in zip(paths, both, strict=True):

@@ -243,6 +243,19 @@ def test_weights_that_no_two_of_int8_make_up():
         assert np.abs(apart).max() <= 0.51 * 0.9
 
 
+@pytest.mark.parametrize(("filters", "depth"), [(6, 4), (8, 2)])
+def test_weights_of_nine_bits_of_groups(filters, depth):
+    """They run in float32, as those of eight bits do: on the channels of their own group."""
+    w = Quantised(0.012, 97, "uint8", numbers=stored(1, (filters, 3, 3, depth), "uint8"))
+    ends = UNSIGNED, Quantised(0.9, 119, "uint8")
+    b = bias(2, np.full(filters, 0.012, np.float32), UNSIGNED)
+    data = single(conv(), ends=ends, w=w, b=b)
+    x = stored(3, SHAPE, "uint8")
+    real = Network.from_tflite(data, integers="float")(x)
+    apart = dequantize(Network.from_tflite(data)(x), Quantization(0.9, 119, "uint8")) - real
+    assert np.abs(apart).max() <= 0.51 * 0.9
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_no_operator_runs_in_float(name):
     graph = from_tflite(CASES[name], integers="keep")

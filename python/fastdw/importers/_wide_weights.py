@@ -44,6 +44,9 @@ def of_dense(
     kernel = attrs["kernel"]
     if fits(kernel):
         return x, attrs | {"kernel": kernel.astype(np.int8)}
+    if kernel.shape[2] != builder.shape(x)[-1]:
+        msg = "with groups of channels"
+        raise Unsupported(msg)
     first, second = _parts(kernel)
     again = np.flatnonzero(second.any(axis=(0, 1, 3)))
     table = (*range(kernel.shape[2]), *again.tolist())
