@@ -11,13 +11,12 @@ constexpr ptrdiff_t kLineBytes = 4096;
 // Whole pixels to a line, where bytes stand for each channel.
 ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kLineBytes / channels); }
 
-// One byte a channel, as often as a line has pixels.
-std::vector<uint8_t> repeated(const uint8_t* bytes, ptrdiff_t channels, ptrdiff_t line) {
-  std::vector<uint8_t> all(static_cast<size_t>(line));
-  for (ptrdiff_t i = 0; i < line; i += channels) {
-    std::copy_n(bytes, std::min(channels, line - i), all.data() + i);
-  }
-  return all;
+// One byte a channel, as often as a line has pixels: as they are for one, written to `line` for more.
+const uint8_t* repeated(const uint8_t* bytes, ptrdiff_t channels, ptrdiff_t count,
+                        std::array<uint8_t, kLineBytes>& line) {
+  if (count == channels) return bytes;
+  for (ptrdiff_t i = 0; i < count; i += channels) std::copy_n(bytes, channels, line.data() + i);
+  return line.data();
 }
 
 bool is_spread(const Operand& o) { return o.exists() && o.strides[0] == 0 && o.strides[1] == 0; }
@@ -38,17 +37,18 @@ class PixelStep final : public Step {
         out_(o.out, sweep_),
         x_(o.x, sweep_),
         second_(o.second, sweep_),
-        term_(term.empty() ? std::move(term) : repeated(term.data(), o.out.sizes[2], sweep_.channels)) {}
+        term_(std::move(term)) {}
 
   double nanoseconds() const override { return nanoseconds_; }
 
   void run(Memory memory, int threads) const override {
     const Operand& second = second_.operand;
-    std::vector<uint8_t> gate;
-    if (second.exists() && repeats_) {
-      gate = repeated(data<const uint8_t>(second, memory), second.sizes[2], sweep_.channels);
+    std::array<uint8_t, kLineBytes> line;
+    const uint8_t* term = term_.data();
+    if (repeats_) {
+      if (second.exists()) term = data<const uint8_t>(second, memory);
+      term = repeated(term, out_.operand.sizes[2], sweep_.channels, line);
     }
-    const uint8_t* const term = second.exists() ? gate.data() : term_.data();
     sweep_(threads, nanoseconds_, [&](const Pixels& p) {
       const X* a = x_.at<const X>(memory, p);
       const bool whole = second.exists() && !repeats_;
@@ -67,7 +67,7 @@ class PixelStep final : public Step {
   const bool repeats_, dense_;
   const Sweep sweep_;
   const Walk out_, x_, second_;
-  const std::vector<uint8_t> term_;  // as often as a line has pixels
+  const std::vector<uint8_t> term_;  // one byte a channel
 };
 
 template <class X, class Y, class F>

@@ -2,7 +2,6 @@
 
 #include "base/refuse.h"
 #include "ops/run.h"
-#include "plan/cost.h"
 
 namespace fastdw {
 
@@ -67,6 +66,6 @@ void check(const Problem& p) {
   check_extras(p);
 }
 
-void compute(const Problem& p, int threads) { run(p, make_plan(p, useful_threads(threads, cost_ns(p)))); }
+void compute(const Problem& p, int threads) { run(p, useful_plan(p, threads)); }
 
 }  // namespace fastdw

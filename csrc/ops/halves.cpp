@@ -99,7 +99,7 @@ HalfCall::HalfCall(const std::vector<Chain>& groups, const Geometry& geometry, c
   for (ptrdiff_t i = 0; i < bands_.parts; ++i) {
     for (size_t group = 0; group < groups_.size(); ++group) {
       const Problem p = problem(band(i), group, &somewhere);
-      plans_.push_back(make_plan(p, sharing_ > 1 ? 1 : useful_threads(threads, cost_ns(p))));
+      plans_.push_back(sharing_ > 1 ? make_plan(p, 1) : useful_plan(p, threads));
       inner_ = std::max(inner_, whole_lines(plans_.back().scratch.total()));
     }
     band_ = std::max(band_, whole_lines(x_floats(band(i))) + out_floats(band(i)));

@@ -240,6 +240,7 @@ void check(const Problem8& p) {
   if (chain.depthwise && chain.pointwise && chain.depthwise->outputs() != chain.pointwise->inputs) {
     refuse("channels of the parts");
   }
+  if (chain.depthwise && &chain.depthwise->set != &chain.set()) refuse("instruction sets of the parts");
   if (inputs != (chain.depthwise ? chain.depthwise->channels : chain.pointwise->inputs) ||
       p.out.channels != outputs || p.x.images != p.out.images)
     refuse("channels");

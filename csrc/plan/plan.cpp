@@ -246,6 +246,8 @@ Plan make_plan(const Problem& p, int threads) {
   return plan;
 }
 
+Plan useful_plan(const Problem& p, int threads) { return make_plan(p, useful_threads(threads, cost_ns(p))); }
+
 ptrdiff_t Plan::tasks() const {
   if (rest_shares > 0) return images * threads * (panel_shares / threads + rest_shares);
   return images * channels.parts * blocks.count() * panel_shares;

@@ -65,6 +65,8 @@ struct Plan {
 
 // For just so many threads.
 Plan make_plan(const Problem& problem, int threads);
+// For those of them that bring more than they cost.
+Plan useful_plan(const Problem& problem, int threads);
 
 // Readable text: kernels, blocks, threads, scratch, cost.
 std::string show(const Problem& problem, const Plan& plan);

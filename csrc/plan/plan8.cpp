@@ -119,6 +119,10 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   return plan;
 }
 
+Plan8 useful_plan(const Problem8& p, int threads) {
+  return make_plan8(p, useful_threads(threads, cost_ns(p)));
+}
+
 std::string show(const Problem8& p, const Plan8& plan) {
   std::ostringstream text;
   text << "8-bit kernels: " << p.chain.set().isa << "\n";

@@ -47,7 +47,8 @@ struct Plan8 {
 bool in_place(const Problem8& problem);
 
 double cost_ns(const Problem8& problem);
-Plan8 make_plan8(const Problem8& problem, int threads);  // just so many
+Plan8 make_plan8(const Problem8& problem, int threads);   // for just so many
+Plan8 useful_plan(const Problem8& problem, int threads);  // for those that bring more than they cost
 std::string show(const Problem8& problem, const Plan8& plan);
 
 }  // namespace fastdw

@@ -4,7 +4,6 @@
 #include <type_traits>
 
 #include "base/refuse.h"
-#include "plan/cost.h"
 #include "python/call.h"
 
 namespace py = pybind11;
@@ -117,7 +116,7 @@ py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
   if (threads < 1) refuse("num_threads");
   const auto count = static_cast<ptrdiff_t>(groups_.size());
   const Problem first = all_of(group_of(whole, groups_.front(), 0, count));
-  const Plan plan = fastdw::make_plan(first, useful_threads(threads, cost_ns(first)));
+  const Plan plan = useful_plan(first, threads);
   py::list tasks;
   for (ptrdiff_t i = 0; i < plan.tasks(); ++i) {
     const Plan::Task t = plan.task(i);
@@ -134,8 +133,7 @@ py::dict Operator::plan(const std::vector<ptrdiff_t>& x_shape, const std::vector
 
 // It is the same with a residual.
 Plan Operator::make_plan(const Call& call, int threads) const {
-  const Problem p = all_of(problem(call, nullptr, nullptr, nullptr));
-  return fastdw::make_plan(p, useful_threads(threads, cost_ns(p)));
+  return useful_plan(all_of(problem(call, nullptr, nullptr, nullptr)), threads);
 }
 
 void Operator::compute(const Call& known, const Places& places) const {

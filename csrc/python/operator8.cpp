@@ -7,6 +7,7 @@
 
 #include "base/refuse.h"
 #include "isa/dispatch.h"
+#include "ops/chain.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
 #include "python/call.h"
@@ -55,12 +56,10 @@ std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::t
                                                   const std::array<ptrdiff_t, 4>& place,
                                                   const py::object& isa) {
   const auto k = dense<int8_t>(kernel, 4, "kernel");
-  for (const ptrdiff_t n : place) {
-    if (n < 1) refuse("strides and dilation");
-  }
+  const Geometry g = checked_geometry({place[0], place[1], place[2], place[3], 0, 0});
   const Kernels8& set = chosen_kernels8(isa);
   const Epilogue e = epilogue(set, rescale, k.shape(2) * k.shape(3), signs[1]);
-  const Window8 window{k.shape(0), k.shape(1), place[0], place[1], place[2], place[3]};
+  const Window8 window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   return std::make_unique<Depthwise8Weights>(
       set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window, k.shape(2),
       k.shape(3), set.flip(signs[0]), e.rescale);
@@ -106,10 +105,6 @@ Problem8 part_of(const Problem8& p, ptrdiff_t first, ptrdiff_t count) {
   part.x.images = part.out.images = count;
   if (p.residual.data) part.residual.images = count;
   return part;
-}
-
-Plan8 useful_plan(const Problem8& p, int threads) {
-  return make_plan8(p, useful_threads(threads, cost_ns(p)));
 }
 
 // Throws std::bad_alloc where the plan does; Python's error at an interrupt between images.
@@ -210,8 +205,9 @@ class Operator8 final : public Replays<Pads, Plan8> {
   }
 
   Problem8 problem(const Input8& x, const Input8& residual, const Output8& out, Pads pads) const {
-    const Problem8 p{chain_, pads[0], pads[1], {1, 1, strides_[0], strides_[1], 1, 1}, x, residual, out};
-    if (strides_[0] < 1 || strides_[1] < 1) refuse("strides");
+    const Geometry g = checked_geometry({strides_[0], strides_[1], 1, 1, pads[0], pads[1]});
+    const Window8 pixel{1, 1, g.stride_h, g.stride_w, 1, 1};
+    const Problem8 p{chain_, g.pad_top, g.pad_left, pixel, x, residual, out};
     check(p);
     return p;
   }

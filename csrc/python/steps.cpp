@@ -83,7 +83,7 @@ bool has_types(const std::string& kind, bool out, bool x, bool second, bool has_
   if (kind == "gather") return x == out;
   if (kind == "quantize") return out && !x;
   if (kind == "dequantize") return x && !out;
-  const bool bytes = kind.back() == '8';
+  const bool bytes = !kind.empty() && kind.back() == '8';
   return out == bytes && x == bytes && second == (bytes && has_second);
 }
 

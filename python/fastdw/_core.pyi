@@ -193,8 +193,9 @@ Steps on bytes, which count from 0 in all numbers: memory of int8 has a flip of 
 
 "layer8"       second: the residual or None. depthwise, pointwise; kernel_size, geometry as "layer";
                sum: as of `Operator8`
-"add8"         second: the other term. sum, isa
-"multiply8"    second: as "multiply". zero_a, flip_a, zero_b, flip_b, factor, rescale
+"add8"         second: the other term, or none and term: bytes of it, one a channel. sum, isa
+"multiply8"    second and term as of "add8". zero_a, flip_a, zero_b, flip_b, factor, rescale, isa
+"bilinear8"    rows, columns as of "bilinear"; origin, flip, isa
 "table8"       table: 256 ints, as they are stored; flip
 "quantize"     from floats. factor, rescale
 "dequantize"   to floats. factor, zero, flip

@@ -399,3 +399,32 @@ def test_from_float_and_back():
         QuantizedDepthwiseConv2D.from_float(
             DepthwiseConv2D(kernels[0], data_format="NCHW"), input=given, output=given
         )
+
+
+# (multipliers, bias, zero_point, low, high, saturates) of two channels
+EPILOGUE = (np.ones(2, np.float32), np.zeros(2, np.int32), 0, -128, 127, True)
+TAPS, MATRIX = np.ones((3, 3, 2, 1), np.int8), np.ones((2, 2), np.int8)
+SIGNED = (True, True)
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("number", [0, -1, 2**33, 2**62])
+def test_strides_and_dilation_of_the_core(place, number):
+    numbers = [1, 1, 1, 1]
+    numbers[place] = number
+    with pytest.raises(ValueError, match="geometry"):
+        _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, tuple(numbers))
+    if place < 2:
+        pointwise = _core.Pointwise8(MATRIX, EPILOGUE, 0, SIGNED)
+        layer = _core.Operator8(None, pointwise, strides=tuple(numbers[:2]))
+        with pytest.raises(ValueError, match="geometry"):
+            layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)
+
+
+@pytest.mark.skipif(len(ISAS8) < 2, reason="one instruction set alone")
+def test_parts_of_two_instruction_sets():
+    depthwise = _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, (1, 1, 1, 1), ISAS8[0])
+    pointwise = _core.Pointwise8(MATRIX, EPILOGUE, 0, SIGNED, ISAS8[1])
+    layer = _core.Operator8(depthwise, pointwise)
+    with pytest.raises(ValueError, match="instruction sets"):
+        layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)

@@ -2,8 +2,7 @@
 // all lanes, meet those of eight channels; two such products are added, and by twos go to the sums of four
 // channels. Tiles of MR pixels × NV vectors of channels.
 #pragma once
-#include "kernels/contract8.h"
-#include "simd/unroll.h"
+#include "kernels/pointwise8/tiles.h"
 
 namespace fastdw {
 namespace {
@@ -56,21 +55,16 @@ FASTDW_INLINE void pw8_pairs_tile(const Pointwise8& t, const typename B::Rescale
   rescale->plain ? store(std::true_type{}, width) : store(std::false_type{}, width);
 }
 
-template <class B, int MR, int NV, bool kLowest>
-FASTDW_INLINE void pw8_pairs_tiles(const Pointwise8& t, const typename B::Rescale* rescale, ptrdiff_t pixel) {
-  for (; t.pixels - pixel >= MR; pixel += MR) {
-    pw8_pairs_tile<B, MR, NV, kLowest>(t, rescale, t.x + pixel * t.x_stride, t.y + pixel * t.y_stride);
-  }
-  if constexpr (MR > 1) pw8_pairs_tiles<B, MR / 2, NV, kLowest>(t, rescale, pixel);
-}
-
 template <class B, int MR, int NV>
 void pw8_pairs(const Pointwise8& given) {
   const Pointwise8 t = given;  // what is stored cannot change it
   const typename B::Rescale held(t.rescale);
   const auto* const rescale = opaque_to_gcc(&held);  // in memory: the tile needs all registers
-  t.lowest ? pw8_pairs_tiles<B, MR, NV, true>(t, rescale, 0)
-           : pw8_pairs_tiles<B, MR, NV, false>(t, rescale, 0);
+  const auto run = [&](auto lowest) FASTDW_INLINE_LAMBDA {
+    pw8_tiles<MR>(t, [&](auto rows, const uint8_t* x, uint8_t* y)
+                         FASTDW_INLINE_LAMBDA { pw8_pairs_tile<B, rows, NV, lowest>(t, rescale, x, y); });
+  };
+  t.lowest ? run(std::true_type{}) : run(std::false_type{});
 }
 
 }  // namespace

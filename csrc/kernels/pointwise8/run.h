@@ -1,8 +1,7 @@
 // A run of pixels by one panel: tiles of MR pixels × NV vectors, up to 24 sums in registers and the panel's
 // row.
 #pragma once
-#include "kernels/contract8.h"
-#include "simd/unroll.h"
+#include "kernels/pointwise8/tiles.h"
 
 namespace fastdw {
 namespace {
@@ -80,16 +79,10 @@ FASTDW_INLINE void pw8_tile(const Pointwise8& t, const typename B::Rescale& resc
 }
 
 template <class B, int MR, int NV>
-FASTDW_INLINE void pw8_tiles(const Pointwise8& t, const typename B::Rescale& rescale, ptrdiff_t pixel) {
-  for (; t.pixels - pixel >= MR; pixel += MR) {
-    pw8_tile<B, MR, NV>(t, rescale, t.x + pixel * t.x_stride, t.y + pixel * t.y_stride);
-  }
-  if constexpr (MR > 1) pw8_tiles<B, MR / 2, NV>(t, rescale, pixel);
-}
-
-template <class B, int MR, int NV>
 void pw8_run(const Pointwise8& t) {
-  pw8_tiles<B, MR, NV>(t, typename B::Rescale(t.rescale), 0);
+  const typename B::Rescale rescale(t.rescale);
+  pw8_tiles<MR>(t, [&](auto rows, const uint8_t* x, uint8_t* y)
+                       FASTDW_INLINE_LAMBDA { pw8_tile<B, rows, NV>(t, rescale, x, y); });
 }
 
 }  // namespace
