@@ -71,6 +71,15 @@ def _cases():
     clip = [*nodes, node("Clip", "V low high", "Y")]
     yield "Conv, Clip", between(clip, **constants, **limits), "quantized_conv2d"
     yield "Add", between(node_list("Add", "X X")), "quantized_add"
+    for op, number in (("Add", 1.5), ("Sub", -0.75), ("Mul", 0.3), ("Div", 7.0)):
+        sums = [
+            node("DequantizeLinear", "n sn zn", "N"),
+            node(op, "X N", "V"),
+            node("Clip", "V low high", "Y"),
+        ]
+        numbers = {"n": np.int8(np.sign(number) * 100), "zn": np.int8(0)}
+        numbers |= {"sn": np.float32(abs(number) / 100), **limits}
+        yield f"{op} of a number, Clip", between(sums, **numbers), "table"
     yield "GlobalAveragePool", between(node_list("GlobalAveragePool", "X")), "quantized_mean"
     yield "Sigmoid", between(node_list("Sigmoid", "X")), "table"
     point = POINTS["uint8"][0]

@@ -142,6 +142,15 @@ def _curve(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
     return _table(g, node.inputs[0], output, lambda x: reference.activate(x, activation))
 
 
+def _by_a_number(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
+    """A sum or product with one number for all channels: a table too."""
+    scale, offset = node.attrs["scale"], node.attrs["offset"]
+    if np.ptp(scale) or np.ptp(offset):
+        return None
+    a, b = float(scale[0]), float(offset[0])
+    return _table(g, node.inputs[0], output, lambda x: reference.activate(a * x + b, activation))
+
+
 def _table(g: _Groups, name: str, output: Any, f: Callable[[AnyArray], AnyArray]) -> Node | None:
     x = g.integers(name)
     if x is None:
@@ -168,7 +177,7 @@ def _again(g: _Groups, node: Node, output: Any, activation: Any) -> Node | None:
     return _table(g, node.output, output, lambda x: x)
 
 
-_CLAMPED = ("conv2d", "depthwise", "add", "multiply")
+_CLAMPED = ("conv2d", "depthwise", "add", "multiply", "affine")
 _GROUPS: dict[str, Make] = {
     "conv2d": _convolution,
     "depthwise": _convolution,
@@ -177,6 +186,7 @@ _GROUPS: dict[str, Make] = {
     "global_pool": _mean,
     "pool": _pool,
     "activation": _curve,
+    "affine": _by_a_number,
     "dequantize": _again,
     **dict.fromkeys(_MOVES, _move),
 }
