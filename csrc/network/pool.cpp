@@ -35,14 +35,24 @@ class Axis {
         refuse("pads");
       }
     }
-    ptrdiff_t room = size + axis_.pads[0] + axis_.pads[1] - (axis_.window - 1) * axis_.dilation - 1;
+    extent_ = (axis_.window - 1) * axis_.dilation + 1;
+    const ptrdiff_t room = size + axis_.pads[0] + axis_.pads[1] - extent_;
     if (room < 0 || room / axis_.stride + 1 != outputs) refuse("out");
   }
 
   ptrdiff_t start(ptrdiff_t output) const { return output * axis_.stride - axis_.pads[0]; }
 
+  // The last output whose window lies in the image, if any does; else one that does not.
+  ptrdiff_t last_inside() const { return (size_ - extent_ + axis_.pads[0]) / axis_.stride; }
+  bool is_inside(ptrdiff_t output) const {
+    const ptrdiff_t at = start(output);
+    return at >= 0 && at + extent_ <= size_;
+  }
+
   Live live(ptrdiff_t output) const {
     const ptrdiff_t at = start(output);
+    // Most are; the divisions below take longer than many a window.
+    if (is_inside(output)) return {0, axis_.window, axis_.window};
     const auto [first, end] = between(axis_, at, 0, size_);
     const auto counting = between(axis_, at, -axis_.counted[0], size_ + axis_.counted[1]);
     return {first, end - first, counting[1] - counting[0]};
@@ -52,7 +62,7 @@ class Axis {
 
  private:
   PoolAxis axis_;
-  ptrdiff_t size_;
+  ptrdiff_t size_, extent_ = 0;
 };
 
 // Windows over an image, whatever its elements are.
@@ -165,20 +175,15 @@ class GlobalPoolStep final : public Step {
 // The cells of one output, for some channels at a time: their sums stay in L1.
 constexpr ptrdiff_t kSums = 256;
 constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
-constexpr double kByteNs = 0.1;         // to add one byte
+constexpr ptrdiff_t kMostBorders = 1 << 20;
+constexpr double kByteNs = 0.1;  // to add one byte
 
 class Pool8Step final : public WindowStep {
  public:
   Pool8Step(const Pool8& pool, const PoolAxis& rows, const PoolAxis& columns, const Operands& o)
       : WindowStep(rows, columns, o), pool_(pool) {
-    // A window of padding alone has no average; what a file may ask for must not overflow.
-    for (const size_t axis : {0u, 1u}) {
-      for (ptrdiff_t i = 0; i < out_.sizes[axis]; ++i) {
-        const Live live = (axis == 0 ? rows_ : columns_).live(i);
-        if (live.count < 1 || live.count > kMostCells) refuse("window");
-        live_[axis].push_back(live);
-      }
-    }
+    check_cells(rows_, out_.sizes[0]);
+    check_cells(columns_, out_.sizes[1]);
   }
 
   double nanoseconds() const override { return floats(out_) * kByteNs * (4 + cells()); }
@@ -187,11 +192,26 @@ class Pool8Step final : public WindowStep {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
     const View<uint8_t> out = image<uint8_t>(out_, memory);
     parallel_for(awake_threads(threads, nanoseconds()), out.height, 0, [&](ptrdiff_t row, float*) {
-      for (ptrdiff_t column = 0; column < out.width; ++column) output(x, out, row, column);
+      const Live down = rows_.live(row);
+      for (ptrdiff_t column = 0; column < out.width; ++column) output(x, out, row, down, column);
     });
   }
 
  private:
+  // A window of padding alone has no average; what a file may ask for must not overflow, nor take long.
+  static void check_cells(const Axis& axis, ptrdiff_t outputs) {
+    ptrdiff_t borders = 0;
+    for (ptrdiff_t i = 0; i < outputs; ++i) {
+      const ptrdiff_t cells = axis.live(i).count;
+      if (cells < 1 || cells > kMostCells) refuse("window");
+      if (axis.is_inside(i)) {
+        i = axis.last_inside();
+      } else if (++borders > kMostBorders) {
+        refuse("pads");
+      }
+    }
+  }
+
   // The cells of one output that lie in the image.
   struct Cells {
     const uint8_t* x;
@@ -205,8 +225,9 @@ class Pool8Step final : public WindowStep {
     }
   };
 
-  void output(const View<const uint8_t>& x, const View<uint8_t>& out, ptrdiff_t row, ptrdiff_t column) const {
-    const Live &down = live_[0][static_cast<size_t>(row)], &across = live_[1][static_cast<size_t>(column)];
+  void output(const View<const uint8_t>& x, const View<uint8_t>& out, ptrdiff_t row, const Live& down,
+              ptrdiff_t column) const {
+    const Live across = columns_.live(column);
     const ptrdiff_t dilation_h = rows_.numbers().dilation, dilation_w = columns_.numbers().dilation;
     for (ptrdiff_t first = 0; first < out.channels; first += kSums) {
       const Cells cells{x.at(0, rows_.start(row) + down.first * dilation_h,
@@ -253,7 +274,6 @@ class Pool8Step final : public WindowStep {
   }
 
   const Pool8 pool_;
-  std::array<std::vector<Live>, 2> live_;  // of rows and columns: their divisions took longer than the cells
 };
 
 class Mean8Step final : public Step {

@@ -1,6 +1,8 @@
 """Runs of a whole network of the core: batches, threads, its memory, and plans that cannot be."""
 
 import itertools
+import mmap
+import pathlib
 import threading
 
 import numpy as np
@@ -18,6 +20,7 @@ SPREAD = ((SIDE, SIDE, C), (0, 0, 1))
 SECOND = SIDE * SIDE * C  # offset of the arena's second image
 
 CLAMP = _core.Activation("clamp")
+STATM = pathlib.Path("/proc/self/statm")
 
 
 def steps(isa, generator=None):
@@ -345,3 +348,52 @@ def test_buffers_that_are_refused(arena, inputs, outputs):
 def test_steps_that_are_none(plan):
     with pytest.raises(ValueError):  # noqa: PT011
         _core.Network(1, ((1, "float32"),), ONE, plan)
+
+
+def pool8(rows, padding, window=2, dilation=1):
+    """A network of one maximum of bytes down a column of so many rows."""
+    outputs = rows + sum(padding) - (window - 1) * dilation
+    settings = {
+        "function": "max",
+        "window": (window, 1),
+        "strides": (1, 1),
+        "dilation": (dilation, 1),
+        "padding": (padding, (0, 0)),
+        "counted": ((0, 0), (0, 0)),
+        "origin": 0,
+        "low": 0,
+        "high": 255,
+        "flip": 0,
+    }
+    out, x = ((buffer, 0, (size, 1, 1), (1, 1, 1)) for buffer, size in ((2, outputs), (1, rows)))
+    step = ("pool8", (out, x), settings)
+    return _core.Network(0, ((rows, "uint8"),), ((outputs, "uint8"),), (step,))
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="Linux tells what a process holds")
+def test_pools_of_bytes_hold_nothing_for_each_row():
+    def resident():
+        return int(STATM.read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    made = pool8(2**24, (0, 0))
+    assert resident() - before < 2**22
+    assert made is not None
+
+
+def test_pools_of_bytes_whose_borders_are_vast():
+    with pytest.raises(ValueError, match="pads"):
+        pool8(2, (2**30 - 1, 2**30 - 1), window=2**30)
+    with pytest.raises(ValueError, match="window"):
+        pool8(2, (2, 0))
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 5])
+def test_pools_of_bytes_at_borders(dilation):
+    x = rng(dilation).integers(0, 256, 9).astype(np.uint8)
+    reach = 2 * dilation
+    made = pool8(9, (reach, reach), window=3, dilation=dilation)
+    y = np.zeros(9 + reach, np.uint8)
+    made.run((x,), (y,), 1)
+    cells = [[i - reach + k * dilation for k in range(3)] for i in range(len(y))]
+    np.testing.assert_array_equal(y, [max(x[j] for j in row if 0 <= j < 9) for row in cells])
