@@ -1,24 +1,17 @@
 """The layers of 8-bit integers: to the last bit what the reference gives, on every set."""
 
-import pickle
-
 import numpy as np
 import pytest
 from fastdw import (
-    DepthwiseConv2D,
-    PointwiseConv2D,
     Quantization,
     QuantizedDepthwiseConv2D,
     QuantizedPointwiseConv2D,
     QuantizedSeparableConv2D,
-    SeparableConv2D,
     _core,
-    dequantize,
-    quantize,
     reference,
 )
 from fastdw._isa import packed_for8
-from support import Arena, rng, signed, thin
+from support import Arena, rng, thin
 
 ISAS8 = _core.config8()["supported"]
 LOW, HIGH = Quantization(0.05, -128), Quantization(0.05, 127)
@@ -294,137 +287,3 @@ def test_arrays_of_any_strides(isa8):
     assert layer(x[:0], residual=residual[:0]).shape == (0, 7, 6, 5)
     in_place = residual.copy()
     np.testing.assert_array_equal(layer(x, residual=in_place, out=in_place), wanted)
-
-
-@pytest.fixture
-def layer():
-    weights, rest = separable(rng(7), 6, 5, ENDS["uint8"])
-    return QuantizedSeparableConv2D(*weights, **rest, residual=U8, sum=LOW, padding="same")
-
-
-def test_layers_are_pickled(layer):
-    again = pickle.loads(pickle.dumps(layer))
-    assert repr(again) == repr(layer)
-    x = tensor(rng(8), (5, 5, 6), U8)
-    residual = tensor(rng(9), (5, 5, 5), U8)
-    np.testing.assert_array_equal(again(x, residual=residual), layer(x, residual=residual))
-    assert again.num_parameters == layer.num_parameters == 9 * 6 + 6 + 30 + 5
-    assert layer.macs((5, 5, 6)) == 25 * (54 + 30)
-    assert layer.nbytes > 0
-
-
-def test_a_plan_as_text(layer):
-    text = layer.plan((5, 5, 6), num_threads=1)
-    active = _core.config8()["active"]
-    assert active in text
-    assert ("by rows" if active == "neon" else "by quads") in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "match"),
-    [
-        ({"x": np.zeros((5, 5, 6), np.int8)}, TypeError, "x must be an array of uint8"),
-        ({"x": np.zeros((5, 5, 6), np.float32)}, TypeError, "x must be an array of uint8"),
-        ({"x": np.zeros((5, 5, 7), np.uint8)}, ValueError, "channels"),
-        ({"residual": None}, ValueError, "residual"),
-        ({"residual": np.zeros((5, 5, 5), np.int8)}, TypeError, "residual"),
-        ({"residual": np.zeros((5, 5, 4), np.uint8)}, ValueError, "residual"),
-        ({"out": np.zeros((5, 5, 5), np.uint8)}, TypeError, "out must be of native int8"),
-        ({"out": np.zeros((5, 5, 4), np.int8)}, ValueError, "out"),
-        ({"num_threads": 0}, ValueError, "num_threads"),
-    ],
-)
-def test_refused_calls(layer, arguments, error, match):
-    usual = {"x": np.zeros((5, 5, 6), np.uint8), "residual": np.zeros((5, 5, 5), np.uint8)}
-    usual |= arguments
-    with pytest.raises(error, match=match):
-        layer(usual.pop("x"), **usual)
-
-
-def test_out_must_not_overlap(layer):
-    memory = np.zeros((5, 5, 6), np.uint8)
-    with pytest.raises(ValueError, match="overlap"):
-        layer(memory, residual=np.zeros((5, 5, 5), np.uint8), out=memory[..., :5].view(np.int8))
-
-
-def test_refused_arguments():
-    ones, kernel = np.ones(1, np.float32), np.ones((3, 3, 2), np.int8)
-    with pytest.raises(TypeError, match="int8"):
-        QuantizedDepthwiseConv2D(kernel.astype(np.float32), ones, input=LOW, output=LOW)
-    with pytest.raises(TypeError, match="input must be a Quantization"):
-        QuantizedDepthwiseConv2D(kernel, ones, input=0.5, output=LOW)
-    with pytest.raises(ValueError, match="residual and sum go together"):
-        QuantizedPointwiseConv2D(kernel[0, :, :], ones, input=LOW, output=LOW, residual=LOW)
-    with pytest.raises(ValueError, match="sum must have a scale"):
-        QuantizedPointwiseConv2D(
-            kernel[0], ones, input=LOW, output=LOW, residual=LOW, sum=Quantization(1e-5)
-        )
-    with pytest.raises(ValueError, match="pointwise_kernel has 3"):
-        QuantizedSeparableConv2D(
-            kernel, ones, np.ones((3, 4), np.int8), ones, input=LOW, middle=LOW, output=LOW
-        )
-    with pytest.raises(ValueError, match="overflow int32"):
-        QuantizedDepthwiseConv2D(
-            kernel, ones, input=LOW, output=LOW, bias=np.full(2, 2**31 - 1, np.int32)
-        )
-
-
-def test_from_float_and_back():
-    g = rng(11)
-    x = signed(g, (1, 9, 9, 8))
-    kernels = signed(g, (3, 3, 8, 2)), signed(g, (16, 5))
-    layer = SeparableConv2D(
-        *kernels, padding="same", depthwise_activation="relu6", bias=signed(g, 5)
-    )
-    wanted = layer(x)
-    given, middle = Quantization(1 / 127), Quantization(4 / 255, -128)
-    output = Quantization(float(np.abs(wanted).max()) / 127)
-    eight = QuantizedSeparableConv2D.from_float(layer, input=given, middle=middle, output=output)
-    got = dequantize(eight(quantize(x, given)), output)
-    assert np.abs(got - wanted).max() < 0.05 * np.abs(wanted).max()
-    again = QuantizedSeparableConv2D.from_float(
-        eight.to_float(), input=given, middle=middle, output=output
-    )
-    for name, array in eight._weights().items():
-        np.testing.assert_allclose(again._weights()[name], array, rtol=1e-6)
-    one = PointwiseConv2D(kernels[1], activation="relu")
-    eight = QuantizedPointwiseConv2D.from_float(one, input=given, output=output)
-    assert eight.to_float().kernel_shapes["pointwise_kernel"] == (16, 5)
-    first = DepthwiseConv2D(kernels[0], activation=("clip", -1.0, 1.0))
-    eight = QuantizedDepthwiseConv2D.from_float(first, input=given, output=given)
-    assert eight.to_float().activation == ("clip", -1.0, 1.0)
-    with pytest.raises(TypeError, match="PointwiseConv2D"):
-        QuantizedPointwiseConv2D.from_float(first, input=given, output=given)
-    with pytest.raises(ValueError, match="NHWC"):
-        QuantizedDepthwiseConv2D.from_float(
-            DepthwiseConv2D(kernels[0], data_format="NCHW"), input=given, output=given
-        )
-
-
-# (multipliers, bias, zero_point, low, high, saturates) of two channels
-EPILOGUE = (np.ones(2, np.float32), np.zeros(2, np.int32), 0, -128, 127, True)
-TAPS, MATRIX = np.ones((3, 3, 2, 1), np.int8), np.ones((2, 2), np.int8)
-SIGNED = (True, True)
-
-
-@pytest.mark.parametrize("place", range(4))
-@pytest.mark.parametrize("number", [0, -1, 2**33, 2**62])
-def test_strides_and_dilation_of_the_core(place, number):
-    numbers = [1, 1, 1, 1]
-    numbers[place] = number
-    with pytest.raises(ValueError, match="geometry"):
-        _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, tuple(numbers))
-    if place < 2:
-        pointwise = _core.Pointwise8(MATRIX, EPILOGUE, 0, SIGNED)
-        layer = _core.Operator8(None, pointwise, strides=tuple(numbers[:2]))
-        with pytest.raises(ValueError, match="geometry"):
-            layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)
-
-
-@pytest.mark.skipif(len(ISAS8) < 2, reason="one instruction set alone")
-def test_parts_of_two_instruction_sets():
-    depthwise = _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, (1, 1, 1, 1), ISAS8[0])
-    pointwise = _core.Pointwise8(MATRIX, EPILOGUE, 0, SIGNED, ISAS8[1])
-    layer = _core.Operator8(depthwise, pointwise)
-    with pytest.raises(ValueError, match="instruction sets"):
-        layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)

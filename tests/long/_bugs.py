@@ -18,11 +18,9 @@ DWCONV, PWCONV = "csrc/kernels/depthwise/tile.h", "csrc/kernels/pointwise/tile.h
 GENERIC, INPUTS = "csrc/kernels/depthwise/generic.h", "csrc/kernels/depthwise/input_channels.h"
 CURVES, POINTWISE = "csrc/kernels/curves/curves.h", "csrc/ops/pointwise.cpp"
 DEPTHWISE, DW_CALLS = "csrc/ops/depthwise_source.cpp", "csrc/ops/depthwise_calls.cpp"
-PLAN_DEPTHWISE, PROBLEM = "csrc/plan/depthwise.cpp", "csrc/plan/problem.cpp"
+PLAN_DEPTHWISE = "csrc/plan/depthwise.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
-THREADS, CALL = "csrc/base/threads.cpp", "csrc/python/call.cpp"
-CALLS = "csrc/python/replay.h"
-REPLAY, HALVED = "csrc/python/replay.cpp", "csrc/kernels/pointwise/halved_avx512.h"
+HALVED = "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
 LAYERS = [
@@ -249,74 +247,9 @@ LAYERS = [
         "std::copy(w, w + live, kernel + (dj * kernel_h + di) * count + c0)",
     ),
     Mutant(
-        "the caller does not wait for the workers",
-        THREADS,
-        "return running_.load(std::memory_order_acquire) == 0;",
-        "return true;",
-    ),
-    Mutant(
-        "workers keep an environment of their own",
-        THREADS,
-        "std::fesetenv(&environment_);",
-        "",
-    ),
-    Mutant(
-        "workers have the environment of the first caller",
-        THREADS,
-        "std::fegetenv(&environment_);",
-        "static std::fenv_t first;\n"
-        "    [[maybe_unused]] static const int once = std::fegetenv(&first);\n"
-        "    environment_ = first;",
-    ),
-    Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
-    Mutant(
-        "a row's offset has 32 bits",
-        "csrc/base/view.h",
-        " row * row_stride +",
-        " static_cast<int>(row * row_stride) +",
-    ),
-    Mutant(
-        "a later part may lack scratch", THREADS, "floats = std::max(floats, kScratchFloats);", ""
-    ),
-    Mutant(
-        "scratch does not grow",
-        THREADS,
-        "if (size < floats || !buffer)",
-        "if (!buffer)",
-    ),
-    Mutant("a late worker takes a job that is over", THREADS, "open_ = 0;  // who", "// who"),
-    Mutant(
-        "a later group of images reads the first",
-        PROBLEM,
-        "v.data += part.image * v.image_stride;",
-        "v.data += 0;",
-    ),
-    Mutant(
-        "later rows read the first ones",
-        PROBLEM,
-        "p.geometry.pad_top -= part.row *",
-        "p.geometry.pad_top -= 0 *",
-    ),
-    Mutant("an interrupt is not looked for", CALL, "PyErr_CheckSignals() != 0", "false"),
-    Mutant(
         "folding forgets the mean",
         "python/fastdw/_batch_norm.py",
         " - self.mean.astype(np.float64)",
-        "",
-    ),
-    Mutant("a first call is like the last", CALLS, "int rank = -1;", "int rank = 0;"),
-    Mutant("two shapes are remembered", CALLS, "<Call, 4>", "<Call, 2>"),
-    Mutant("a shape is remembered twice", CALLS, "calls_.end(), same)", "calls_.begin(), same)"),
-    Mutant(
-        "a call like the last one may overlap",
-        REPLAY,
-        "return std::less_equal<>()(a + a_bytes, b) || std::less_equal<>()(b + b_bytes, a);",
-        "return a != b || a_bytes != b_bytes;",
-    ),
-    Mutant(
-        "a call like the last one may be strided",
-        REPLAY,
-        "(array->flags & flags) == flags && ",
         "",
     ),
     Mutant(

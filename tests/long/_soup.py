@@ -8,6 +8,7 @@ import inspect
 from math import prod
 
 import _contract
+import _contract_arguments
 import fastdw
 import numpy as np
 import support
@@ -83,7 +84,7 @@ PADDINGS = [
 ]  # fmt: skip
 FORMATS = ["NHWC", "NCHW", "channels_last", "channels_first", "nhwc", "NCWH", "", "NHWC\0", "HWC"]
 NUMBERED = ["clip", "leaky_relu", "elu", "prelu", "relu", "swishh", "linear"]
-NAMES = [*_contract.ACTIVATIONS, "swishh", "Relu", "", "softmax"]
+NAMES = [*_contract_arguments.ACTIVATIONS, "swishh", "Relu", "", "softmax"]
 DTYPES = [
     "f8",
     "f2",
@@ -205,7 +206,7 @@ def odd_batch_norm(draw, channels):
     """One of another length, or that has changed; else none at all."""
     normal = good_batch_norm(max(1, channels + draw.choice((0, 0, -1, 1))))
     if draw.random() < 0.5:
-        vector = getattr(normal, draw.choice(_contract.BATCH_NORM))
+        vector = getattr(normal, draw.choice(_contract_arguments.BATCH_NORM))
         vector[draw.randrange(len(vector))] = draw.choice((np.nan, np.inf, -1, 0, -1e-3, 2))
     return draw.choice((normal, normal, odd_scalar(draw)))
 

@@ -16,6 +16,7 @@ import warnings
 from math import prod
 
 import _contract
+import _contract_arguments
 import _draw
 import _soup
 import fastdw
@@ -124,7 +125,7 @@ def operator_case(draw):
     if draw.random() < 0.02:
         arguments.setdefault(draw.choice(UNKNOWN), None)
     verdict = _contract.judge(function, arguments, layer)
-    if LARGEST < verdict.nbytes <= _contract.ADDRESS_SPACE:
+    if LARGEST < verdict.nbytes <= _contract_arguments.ADDRESS_SPACE:
         counts["too large to compute, too small to refuse"] += 1
         return
     run = (as_layer if layer else as_function)(draw, function, arguments)
@@ -163,7 +164,7 @@ def as_reference(name, value):
             return head, as_reference("slopes", numbers[0])
         with np.errstate(over="ignore"):
             return (head, *(float(np.float32(number)) for number in numbers)) if numbers else head
-    return value if isinstance(value, str) else _contract.array(None, name, value)
+    return value if isinstance(value, str) else _contract_arguments.array(None, name, value)
 
 
 def out_of_range(name, value):
@@ -217,7 +218,7 @@ def filters_of(function, kernels):
 
 def batch_norm_case(draw):
     good = _soup.good_batch_norm(draw.randint(1, 5))
-    arguments = {name: getattr(good, name) for name in (*_contract.BATCH_NORM, "epsilon")}
+    arguments = {name: getattr(good, name) for name in (*_contract_arguments.BATCH_NORM, "epsilon")}
     for _ in range(draw.choice((0, 1, 1, 2))):
         name = draw.choice(list(arguments))
         if name == "epsilon":
@@ -234,7 +235,7 @@ def batch_norm_case(draw):
 
 def threads_case(draw):
     value = draw.choice((*_soup.INTS, 1024, 1025, _soup.odd_scalar(draw)))
-    verdict = _contract.Verdict()
+    verdict = _contract_arguments.Verdict()
     _contract.threads(verdict, "num_threads", value)
     before = fastdw.get_num_threads()
     if call("set_num_threads", verdict, (), lambda: fastdw.set_num_threads(value) or True):
@@ -252,7 +253,7 @@ CASES = [operator_case] * 17 + [shape_case, batch_norm_case, threads_case]
 
 def draw_case(draw):
     # A result of these bytes must be refused, not tried.
-    resource.setrlimit(resource.RLIMIT_AS, (_contract.ADDRESS_SPACE,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (_contract_arguments.ADDRESS_SPACE,) * 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         draw.choice(CASES)(draw)

@@ -1,4 +1,4 @@
-"""The tests are tested: every deliberate bug of _bugs.py must make one of them fail.
+"""The tests are tested: every deliberate bug of _bugs*.py must make one of them fail.
 
     python tests/long/mutants.py [name ...]
 
@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from _bugs import LAYERS
+from _bugs_calls import CALLS
 from _bugs_halves import HALVES
 from _bugs_integers import INTEGERS
 from _bugs_networks import NETWORKS
@@ -106,7 +107,8 @@ def main():
     names = parser.parse_args().names
     # A shell's background job ignores interrupts, and so would its tests, some of which need them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    chosen = [m for m in (*LAYERS, *HALVES, *NETWORKS, *INTEGERS) if not names or m.name in names]
+    everything = (*LAYERS, *CALLS, *HALVES, *NETWORKS, *INTEGERS)
+    chosen = [m for m in everything if not names or m.name in names]
     lost = [m for m in chosen if (ROOT / m.file).read_text().count(m.old) != 1]
     for mutant in lost:
         print(f"no place in {mutant.file}: {mutant.name}")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal, final, overload
 
 import numpy as np
 
 from fastdw import _arguments as check
-from fastdw import _core
 from fastdw._arguments import describe
 from fastdw._config import get_num_threads
-from fastdw.network import _file, _summary
+from fastdw.network import _call, _file, _summary
 from fastdw.network._graph import Graph, TensorSpec, checked, quantizations, rounded
 from fastdw.network._lower import Lowerer, Program
 from fastdw.network._models import FromModels
@@ -120,54 +118,10 @@ class Network(FromModels):
             made = program.core.call(inputs, program.signature, threads)
             if made is not None:
                 return made[0] if len(made) == 1 else made
-        arrays, batch = self._arrays(inputs)
-        results, filled = self._results(batch, out, arrays)
+        arrays, batch = _call.arrays(self._graph, inputs)
+        results, filled = _call.results(self._graph, program, batch, out, arrays)
         program.core.run(tuple(map(check.dense, arrays)), tuple(filled), threads)
         return results[0] if len(results) == 1 else tuple(results)
-
-    def _arrays(self, inputs: Sequence[object]) -> tuple[list[AnyArray], int | None]:
-        """The inputs as arrays, and their batch; None for one image without it."""
-        specs = self._graph.inputs
-        if len(inputs) != len(specs):
-            names = ", ".join(spec.name for spec in specs)
-            msg = f"the network takes {len(specs)} inputs ({names}), got {len(inputs)}"
-            raise TypeError(msg)
-        arrays, batches = [], set()
-        for spec, value in zip(specs, inputs, strict=True):
-            array = check.as_array(spec.name, value, (np.dtype(spec.dtype),))
-            with_batch = array.ndim == len(spec.shape) + 1
-            if array.shape[with_batch:] != spec.shape:
-                wanted = ", ".join(map(str, spec.shape))
-                msg = f"{spec.name} must be (N, {wanted}) or ({wanted}), got {array.shape}"
-                raise ValueError(msg)
-            arrays.append(array)
-            batches.add(len(array) if with_batch else None)
-        if len(batches) > 1:
-            msg = f"all inputs must have the same batch, got {[a.shape for a in arrays]}"
-            raise ValueError(msg)
-        return arrays, batches.pop()
-
-    def _results(
-        self, batch: int | None, out: object, arrays: Sequence[AnyArray]
-    ) -> tuple[list[Any], list[AnyArray]]:
-        """What the call returns, and the same as plain arrays to be filled."""
-        first = () if batch is None else (batch,)
-        wanted = [(*first, *self._program.shapes[name]) for name in self._graph.outputs]
-        dtypes = [np.dtype(self._program.dtypes[name]) for name in self._graph.outputs]
-        if out is None:
-            fresh = [_empty(shape, dtype) for shape, dtype in zip(wanted, dtypes, strict=True)]
-            return list(fresh), list(fresh)
-        given = list(out) if isinstance(out, (tuple, list)) else [out]
-        if len(given) != len(wanted):
-            msg = f"out must have {len(wanted)} arrays, one for each output, got {describe(out)}"
-            raise ValueError(msg)
-        others = {spec.name: a for spec, a in zip(self._graph.inputs, arrays, strict=True)}
-        filled: list[AnyArray] = []
-        for i, (array, shape) in enumerate(zip(given, wanted, strict=True)):
-            checked = check.out(array, shape, dtypes[i], **others)
-            filled.append(check.contiguous(f"out[{i}]", checked))
-            others[f"out[{i}]"] = filled[-1]
-        return given, filled
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -264,10 +218,10 @@ class Network(FromModels):
         """
         known = self._program.shapes
         given = inputs or [np.zeros(known[s.name], s.dtype) for s in self._graph.inputs]
-        arrays, batch = self._arrays(given)
+        arrays, batch = _call.arrays(self._graph, given)
         count = check.integer("repetitions", repetitions, 1)
         threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
-        _, filled = self._results(batch, None, arrays)
+        _, filled = _call.results(self._graph, self._program, batch, None, arrays)
         images = 1 if batch is None else batch
         dense = tuple(map(check.dense, arrays))
         runs = [self._program.core.profile(dense, tuple(filled), threads) for _ in range(count)]
@@ -388,12 +342,6 @@ def _rewritten(graph: Graph, limit: int | None = None, *, copied: bool = True) -
     from fastdw.network._rewrite import rewrite  # a file that was saved is loaded without
 
     return rounded(rewrite(graph, limit)[0], copied=copied)
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
-    if dtype != np.float32:
-        return np.empty(shape, dtype)
-    return _core.empty((prod(shape),)).reshape(shape)
 
 
 def _restore(data: object) -> Network:
