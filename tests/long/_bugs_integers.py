@@ -3,6 +3,7 @@
 from _bugs import Mutant
 
 CONTRACT, BYTES_AVX2 = "csrc/kernels/contract8.h", "csrc/simd/bytes_avx2.h"
+TILES8 = "csrc/kernels/pointwise8/tiles.h"
 PACK, RUN = "csrc/pack/bytes.cpp", "csrc/ops/run8.cpp"
 QUADS, PW8, WIDENED, DW8 = (
     "csrc/kernels/depthwise8/quads.h",
@@ -46,7 +47,7 @@ INTEGERS = [
         "meet<Phase, 2>",
         "meet<Phase, 1>",
     ),
-    Mutant("single pixels are left out", PW8, "if constexpr (MR > 1)", "if constexpr (MR > 2)"),
+    Mutant("single pixels are left out", TILES8, "if constexpr (MR > 1)", "if constexpr (MR > 2)"),
     Mutant(
         "the last columns are left out",
         DW8,
