@@ -271,6 +271,7 @@ LARGE = {
     ],
     "range": [node("Range", "zero many step", "w"), node("Add", "x w")],
     "resized": node("Resize", "x - f"),
+    "resized along the other axis": node("Resize", "x - twice", mode="linear"),
     "padded": node("Pad", "x p"),
     "affine": node("HardSigmoid", "x"),
     "backwards": node("Slice", "x last first axis back"),
@@ -288,6 +289,7 @@ def test_a_small_file_makes_nothing_large(name):
         "many": np.array(many),
         "step": np.array(1),
         "f": np.float32([1, 1, many, 1]),
+        "twice": np.float32([1, 1, 2, 1]),
         "last": ints(many),
         "first": ints(-2 * many),
         "axis": ints(3),
@@ -296,7 +298,8 @@ def test_a_small_file_makes_nothing_large(name):
     }
     nodes = LARGE[name] if isinstance(LARGE[name], list) else [LARGE[name]]
     used = {i for n in nodes for i in n.input}
-    x = (1, 6, 7, many) if name in ("affine", "backwards") else IMAGE
+    long = ("affine", "backwards", "resized along the other axis")
+    x = (1, 6, 7, many) if name in long else IMAGE
     data = model(nodes, x, **{k: v for k, v in parts.items() if k in used}).SerializeToString()
     tracemalloc.start()
     assert not tried(data)

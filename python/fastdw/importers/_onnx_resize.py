@@ -103,8 +103,9 @@ def _resized(
         raise Unsupported(msg)
     attrs: dict[str, Any] = {}
     for axis, word in ((2, "row"), (3, "column")):
-        where = at.get(axis, np.arange(x.shape[axis], dtype=np.float64))
-        attrs |= _common.linear_table(where, x.shape[axis], word)
+        size = x.shape[axis]
+        where = at[axis] if axis in at else _common.positions(size, size, "asymmetric")
+        attrs |= _common.linear_table(where, size, word)
         shape[axis] = len(where)
     return Live(c.add("bilinear", name, **attrs), tuple(shape), IMAGE)
 

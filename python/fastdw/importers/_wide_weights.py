@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers._common import Unsupported
+from fastdw.importers._common import MAX_TABLE, Unsupported
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -67,7 +67,11 @@ def of_depthwise(
     if attrs["dilation_rate"][0] > 1:
         msg = "with a dilation of rows"
         raise Unsupported(msg)
-    rows = np.arange(builder.shape(x)[0]).repeat(2).tolist()
+    height = builder.shape(x)[0]
+    if 2 * height > MAX_TABLE:
+        msg = f"on {height} rows"
+        raise Unsupported(msg)
+    rows = np.arange(height).repeat(2).tolist()
     name = builder.add("gather", x, source=source, rows=tuple(rows))
     (top, bottom), columns = attrs["padding"]
     doubled = {
