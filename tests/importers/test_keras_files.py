@@ -152,8 +152,11 @@ def test_models_in_models_of_keras_3():
 
 
 def fake(kind, /, **members):
-    """An object of a class that lies in the module keras, as far as anyone can see."""
-    result = type(kind, (), {"__module__": "keras.src.layers"})()
+    """An object of a class that lies in the module keras, as far as anyone can see, on torch."""
+    base = object
+    for module in ("torch.nn.modules.module", "keras.src.layers"):
+        base = type(kind, (base,), {"__module__": module, "__call__": fake})
+    result = base()
     result.__dict__.update(members)
     return result
 

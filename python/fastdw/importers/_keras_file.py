@@ -110,9 +110,10 @@ def _class(layer: Any) -> str:
 
 
 def _check_class(thing: Any) -> None:
-    for owner in type(thing).__mro__:
-        foreign = owner.__module__.partition(".")[0] not in (*_ROOTS, "builtins")
-        if foreign and {"call", "__call__"} & vars(owner).keys():
+    """Refuse a call that is not Keras's; behind Keras's own stands that of its backend."""
+    for name in ("call", "__call__"):
+        owner = next((base for base in type(thing).__mro__ if name in vars(base)), object)
+        if owner.__module__.partition(".")[0] not in (*_ROOTS, "builtins"):
             msg = f"with a call of {owner.__module__}.{owner.__qualname__}"
             raise Unsupported(msg)
 
