@@ -134,8 +134,8 @@ def _add_rescaling(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    if options.out.suffix != ".fdw":
-        msg = f"{options.out.name} must end in .fdw"
+    if options.out.suffix.lower() != ".fdw":
+        msg = f"{options.out} must end in .fdw"
         raise ValueError(msg)
     network = _opened(options)
     if options.uint8 or _rescales(options):

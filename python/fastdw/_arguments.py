@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 import operator
+import os
 import reprlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ FLOAT16 = np.dtype(np.float16)
 FLOATS = (FLOAT32, np.dtype(np.float64))
 INT64_MAX = 2**63 - 1
 MAX_THREADS = 1024
+
+# Nested lists are cut at the second level: of images they would fill the screen.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_MOST_LETTERS = 120
 
 # What to do with an x of float16.
 _HALVES = ', or make the layer with dtype="float16", where it takes one'
@@ -41,9 +47,11 @@ def describe(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
     try:
-        return f"{type(value).__name__} {reprlib.repr(value)}"
+        text = _SHORT.repr(value)
     except ValueError:  # Python prints no int of more than some thousand digits
         return f"{type(value).__name__} of too many digits"
+    more = "..." if len(text) > _MOST_LETTERS else ""
+    return f"{type(value).__name__} {text[:_MOST_LETTERS]}{more}"
 
 
 def integer(
@@ -101,6 +109,14 @@ def layer_dtype(value: object) -> str:
     return value
 
 
+def path(name: str, value: object, wanted: str = "a path") -> str:
+    """A path; a number, which `open` takes for a file that is open already, is none."""
+    if not isinstance(value, (str, os.PathLike)):
+        msg = f"{name} must be {wanted}, got {describe(value)}"
+        raise TypeError(msg)
+    return os.fsdecode(value)
+
+
 def num_threads(value: object) -> int:
     return integer("num_threads", value, 1, MAX_THREADS)
 
@@ -110,14 +126,22 @@ def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOA
     array = value if type(value) is np.ndarray else _view(name, value)
     if array.dtype not in dtypes:
         wanted = " or ".join(dtype.name for dtype in dtypes)
-        takes = array.dtype == FLOAT16 and name == "x"
         msg = (
             f"{name} must be an array of native {wanted}, got dtype {array.dtype.str!r} "
-            f"({array.dtype}); convert it with .astype(np.{dtypes[0].name})"
-            f"{_HALVES if takes else ''}"
+            f"({array.dtype}){_advice(name, array.dtype, dtypes[0])}"
         )
         raise TypeError(msg)
     return array
+
+
+def _advice(name: str, given: np.dtype[Any], wanted: np.dtype[Any]) -> str:
+    """How to get from one dtype to the other, where that is one step."""
+    if wanted.kind == "f":
+        halves = _HALVES if given == FLOAT16 and name == "x" else ""
+        return f"; convert it with .astype(np.{wanted.name}){halves}"
+    if wanted.itemsize == 1:  # a cast would cut what lies between whole numbers
+        return "; real numbers become integers by fastdw.quantize"
+    return ""
 
 
 def _masked(value: object) -> bool:
@@ -150,6 +174,8 @@ def _view(name: str, value: object) -> AnyArray:
                 f"{name} must be a NumPy array, or an object with the buffer protocol or "
                 f"__dlpack__, got {describe(value)}"
             )
+            if isinstance(value, (list, tuple)):
+                msg += f"; make it one with np.asarray({name}, np.float32)"
             raise TypeError(msg) from None
     except (BufferError, ValueError) as error:
         msg = f"NumPy cannot view {name} ({type(value).__name__}): {error}"

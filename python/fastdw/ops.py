@@ -336,7 +336,8 @@ def reshape(x: _Value, newshape: Sequence[int]) -> _Value:
     x : Symbol or ndarray
         The value.
     newshape : sequence of int
-        With the batch: its number or -1. One other entry may be -1 where the batch is its number.
+        With the batch, its number or -1, as the first entry. One other entry may be -1: what is
+        left.
 
     Returns
     -------
@@ -351,9 +352,13 @@ def reshape(x: _Value, newshape: Sequence[int]) -> _Value:
     ----------
     ``keras.ops.reshape``.
     """
-    return computed(
+    result = computed(
         lambda y: record("reshape", [y], shape=_tables.reshaped(y.image_shape, newshape)), [x]
     )
+    if not isinstance(result, Symbol) and newshape[0] not in (-1, len(result)):
+        msg = f"newshape must begin with the batch, {len(result)}, or -1, got {newshape}"
+        raise ValueError(msg)
+    return result
 
 
 def _pool(

@@ -31,7 +31,7 @@ def test_a_line_for_each_number_of_threads(saved, capsys):
     ("name", "content", "message"),
     [
         ("net.txt", "", "must end in one of"),
-        ("net.fdw", "no network", "net.fdw: ValueError: not a network"),
+        ("net.fdw", "no network", "net.fdw: ValueError: net.fdw: not a network"),
         ("none.fdw", None, "none.fdw: FileNotFoundError"),
     ],
 )

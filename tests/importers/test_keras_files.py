@@ -84,8 +84,12 @@ def test_an_open_size_must_be_given():
     part = layer("ReLU")
     parts = [entry((2, None, None, 8)), part]
     data = h5(model(*parts), parts)
-    with pytest.raises(ValueError, match=r"input 'x' is open, .*\[None, None, None, 8\]; pass"):
+    with pytest.raises(ValueError, match=r"input 'x' is open, .*\(None, None, None, 8\); pass"):
         from_keras(data)
+    with pytest.raises(
+        ValueError, match="input_shape must be that of one image, without the batch"
+    ):
+        from_keras(data, input_shape=IMAGE)
     agrees(data, RELU, input_shape=IMAGE[1:])
 
 

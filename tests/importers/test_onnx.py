@@ -37,6 +37,8 @@ def test_the_trained_network():
         x, wanted = arrays["in"], arrays["out:save_infer_model/scale_0.tmp_1"]
     with pytest.raises(ValueError, match=r"input 'x' is open, .* \(None, 3, None, None\)"):
         from_onnx(path)
+    with pytest.raises(ValueError, match=r"without the batch; .*, got \(1, 3, 48, 192\)"):
+        from_onnx(path, input_shape=(1, 3, 48, 192))
     graph = from_onnx(path, input_shape=(3, *x.shape[2:]))
     assert graph.outputs == ("save_infer_model/scale_0.tmp_1",)
     (y,) = computed(graph, x)

@@ -165,6 +165,10 @@ def test_an_open_size_must_be_given():
     data = model(conv(), w=W, b=B, signature=(-1, -1, -1, 8))
     with pytest.raises(ValueError, match=r"input 'x' is open, .*\(-1, -1, -1, 8\); pass input_sh"):
         from_tflite(data)
+    with pytest.raises(
+        ValueError, match="input_shape must be that of one image, without the batch"
+    ):
+        from_tflite(data, input_shape=IMAGE)
     agrees(data, [images()], [conv2d(images())], input_shape=IMAGE[1:])
     agrees(data, [images()], [conv2d(images())], input_shape={"x": IMAGE[1:]})
 

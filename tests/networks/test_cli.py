@@ -135,17 +135,24 @@ def test_a_network_of_pixels_is_run_as_it_is(saved, picture, tmp_path, capsys):
     assert direct == capsys.readouterr().out
 
 
+def test_a_fdw_file_has_its_integers(saved, tmp_path, capsys):
+    out = tmp_path / "again.fdw"
+    said = refused(capsys, "convert", saved, out, "--integers", "float")
+    assert "net.fdw has its outputs, shapes and integers" in said
+
+
 def test_broken_input(saved, picture, tmp_path, capsys):
     assert "no.fdw: No such file" in refused(capsys, "summary", tmp_path / "no.fdw")
     assert "must end in one of .fdw" in refused(capsys, "summary", picture)
     broken = tmp_path / "broken.fdw"
     broken.write_bytes(saved.read_bytes()[:-1])
-    assert "not a network" in refused(capsys, "summary", broken)
+    assert "broken.fdw: not a network" in refused(capsys, "summary", broken)
     folder = tmp_path / "nowhere" / "out.fdw"
     assert "out.fdw: No such file" in refused(capsys, "convert", saved, folder)
     model = tmp_path / "model.onnx"
     assert "must end in .fdw" in refused(capsys, "convert", saved, model)
     assert not model.exists()
+    assert ". must end in .fdw" in refused(capsys, "convert", saved, ".")
     assert "is no picture" in refused(capsys, "run", saved, broken)
     assert "no.png: No such file" in refused(capsys, "run", saved, tmp_path / "no.png")
     options = ["--outputs", "a", "--input-shape", "4,6,3"]

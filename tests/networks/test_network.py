@@ -1,5 +1,6 @@
 """Networks as users hold them: symbols, calls, files, pickles, summaries, camera frames."""
 
+import io
 import pickle
 
 import fastdw
@@ -156,6 +157,12 @@ A, B = np.zeros((4, 3, 2), np.float32), np.zeros(2, np.float32)
     [
         ((0,), {}, TypeError, r"takes 2 inputs \(a, b\), got 1"),
         ((0, 0), {}, TypeError, "a must be a NumPy array"),
+        (
+            (A.tolist(), B),
+            {},
+            TypeError,
+            r"got list .*; make it one with np.asarray\(a, np.float32",
+        ),
         ((A.astype(np.float64), B), {}, TypeError, "float32"),
         ((A[:3], B), {}, ValueError, r"a must be \(N, 4"),
         ((A[None], B), {}, ValueError, "same batch"),
@@ -192,7 +199,12 @@ def test_files_and_pickles(tmp_path):
     x = signed(rng(3), (2, 8, 8, 3))
     close(net(x), np.stack([run(model(), [image])[0] for image in x]))
     net.save(tmp_path / "net.fdw")
-    for again in (Network.load(tmp_path / "net.fdw"), pickle.loads(pickle.dumps(net))):
+    data = (tmp_path / "net.fdw").read_bytes()
+    for again in (
+        Network.load(tmp_path / "net.fdw"),
+        Network.load(data),
+        pickle.loads(pickle.dumps(net)),
+    ):
         np.testing.assert_array_equal(again(x), net(x))
         assert repr(again) == repr(net)
         assert again.summary("dict") == net.summary("dict")
@@ -209,13 +221,26 @@ def test_refused_files(tmp_path):
         Network.load(path, max_arena_bytes=net.arena_bytes - 1)
     Network.load(path, max_arena_bytes=net.arena_bytes)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="not a network"):
+    with pytest.raises(ValueError, match=r"net\.fdw: not a network"):
+        Network.load(path)
+    path.write_bytes(b"a model of another kind")
+    with pytest.raises(ValueError, match="it begins like no file of Network"):
         Network.load(path)
     with pytest.raises(FileNotFoundError):
         Network.load(tmp_path / "none.fdw")
     for damaged in (None, b"", b"{}" * 9):
         with pytest.raises(ValueError, match="network"):
             _network._restore(damaged)
+
+
+def test_a_number_is_no_path():
+    """To `open` it is a file that is open already: 1 is the standard output."""
+    net = Network._from_graph(model())
+    for wrong in (1, None, io.BytesIO()):
+        with pytest.raises(TypeError, match="path must be a path, got "):
+            net.save(wrong)
+        with pytest.raises(TypeError, match="file must be a path or bytes, got "):
+            Network.load(wrong)
 
 
 def test_a_network_does_not_change():

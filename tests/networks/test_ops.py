@@ -124,6 +124,7 @@ def test_ops_on_one_image():
         (lambda: ops.softmax(X, 0), ValueError, "batch"),
         (lambda: ops.reshape(X, (2, 7)), ValueError, "newshape"),
         (lambda: ops.reshape(X, (2, -1, -1)), ValueError, "newshape"),
+        (lambda: ops.reshape(X, (3, -1)), ValueError, "newshape must begin with the batch, 2"),
         (lambda: ops.reshape(X, 3), TypeError, "newshape"),
         (lambda: ops.global_average_pool(X[0, 0]), ValueError, "x must be"),
     ],

@@ -7,7 +7,6 @@ ValueError too.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from fastdw import _arguments as check
 from fastdw._arguments import describe, integer
 from fastdw.network import _attributes as kind
 from fastdw.network._attributes import MAX_EXTENT
@@ -45,10 +45,7 @@ def read(file: object) -> Source:
     """The model in `file`, a path or the bytes themselves."""
     if isinstance(file, (bytes, bytearray, memoryview)):
         return Source(bytes(file), "the model", None)
-    if not isinstance(file, (str, os.PathLike)):
-        msg = f"file must be a path or bytes, got {describe(file)}"
-        raise TypeError(msg)
-    path = Path(os.fsdecode(file))
+    path = Path(check.path("file", file, "a path or bytes"))
     return Source(path.read_bytes(), path.name, path.parent)
 
 
@@ -137,6 +134,33 @@ def given_shapes(known: Sequence[str], input_shape: Any) -> dict[str, tuple[int,
         name: tuple(integer(f"input_shape[{i}]", n, 1, MAX_EXTENT) for i, n in enumerate(shape))
         for name, shape in input_shape.items()
     }
+
+
+def image_shape(
+    model: str, name: str, declared: Sequence[int | None] | None, given: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    """Shape of one image of an input: as given, else as declared with the batch, None being open.
+
+    A ValueError where neither says it, or the one that is given has another number of axes.
+    """
+    says = "nothing" if declared is None else tuple(declared)
+    if given is None:
+        sizes = (None,) if declared is None else declared[1:]
+        shape = tuple(size for size in sizes if size is not None and size > 0)
+        if len(shape) == len(sizes):
+            return shape
+        msg = (
+            f"{model}: input {name!r} is open, the model says {says}; pass input_shape "
+            "(--input-shape in a shell), the shape of one image in this order, without the batch"
+        )
+        raise ValueError(msg)
+    if declared and len(given) != len(declared) - 1:
+        msg = (
+            f"{model}: input_shape must be that of one image, without the batch; the model says "
+            f"{says} of input {name!r}, got {given}"
+        )
+        raise ValueError(msg)
+    return given
 
 
 def finished(builder: GraphBuilder, ends: dict[str, str], notes: Sequence[str] = ()) -> Graph:

@@ -42,9 +42,12 @@ def open_network(
     if suffix in _MODELS:
         return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **more)
     if suffix != ".fdw":
-        msg = f"{path.name} must end in one of {', '.join(SUFFIXES)}"
+        msg = f"{path} must end in one of {', '.join(SUFFIXES)}"
         raise ValueError(msg)
-    if outputs or input_shape:
-        msg = f"{path.name} has its outputs and shapes; they are chosen where a model is converted"
+    if outputs or input_shape or integers != "keep":
+        msg = (
+            f"{path.name} has its outputs, shapes and integers; they are chosen where a model is "
+            "converted"
+        )
         raise ValueError(msg)
     return Network.load(path)

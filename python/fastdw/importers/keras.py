@@ -15,6 +15,7 @@ from fastdw.importers._common import (
     damage_is_a_value_error,
     finished,
     given_shapes,
+    image_shape,
     output_names,
 )
 from fastdw.importers._keras_file import KerasModel, Weights, opened
@@ -114,13 +115,7 @@ def _inputs(c: Conversion, wires: Wiring, input_shape: Any) -> list[str | None]:
     for name in names:
         config = wires.parts[name].config
         declared = config.get("batch_shape") or config.get("batch_input_shape")
-        shape = given.get(name, None if declared is None else tuple(declared[1:]))
-        if shape is None or None in shape:
-            msg = (
-                f"{c.name}: input {name!r} is open, the model says {declared}; pass input_shape, "
-                "the shape of one image"
-            )
-            raise ValueError(msg)
+        shape = image_shape(c.name, name, declared, given.get(name))
         if not shape:
             c.missing.add("an input without any axis but the batch", name)
             result.append(None)

@@ -25,6 +25,7 @@ from fastdw.importers._common import (
     damage_is_a_value_error,
     finished,
     given_shapes,
+    image_shape,
     kept,
     output_names,
     read,
@@ -188,22 +189,14 @@ def _add_inputs(c: Conversion, input_shape: Any) -> None:
             c.values[name] = None
             c.missing.add(f"an input of {dtype}", name)
             continue
-        shape = given.get(name, None if declared is None else tuple(declared[1:]))
-        if shape is None or None in shape:
-            says = "nothing" if declared is None else tuple(declared)
-            msg = (
-                f"{c.file.name}: input {name!r} is open, the model says {says}; pass input_shape, "
-                "the shape of one image in this order"
-            )
-            raise ValueError(msg)
+        shape = image_shape(c.file.name, name, declared, given.get(name))
         if not shape:
             c.values[name] = None
             c.missing.add("an input without any axis but the batch", name)
             continue
-        sizes = tuple(int(size) for size in shape if size is not None)
         c.batched |= not declared or declared[0] != 1
-        c.builder.input(name, sizes, dtype.lower() if dtype in whole else "float32")
-        c.values[name] = Live(name, (1, *sizes), tuple(range(1, len(sizes) + 1)))
+        c.builder.input(name, shape, dtype.lower() if dtype in whole else "float32")
+        c.values[name] = Live(name, (1, *shape), tuple(range(1, len(shape) + 1)))
         if dtype == "UINT8":
             c.raw.add(name)
 

@@ -18,6 +18,7 @@ from fastdw.importers._common import (
     damage_is_a_value_error,
     finished,
     given_shapes,
+    image_shape,
     kept,
     output_names,
     read,
@@ -209,13 +210,7 @@ def _input(c: Conversion, name: str, index: int, given: tuple[int, ...] | None) 
     if batch not in ((1,), (-1,)) or not declared:
         msg = f"of shape {tensor.signature}, of which the first axis is no batch of one or any"
         raise Unsupported(msg)
-    shape = declared if given is None else given
-    if min(shape) < 1:
-        msg = (
-            f"{c.file.name}: input {name!r} is open, the model says {tensor.signature}; pass "
-            "input_shape, the shape of one image"
-        )
-        raise ValueError(msg)
+    shape = image_shape(c.file.name, name, tensor.signature, given)
     if c.quantization(index) is not None:
         c.builder.input(name, shape, tensor.dtype.lower())
         return Live(name, (1, *shape))

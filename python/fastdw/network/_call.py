@@ -23,7 +23,8 @@ def arrays(graph: Graph, inputs: Sequence[object]) -> tuple[list[AnyArray], int 
     specs = graph.inputs
     if len(inputs) != len(specs):
         names = ", ".join(spec.name for spec in specs)
-        msg = f"the network takes {len(specs)} inputs ({names}), got {len(inputs)}"
+        more = "s" if len(specs) > 1 else ""
+        msg = f"the network takes {len(specs)} input{more} ({names}), got {len(inputs)}"
         raise TypeError(msg)
     found, batches = [], set()
     for spec, value in zip(specs, inputs, strict=True):

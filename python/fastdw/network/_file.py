@@ -138,7 +138,7 @@ def read(file: BinaryIO) -> tuple[Graph, bool]:
     file.seek(start)
     length = int.from_bytes(_exactly(file, 8), "little")
     if length > min(_MAX_HEADER, size):
-        _refuse(f"its header of {length} bytes is longer than it may be")
+        _refuse(f"it begins like no file of Network.save: its header would take {length} bytes")
     header = _parsed(_exactly(file, length))
     fields, rewrites = _graph_fields(header.pop("__metadata__", None))
     arrays = _arrays(file, _tensors(header, size - length))

@@ -66,7 +66,8 @@ def _image(graph: Graph) -> tuple[str, tuple[int, ...], Quantization | None]:
     several = len(graph.inputs) > 1 or spec.name in graph.outputs
     q = None if spec.dtype == "float32" else quantizations(graph).get(spec.name)
     if several or len(shape) != 3 or (spec.dtype != "float32" and q is None):
-        msg = f"the network must have one input, a float32 image, got {graph.inputs}"
+        found = ", ".join(f"{s.name}: {s.dtype} {s.shape}" for s in graph.inputs)
+        msg = f"the network must take one image, of float32 or quantized, but takes {found}"
         raise ValueError(msg)
     return spec.name, shape, q
 

@@ -286,35 +286,50 @@ class Network(FromModels):
         Raises
         ------
         TypeError, ValueError
-            For other weights, and for weights that float16 cannot hold.
+            For other paths and weights, and for weights that float16 cannot hold.
         OSError
             Where the file cannot be written.
         """
-        data = self._bytes(weights)
-        with open(path, "wb") as file:
+        name, data = check.path("path", path), self._bytes(weights)
+        with open(name, "wb") as file:
             file.write(data)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, max_arena_bytes: int = _MAX_ARENA) -> Network:
-        """Read a network that `save` wrote.
+    def load(
+        cls, file: str | os.PathLike[str] | bytes, *, max_arena_bytes: int = _MAX_ARENA
+    ) -> Network:
+        """Read a network that `save` wrote; `from_onnx` and its like read models of others.
 
         Parameters
         ----------
-        path : path-like
-            The file. It need not be trusted: it holds no code, and every entry is checked.
-        max_arena_bytes : int
+        file : path-like or bytes
+            The network. It need not be trusted: it holds no code, and every entry is checked.
+        max_arena_bytes : int, default 2**30
             Refuse a network that needs more memory between its steps.
+
+        Returns
+        -------
+        Network
 
         Raises
         ------
+        TypeError
+            For an argument of another type.
         ValueError
             For a damaged file, one of a newer version, and too large an arena.
         OSError
             Where the file cannot be read.
         """
         limit = check.integer("max_arena_bytes", max_arena_bytes, 0)
-        with open(path, "rb") as file:
-            return cls._read(file, limit)
+        if isinstance(file, (bytes, bytearray, memoryview)):
+            return cls._read(io.BytesIO(file), limit)
+        path = check.path("file", file, "a path or bytes")
+        try:
+            with open(path, "rb") as source:
+                return cls._read(source, limit)
+        except ValueError as error:
+            msg = f"{os.path.basename(path)}: {error}"
+            raise ValueError(msg) from error
 
     @classmethod
     def _read(cls, file: Any, max_arena_bytes: int | None = None) -> Network:
