@@ -39,8 +39,8 @@ check() {
   row "$name" "$isa" "$passed" "$failed" "$((SECONDS - start)) s" >>"$work/table"
 }
 
-# beside NAME COMMAND...: a check, two at a time: most tests keep one core busy, not two. What they print comes
-# when finish_besides says so.
+# beside NAME COMMAND...: a check, two at a time: most tests keep one core busy, not two. The longest ones come first.
+# What they print comes when finish_besides says so.
 besides=0
 beside() {
   if ((besides++ >= 2)); then
@@ -75,6 +75,9 @@ install_packages() {
   fi
 }
 
+# Warnings are errors wherever it is built.
+export SKBUILD_CMAKE_DEFINE=FASTDW_WERROR=ON
+
 # Of the wheels some are built twice, in folders of different names.
 cache_compilations() {
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache
@@ -88,7 +91,7 @@ environment() {
 }
 
 build() {
-  "$work/tools/bin/python" -m build -Ccmake.define.FASTDW_WERROR=ON "$@"
+  "$work/tools/bin/python" -m build "$@"
 }
 
 # summary: the table; fails if a check did.

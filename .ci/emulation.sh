@@ -44,23 +44,23 @@ cross_words() {
   ctest --test-dir "$build" --output-on-failure
 }
 
-# emulated ISA ISA8 PYTHON...: the tests marked for it; no other instruction sets, of floats and of bytes, may be
-# active.
+# emulated ISA ISA8 OPTIONS PYTHON...: the tests marked for it, with options of pytest; no other instruction sets, of
+# floats and of bytes, may be active.
 emulated() {
-  FASTDW_TEST_PYTHON=$(printf '%q ' "${@:3}") CI_ISA=$1 CI_ISA8=$2 FASTDW_REQUIRE_ISA=$1 \
-    timeout 2000 "${@:3}" -m pytest --emulated
+  FASTDW_TEST_PYTHON=$(printf '%q ' "${@:4}") CI_ISA=$1 CI_ISA8=$2 FASTDW_REQUIRE_ISA=$1 \
+    PYTEST_ADDOPTS="$PYTEST_ADDOPTS --emulated $3" timeout 2000 "${@:4}" -m pytest
 }
 
-# emulated_x86 CPU ISA ISA8
+# emulated_x86 CPU ISA ISA8 [OPTIONS]
 emulated_x86() {
-  emulated "$2" "$3" qemu-x86_64 -cpu "$1" "$work/newest/bin/python"
+  emulated "$2" "$3" "${4-}" qemu-x86_64 -cpu "$1" "$work/newest/bin/python"
 }
 
-# emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA ISA8
+# emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA ISA8 [OPTIONS]
 emulated_arm() {
   local root=$cache/$2 libraries
   # Links that a package's script would have made lead to the BLAS.
   libraries=$(dirname "$root"/usr/lib/*/blas/libblas.so.3):$(dirname "$root"/usr/lib/*/lapack/liblapack.so.3)
-  PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" "$5" \
+  PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" "$5" "${6-}" \
     "qemu-$1" -L "$root" -cpu "$3" -E LD_LIBRARY_PATH="$libraries" "$root/usr/bin/python3.11"
 }

@@ -11,8 +11,8 @@ from fastdw._isa import packed_for
 ISAS = _core.config()["isas"]
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
 tested: set[str] = set()
-# Fixtures of which each instruction set has its own.
-EVERY_ISA = {"isa", "dwconv", "pwconv"}
+# Parameters by which a test forces an instruction set, of floats or of bytes.
+FORCING = ("isa", "dwconv", "pwconv", "isa8")
 # Kernels that no plain depthwise or pointwise convolution takes.
 OF_OTHER_SHAPES = ("_in_block", "_multiplied", "_windows")
 
@@ -24,9 +24,10 @@ def pytest_addoption(parser):
         help="only the tests marked `emulated`, on a tenth of their cases: for a slow CPU",
     )
     parser.addoption(
-        "--active",
-        action="store_true",
-        help="without tests that go through all instruction sets by themselves: for a second one",
+        "--forced",
+        metavar="ISA,...",
+        help="where tests force every instruction set in turn, these alone: "
+        "for a run beside one that has the others; '' for none",
     )
 
 
@@ -50,12 +51,30 @@ def pytest_sessionstart():
         pytest.exit(f"FASTDW_REQUIRE_ISA: not here: {', '.join(missing)}", returncode=1)
 
 
+def pytest_ignore_collect(collection_path, config):
+    """An emulated CPU takes seconds to collect a module of which it then runs nothing."""
+    if config.getoption("--emulated") and collection_path.name.startswith("test_"):
+        return True if "mark.emulated" not in collection_path.read_text() else None
+    return None
+
+
+def forced_by(item):
+    """The instruction set that a test forces, or None."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for name in FORCING:
+        if name in parameters:
+            value = parameters[name]
+            return value[0] if isinstance(value, tuple) else value
+    return None
+
+
 def pytest_collection_modifyitems(config, items):
     chosen = items
     if support.emulated:
         chosen = [item for item in chosen if item.get_closest_marker("emulated")]
-    if config.getoption("--active"):
-        chosen = [item for item in chosen if not EVERY_ISA.intersection(item.fixturenames)]
+    forced = config.getoption("--forced")
+    if forced is not None:
+        chosen = [item for item in chosen if forced_by(item) in (None, *forced.split(","))]
     config.hook.pytest_deselected(items=list(set(items) - set(chosen)))
     items[:] = chosen
 

@@ -33,9 +33,9 @@ LIPSCHITZ = {"hard_swish": 1.5, "swish": 1.1, "gelu": 1.13, "gelu_tanh": 1.13}
 
 
 def thin(cases):
-    """The cases, or under emulation every tenth."""
+    """The cases, or under emulation eight of them, an odd number apart: so all remainders occur."""
     cases = list(cases)
-    return cases[:: len(cases) // 10 + 1 if len(cases) < 100 else 10] if emulated else cases
+    return cases[:: -(-len(cases) // 8) | 1] if emulated else cases
 
 
 def rng(seed):

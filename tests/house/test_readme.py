@@ -92,7 +92,7 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
 
 @pytest.mark.skipif(not (ROOT / ".ci/run").exists(), reason="needs a checkout: .ci/run")
 def test_commands_that_ci_runs_stand_in_the_readme():
-    commands = re.findall(r"^check \"README.* '(.+)'$", (ROOT / ".ci/run").read_text(), re.M)
+    commands = re.findall(r"^beside \"README.* '(.+)'$", (ROOT / ".ci/run").read_text(), re.M)
     assert len(commands) == 2
     assert all(command in (ROOT / "README.md").read_text() for command in commands)
 

@@ -10,15 +10,11 @@ import warnings
 
 import numpy as np
 import pytest
-import support
 from fastdw.importers.onnx import from_onnx
 from fastdw.network._graph import run
 from fastdw.network._rewrite import rewrite
 
 onnx = pytest.importorskip("onnx")
-if support.emulated:
-    # To collect the cases is to compute them all, with NumPy: qemu's Haswell crashes there.
-    pytest.skip("no test of an instruction set", allow_module_level=True)
 
 OPERATORS = (
     "add averagepool batch_normalization clip concat conv convtranspose depthtospace div dropout "

@@ -41,9 +41,9 @@ def mobilenet():
     return b.build(b.add("global_pool", x, function="average"))
 
 
-def mobilenet_v2():
+def mobilenet_v2(size=224):
     b = Model()
-    x = b.conv(b.input("x", (224, 224, 3)), 32, 3, 2, "relu6")
+    x = b.conv(b.input("x", (size, size, 3)), 32, 3, 2, "relu6")
     x = b.conv(b.depthwise(x, act="relu6"), 16)
     blocks = [(24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1)]
     for filters, count, stride in blocks:
@@ -56,22 +56,22 @@ def mobilenet_v2():
     return b.build(b.add("softmax", b.add("conv2d", x, kernel=kernel, bias=np.zeros(1000))))
 
 
-def efficientnet_b0():
+def efficientnet_b0(size=224):
     b = Model()
 
     def swish(x):
         return b.add("multiply", [x, b.add("activation", x, activation="sigmoid")])
 
-    x = swish(b.conv(b.input("x", (224, 224, 3)), 32, 3, 2))
+    x = swish(b.conv(b.input("x", (size, size, 3)), 32, 3, 2))
     blocks = [
         (1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3),
         (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
     ]  # fmt: skip
-    for expand, filters, count, stride, size in blocks:
+    for expand, filters, count, stride, taps in blocks:
         for i in range(count):
             channels = b.shape(x)[2]
             y = swish(b.conv(x, expand * channels)) if expand > 1 else x
-            y = swish(b.depthwise(y, size, 1 if i else stride))
+            y = swish(b.depthwise(y, taps, 1 if i else stride))
             gate = swish(b.conv(b.add("global_pool", y, function="average"), channels // 4))
             gate = b.add("activation", b.conv(gate, expand * channels), activation="sigmoid")
             y = b.conv(b.add("multiply", [y, gate]), filters)

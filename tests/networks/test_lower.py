@@ -247,9 +247,8 @@ def with_weights(graph):
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_b0"])
 def test_published_networks(name):
     """Step by step, from the inputs that each step really had."""
-    if support.emulated and name == "efficientnet_b0":
-        pytest.skip("takes minutes on an emulated CPU")
-    graph = rounded(rewrite(with_weights(getattr(architectures, name)()))[0])
+    size = 64 if support.emulated else 224
+    graph = rounded(rewrite(with_weights(getattr(architectures, name)(size)))[0])
     x = arrays(graph)
     values = traced(graph, x)
     assert all(np.abs(value).max() > 1e-6 for value in values.values())
