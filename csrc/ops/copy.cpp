@@ -12,7 +12,10 @@ void copy_block(const KernelSet& set, const float* from, const Layout& f, float*
     rows = 1;
   }
   for (ptrdiff_t i = 0; i < rows; ++i, from += f.row_stride, to += t.row_stride) {
-    if (f.channel_stride == 1 && t.channel_stride == 1) {
+    const bool lines = f.channel_stride == 1 && t.channel_stride == 1;
+    if (lines && f.column_stride == channels && t.column_stride == channels) {
+      std::memmove(to, from, static_cast<size_t>(columns * channels) * sizeof(float));
+    } else if (lines) {
       for (ptrdiff_t j = 0; j < columns; ++j) {
         std::memmove(to + j * t.column_stride, from + j * f.column_stride,
                      static_cast<size_t>(channels) * sizeof(float));

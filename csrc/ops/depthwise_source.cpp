@@ -168,7 +168,12 @@ void DepthwiseSource::copied_window(ptrdiff_t image, const OutputRect& window, c
     // Lane- and row-packed kernels take all channels, few as they are. (One that is forced may have many.)
     const bool packed = kernel_.kind == DwKind::kLanePacked || kernel_.kind == DwKind::kRowPacked;
     const bool all_channels = packed && weights_.repeats > 1;
-    if (window.channels > weights_.set.lanes && !all_channels) {
+    // Whole rows are copied faster than some channels of each pixel, if those under a tile fit.
+    const ptrdiff_t tile_input =
+        (tile_rows(kernel_, g) - 1) * g.stride_h + (taps.rows - 1) * g.dilation_h + 1;
+    const bool by_rows =
+        x_.channels_side_by_side() && tile_input <= copied_floats_ / (columns.count * channels);
+    if (window.channels > weights_.set.lanes && !all_channels && !by_rows) {
       halve(second.channel, second.channels, first.channels, weights_.set.lanes);
     } else if (window.rows > tile_rows(kernel_, g)) {
       halve(second.row, second.rows, first.rows, tile_rows(kernel_, g));
@@ -190,8 +195,10 @@ void DepthwiseSource::copied_window(ptrdiff_t image, const OutputRect& window, c
   if (pre_activation_) {
     const Activation& f = *pre_activation_;
     const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + first_channel;
-    weights_.set.curves[static_cast<int>(f.curve)](
-        {scratch, channels, rows.count * columns.count, channels, f.a, f.b, slopes});
+    // Without slopes all pixels are one line: few channels fill vectors too.
+    const ptrdiff_t pixels = rows.count * columns.count;
+    const ptrdiff_t lines = slopes ? pixels : 1, line = slopes ? channels : pixels * channels;
+    weights_.set.curves[static_cast<int>(f.curve)]({scratch, line, lines, line, f.a, f.b, slopes});
   }
   const float* origin =
       scratch - rows.first * columns.count * channels - columns.first * channels - first_channel;

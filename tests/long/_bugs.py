@@ -235,6 +235,12 @@ LAYERS = [
         "from + at + run - (i + run == live), w + i)",
     ),
     Mutant(
+        "one pixel of a copy is activated",
+        DEPTHWISE,
+        "slopes ? channels : pixels * channels",
+        "channels",
+    ),
+    Mutant(
         "a lane-packed tile's weights begin anew", PACK_DEPTHWISE, "at = c0 % outputs;", "at = 0;"
     ),
     Mutant(
