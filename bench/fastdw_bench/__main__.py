@@ -369,10 +369,16 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    result = merge.merged([doc.load(path) for path in options.file])
+    documents = [doc.load(path) for path in options.file]
+    try:
+        result = merge.merged(documents)
+        rendered = output.rendered(result, "table")
+    except (AttributeError, KeyError, TypeError) as error:
+        msg = f"a file is damaged: {type(error).__name__}: {error}"
+        raise ValueError(msg) from error
     options.output.write_text(doc.dumps(result) + "\n")
-    print(output.rendered(result, "table"))
-    return 0
+    print(rendered)
+    return output.status(result)
 
 
 def _report(options: argparse.Namespace) -> int:

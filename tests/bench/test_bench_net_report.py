@@ -149,3 +149,25 @@ def test_a_damaged_result_is_refused(key, both, tmp_path):
     (tmp_path / "bad.json").write_text(document.dumps(both[0]))
     with pytest.raises(ValueError, match="damaged"):
         report.write(tmp_path)
+
+
+def test_a_damaged_result_is_not_merged(both, tmp_path, capsys):
+    paths = [tmp_path / f"{name}.json" for name in "ab"]
+    del both[1]["disturbance"]
+    for path, run in zip(paths, both, strict=True):
+        path.write_text(document.dumps(run))
+    output = tmp_path / "both.json"
+    with pytest.raises(SystemExit) as found:
+        main(["merge", *map(str, paths), "--output", str(output)])
+    assert found.value.code == 2
+    assert "damaged" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_what_was_interrupted_stays_so(both, tmp_path, capsys):
+    paths = [tmp_path / f"{name}.json" for name in "ab"]
+    both[1]["complete"] = False
+    for path, run in zip(paths, both, strict=True):
+        path.write_text(document.dumps(run))
+    assert main(["merge", *map(str, paths), "--output", str(tmp_path / "both.json")]) == 130
+    capsys.readouterr()

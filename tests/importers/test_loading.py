@@ -99,3 +99,18 @@ def test_a_table_for_a_vast_image_is_not_made_to_be_compared():
     finally:
         tracemalloc.stop()
     assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite", "h5"])
+def test_arguments_of_a_wrong_kind(name):
+    make, read, package = FORMATS[name]
+    pytest.importorskip(package)
+    data = make()
+    for arguments in ({"outputs": [3]}, {"outputs": 3}, {"outputs": []}):
+        with pytest.raises(TypeError, match="outputs must be names of values"):
+            read(data, **arguments)
+    for shape in (224, (), 6.5, {"x": 3}):
+        with pytest.raises(TypeError, match="input_shape.* must be a sequence of ints"):
+            read(data, input_shape=shape)
+    with pytest.raises(TypeError, match=r"input_shape\[0\] must be an int"):
+        read(data, input_shape=(6.0, 7, 64))

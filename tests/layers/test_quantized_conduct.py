@@ -152,3 +152,31 @@ def test_parts_of_two_instruction_sets():
     layer = _core.Operator8(depthwise, pointwise)
     with pytest.raises(ValueError, match="instruction sets"):
         layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_not_rounded(number):
+    kernel = np.ones((2, 3), np.float32)
+    kernel[1, 2] = number
+    for layer in (
+        PointwiseConv2D(kernel),
+        PointwiseConv2D(np.ones((2, 3)), bias=np.full(3, number, np.float32)),
+    ):
+        with pytest.raises(ValueError, match="finite"):
+            QuantizedPointwiseConv2D.from_float(layer, input=U8, output=LOW)
+
+
+def test_weights_below_all_scales_are_none():
+    kernel = np.full((2, 3), 1e-44, np.float32)
+    layer = QuantizedPointwiseConv2D.from_float(PointwiseConv2D(kernel), input=U8, output=LOW)
+    y = layer(np.full((1, 1, 2), 200, np.uint8))
+    np.testing.assert_array_equal(y, np.full((1, 1, 3), LOW.zero_point))
+
+
+def test_no_images_in_an_array_of_a_subclass():
+    class Mine(np.ndarray):
+        pass
+
+    layer = QuantizedPointwiseConv2D(MATRIX, np.ones(2, np.float32), input=LOW, output=LOW)
+    out = np.zeros((0, 1, 1, 2), np.int8).view(Mine)
+    assert layer(np.zeros((0, 1, 1, 2), np.int8), out=out) is out

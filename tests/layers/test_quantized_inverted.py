@@ -126,7 +126,25 @@ def test_symbols_that_do_not_fit():
     expand, _, project = halves()
     with pytest.raises(ValueError, match="channels"):
         expand(Input((4, 4, 6), "x", "int8"))
-    with pytest.raises(ValueError, match="reads what input says"):
+    with pytest.raises(TypeError, match="reads what input says"):
         expand(Input((4, 4, 5), "x", "uint8"))
     with pytest.raises(ValueError, match="adds a residual"):
         project(Input((4, 4, 21), "x", "uint8"))
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_multiply_accumulates(strides):
+    layer = block(strides)
+    assert layer.macs((9, 8, 5)) == layer.to_float().macs((9, 8, 5))
+
+
+def test_layers_that_take_the_same_integers_for_other_numbers():
+    """Not one layer of two halves, nor a convolution that adds: these have one scale between."""
+    _, taps, _ = halves()
+    other = Quantization(0.3, 77, "uint8")
+    project = QuantizedPointwiseConv2D(whole(6, 21, 5), scales(7, 5), input=other, output=OUT)
+    x = tensor = whole(8, 2, 9, 7, 21)
+    symbol = Input((9, 7, 21), "x", "int8")
+    net = Network(symbol, project(taps(symbol)))
+    np.testing.assert_array_equal(net(x), project(taps(tensor)))
+    assert len(net.summary("dict")["steps"]) == 2

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import time
 import tracemalloc
@@ -351,3 +352,17 @@ def test_mutated_files_are_read_or_refused():
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
     assert min(outcomes) > 10
+
+
+def test_a_file_descriptor_is_no_path():
+    """It would be closed, whoever it belongs to."""
+    net = Network._from_graph(example("conv2d"))
+    read, write = os.pipe()
+    try:
+        for call in (net.save, Network.load):
+            with pytest.raises(TypeError, match="int"):
+                call(write)
+        assert os.write(write, b"x") == 1
+    finally:
+        os.close(read)
+        os.close(write)

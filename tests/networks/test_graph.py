@@ -209,12 +209,16 @@ RELU = Node("activation", ("x",), "y", {"activation": "relu"})
         (Graph((X._replace(shape=(0, 4, 3)),), (RELU,), ("y",)), "axes"),
         (Graph((X._replace(shape=(1,) * 7),), (RELU,), ("y",)), "axes"),
         (Graph((X._replace(dtype="int16"),), (RELU,), ("y",)), "dtype"),
-        (Graph((X._replace(dtype="uint8"),), (RELU,), ("y",)), "reads float32, got uint8"),
     ],
 )
 def test_refused_graphs(graph, word):
     with pytest.raises(ValueError, match=word):
         checked(graph)
+
+
+def test_a_value_of_another_dtype():
+    with pytest.raises(TypeError, match="reads float32, got uint8"):
+        checked(Graph((X._replace(dtype="uint8"),), (RELU,), ("y",)))
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,14 @@ def test_ops_on_one_image():
 def test_refused_ops(call, error, word):
     with pytest.raises(error, match=word):
         call()
+
+
+def test_a_batch_that_is_another():
+    with pytest.raises(ValueError, match="batch, -1 or 2"):
+        ops.reshape(X, (7, 120))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_sizes_that_no_image_has(mode):
+    with pytest.raises(ValueError, match=r"size\[0\] must be at most"):
+        ops.resize(X, (1 << 40, 1), mode)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
 MAX_TABLE = 1 << 17
+Sizes = tuple[int, ...]
+InputSizes = Sizes | dict[str, Sizes] | None
+"""Of each image, or by the names of several inputs; None is what the model says."""
 """Longest table of a resize or a pad: no file makes one of gigabytes."""
 
 
@@ -105,9 +108,15 @@ def kept(integers: object) -> bool:
     return bool(kind.choice("keep", "float")("integers", integers) == "keep")
 
 
-def output_names(outputs: Any) -> tuple[str, ...]:
-    """The argument `outputs`: where the network is to end."""
-    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+def output_names(outputs: Any) -> tuple[str, ...] | None:
+    """The argument `outputs`: where the network is to end; None is where the model does."""
+    if outputs is None:
+        return None
+    names = (outputs,) if isinstance(outputs, str) else outputs
+    try:
+        names = tuple(names)
+    except TypeError:
+        names = ()
     if not names or not all(isinstance(name, str) for name in names):
         msg = f"outputs must be names of values, got {describe(outputs)}"
         raise TypeError(msg)
@@ -117,11 +126,31 @@ def output_names(outputs: Any) -> tuple[str, ...]:
     return names
 
 
-def given_shapes(known: Sequence[str], input_shape: Any) -> dict[str, tuple[int, ...]]:
-    """The argument `input_shape` of a model with these inputs, by their names."""
+def input_sizes(input_shape: Any) -> InputSizes:
+    """The argument `input_shape`: sizes, or those of each input."""
+    if input_shape is None:
+        return None
+    if isinstance(input_shape, Mapping):
+        return {name: _sizes(f"input_shape[{name!r}]", n) for name, n in input_shape.items()}
+    return _sizes("input_shape", input_shape)
+
+
+def _sizes(name: str, value: Any) -> Sizes:
+    try:
+        sizes = [*enumerate(value)]
+    except TypeError:
+        sizes = []
+    if not sizes:
+        msg = f"{name} must be a sequence of ints, got {describe(value)}"
+        raise TypeError(msg)
+    return tuple(integer(f"{name}[{i}]", n, 1, MAX_EXTENT) for i, n in sizes)
+
+
+def given_shapes(known: Sequence[str], input_shape: InputSizes) -> dict[str, Sizes]:
+    """`input_sizes` of a model with these inputs, by their names."""
     if input_shape is None:
         return {}
-    if not isinstance(input_shape, Mapping):
+    if not isinstance(input_shape, dict):
         if len(known) != 1:
             msg = f"input_shape must be a dict of {', '.join(known)}, got {describe(input_shape)}"
             raise ValueError(msg)
@@ -130,10 +159,7 @@ def given_shapes(known: Sequence[str], input_shape: Any) -> dict[str, tuple[int,
     if strangers:
         msg = f"input_shape names {strangers[0]!r}, the inputs are {', '.join(known)}"
         raise ValueError(msg)
-    return {
-        name: tuple(integer(f"input_shape[{i}]", n, 1, MAX_EXTENT) for i, n in enumerate(shape))
-        for name, shape in input_shape.items()
-    }
+    return input_shape
 
 
 def image_shape(

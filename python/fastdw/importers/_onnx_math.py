@@ -74,7 +74,7 @@ def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
         msg = "by a computed value"
         raise Unsupported(msg)
     if op == "Sub":
-        op, right = "Add", c.affine(right, -1.0, 0.0, None)
+        return by_entry(c, expanded(right, a.ndim), -np.ones(()), a.astype(np.float64))
     return _with_constant(c, op, right, a)
 
 

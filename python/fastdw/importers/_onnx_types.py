@@ -13,6 +13,9 @@ from fastdw.importers._onnx_activations import clamped
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import Conversion, Live, Pending, Value
 
+# Of QuantizeLinear without a zero point, by `output_dtype`.
+_INTEGERS = {0: "uint8", 2: "uint8", 3: "int8"}
+
 
 def _cast(c: Conversion, node: OnnxNode) -> Value:
     import onnx
@@ -38,8 +41,12 @@ def _dropout(c: Conversion, node: OnnxNode) -> Value:
 def _quantize(c: Conversion, node: OnnxNode) -> Value:
     """As float what remains of the rounding is the range of the integers."""
     x = c.live(node)
-    low, high, step, point = _steps(c, node)
-    q = _quantization(c, node)
+    kind = _INTEGERS.get(node.integer("output_dtype", 0))
+    if kind is None:
+        msg = "to other types than int8 and uint8"
+        raise Unsupported(msg)
+    low, high, step, point = _steps(c, node, kind)
+    q = _quantization(c, node, kind)
     if q is not None:
         return c.like(x, c.add("quantize", x.name, output=q))
     return Pending(f"quantised {point}", clamped(c, x, low, high), step, node.op, node.name)
@@ -47,8 +54,13 @@ def _quantize(c: Conversion, node: OnnxNode) -> Value:
 
 def _dequantize(c: Conversion, node: OnnxNode) -> Value:
     part = c.get(node, 0)
-    _, _, step, point = _steps(c, node)
-    q = _quantization(c, node)
+    if node.integer("output_dtype", 0) not in (0, 1):
+        msg = "to other types than float32"
+        raise Unsupported(msg)
+    # Without a zero point it is the input that says what the integers are.
+    kind = c.builder.dtype(part.name) if isinstance(part, Live) else "uint8"
+    _, _, step, point = _steps(c, node, kind)
+    q = _quantization(c, node, kind)
     if q is not None and isinstance(part, Live):
         # Integers are brought into the order that images are computed in, not real numbers.
         part = c.last(part, 1) if len(part.shape) == 4 else c.settled(part)
@@ -59,10 +71,10 @@ def _dequantize(c: Conversion, node: OnnxNode) -> Value:
     return part.base
 
 
-def _quantization(c: Conversion, node: OnnxNode) -> Quantization | None:
-    """What the integers stand for, if the graph has them."""
+def _quantization(c: Conversion, node: OnnxNode, kind: str) -> Quantization | None:
+    """What the integers stand for, if the graph has them; of `kind` if there is no zero point."""
     scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
-    dtype = "uint8" if zero is None else str(zero.dtype)
+    dtype = kind if zero is None else str(zero.dtype)
     if not c.keeps_integers or scale is None or dtype not in ("int8", "uint8"):
         return None
     return Quantization(
@@ -70,16 +82,15 @@ def _quantization(c: Conversion, node: OnnxNode) -> Quantization | None:
     )
 
 
-def _steps(c: Conversion, node: OnnxNode) -> tuple[float, float, float, int]:
+def _steps(c: Conversion, node: OnnxNode, kind: str) -> tuple[float, float, float, int]:
     """Least and greatest value, scale and zero point of the integers."""
     scale, zero = (c.constant(node, i, "scales or zero points") for i in (1, 2))
     for name in ("axis", "saturate", "block_size", "precision"):
         node.take(name, None)
-    dtype = node.integer("output_dtype", 0)
-    if scale is None or scale.size != 1 or dtype or (zero is not None and zero.size != 1):
+    if scale is None or scale.size != 1 or (zero is not None and zero.size != 1):
         msg = "with other scales than one"
         raise Unsupported(msg)
-    point = np.zeros(1, np.uint8) if zero is None else zero.reshape(-1)
+    point = np.zeros(1, kind) if zero is None else zero.reshape(-1)
     if point.dtype.kind not in "iu":
         msg = f"to {point.dtype}"
         raise Unsupported(msg)

@@ -74,6 +74,9 @@ def _weights(c: Conversion, node: TfliteNode, axis: int) -> tuple[AnyArray, AnyA
         return None
     if q.scale.size > 1 and (q.axis != axis or tensor.shape[axis] != q.scale.size):
         return None
+    limits = np.iinfo(tensor.dtype.lower())
+    if not np.all((limits.min <= q.zero_point) & (q.zero_point <= limits.max)):
+        return None
     zero = q.zero_point.astype(np.int16)
     if zero.size > 1:
         zero = zero.reshape([-1 if i == axis else 1 for i in range(len(tensor.shape))])

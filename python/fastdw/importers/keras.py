@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastdw.importers import _keras_activations, _keras_layers, _keras_moves
 from fastdw.importers._common import (
+    InputSizes,
     Unknown,
     Unsupported,
     damage_is_a_value_error,
     finished,
     given_shapes,
     image_shape,
+    input_sizes,
     output_names,
 )
 from fastdw.importers._keras_file import KerasModel, Weights, opened
@@ -82,21 +84,21 @@ def from_keras(
     Files are read by the HDF5 library, which may not come back from a damaged .h5 file: read files
     of strangers in a process that can be ended.
     """
+    names, sizes = output_names(outputs), input_sizes(input_shape)
     found = opened(model)
     with damage_is_a_value_error(found.name):
-        return _convert(found, outputs, input_shape)
+        return _convert(found, names, sizes)
 
 
-def _convert(model: KerasModel, outputs: Any, input_shape: Any) -> Graph:
+def _convert(model: KerasModel, names: tuple[str, ...] | None, sizes: InputSizes) -> Graph:
     c, wires = Conversion(model), wiring(model.config)
-    if outputs is not None:
-        names = output_names(outputs)
+    if names is not None:
         strangers = [name for name in names if name not in wires.parts]
         if strangers:
             msg = f"outputs names {strangers[0]!r}, which is no layer of {model.name}"
             raise ValueError(msg)
         wires = wires._replace(outputs=tuple(Ref(name, 0, 0) for name in names))
-    inputs = _inputs(c, wires, input_shape)
+    inputs = _inputs(c, wires, sizes)
     results = _model(c, wires, model.weights, inputs, 0)
     c.missing.check()
     ends: dict[str, str] = {}
@@ -108,9 +110,9 @@ def _convert(model: KerasModel, outputs: Any, input_shape: Any) -> Graph:
     return finished(c.builder, ends)
 
 
-def _inputs(c: Conversion, wires: Wiring, input_shape: Any) -> list[str | None]:
+def _inputs(c: Conversion, wires: Wiring, sizes: InputSizes) -> list[str | None]:
     names = [ref.layer for ref in wires.inputs]
-    given = given_shapes(names, input_shape)
+    given = given_shapes(names, sizes)
     result: list[str | None] = []
     for name in names:
         config = wires.parts[name].config

@@ -20,12 +20,14 @@ from fastdw.importers import (
     _onnx_types,
 )
 from fastdw.importers._common import (
+    InputSizes,
     Unknown,
     Unsupported,
     damage_is_a_value_error,
     finished,
     given_shapes,
     image_shape,
+    input_sizes,
     kept,
     output_names,
     read,
@@ -93,17 +95,17 @@ def from_onnx(
     RuntimeError
         The package onnx is missing.
     """
-    keeps = kept(integers)
+    keeps, names, sizes = kept(integers), output_names(outputs), input_sizes(input_shape)
     onnx = OnnxFile(read(file))
     with damage_is_a_value_error(onnx.name):
-        return _convert(Conversion(onnx, keeps), outputs, input_shape)
+        return _convert(Conversion(onnx, keeps), names, sizes)
 
 
-def _convert(c: Conversion, outputs: Any, input_shape: Any) -> Graph:
+def _convert(c: Conversion, outputs: tuple[str, ...] | None, sizes: InputSizes) -> Graph:
     onnx = c.file
-    names = onnx.outputs() if outputs is None else output_names(outputs)
+    names = onnx.outputs() if outputs is None else outputs
     nodes = list(onnx.nodes(names))
-    _add_inputs(c, input_shape)
+    _add_inputs(c, sizes)
     for node in nodes:
         c.source = (node.name,)
         try:
@@ -180,9 +182,9 @@ def _shape(c: Conversion, node: OnnxNode, value: Value | None) -> Value:
 # --- inputs and outputs ---
 
 
-def _add_inputs(c: Conversion, input_shape: Any) -> None:
+def _add_inputs(c: Conversion, sizes: InputSizes) -> None:
     known = c.file.inputs()
-    given = given_shapes(tuple(known), input_shape)
+    given = given_shapes(tuple(known), sizes)
     for name, (dtype, declared) in known.items():
         whole = ("UINT8", "INT8") if c.keeps_integers else ("UINT8",)
         if dtype not in (*_FLOATS, *whole):

@@ -7,18 +7,20 @@ is the format; the operators are those of LiteRT's float kernels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastdw.importers import _tflite_integers, _tflite_layers, _tflite_math, _tflite_moves
 from fastdw.importers._common import (
+    InputSizes,
     Unknown,
     Unsupported,
     damage_is_a_value_error,
     finished,
     given_shapes,
     image_shape,
+    input_sizes,
     kept,
     output_names,
     read,
@@ -84,17 +86,17 @@ def from_tflite(
     RuntimeError
         The package tflite is missing.
     """
-    keeps = kept(integers)
+    keeps, names, sizes = kept(integers), output_names(outputs), input_sizes(input_shape)
     model = TfliteFile(read(file))
     # A damaged number may be anything; what it leads to is said, or it changes weights alone.
     with damage_is_a_value_error(model.name), np.errstate(all="ignore"):
-        return _convert(Conversion(model, keeps), outputs, input_shape)
+        return _convert(Conversion(model, keeps), names, sizes)
 
 
-def _convert(c: Conversion, outputs: Any, input_shape: Any) -> Graph:
+def _convert(c: Conversion, outputs: tuple[str, ...] | None, sizes: InputSizes) -> Graph:
     model = c.file
     ends = _ends(model, outputs)
-    _add_inputs(c, input_shape)
+    _add_inputs(c, sizes)
     for node in _needed(model, set(ends.values())):
         c.source = (node.name,)
         results = _results(c, node)
@@ -172,7 +174,7 @@ def _evaluated(c: Conversion, node: TfliteNode) -> Value | list[Value]:
 # --- inputs and outputs ---
 
 
-def _ends(model: TfliteFile, outputs: Any) -> dict[str, int]:
+def _ends(model: TfliteFile, outputs: tuple[str, ...] | None) -> dict[str, int]:
     """Names of the outputs, and their tensors."""
     if outputs is None:
         numbers: dict[str, int] = {}
@@ -181,20 +183,19 @@ def _ends(model: TfliteFile, outputs: Any) -> dict[str, int]:
             numbers[name if name not in numbers else f"{name}_{position}"] = index
         return numbers
     known = {tensor.name: index for index, tensor in enumerate(model.tensors)}
-    names = output_names(outputs)
-    strangers = [name for name in names if name not in known]
+    strangers = [name for name in outputs if name not in known]
     if strangers:
         msg = f"outputs names {strangers[0]!r}, which {model.name} does not compute"
         raise ValueError(msg)
-    return {name: known[name] for name in names}
+    return {name: known[name] for name in outputs}
 
 
-def _add_inputs(c: Conversion, input_shape: Any) -> None:
+def _add_inputs(c: Conversion, sizes: InputSizes) -> None:
     names: dict[str, int] = {}
     for position, index in enumerate(c.file.inputs):
         name = c.file.tensors[index].name or f"input_{position}"
         names[name if name not in names else f"{name}_{position}"] = index
-    given = given_shapes(tuple(names), input_shape)
+    given = given_shapes(tuple(names), sizes)
     for name, index in names.items():
         c.source = (name,)
         try:

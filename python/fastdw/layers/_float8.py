@@ -36,7 +36,12 @@ def whole(
     channels = bias.size
     flat = kernel.reshape(-1, channels).astype(np.float64)
     largest = np.abs(flat).max(axis=0)
-    scales = (np.where(largest > 0, largest, 127.0) / 127).astype(np.float32)
+    if not (np.all(np.isfinite(largest)) and np.all(np.isfinite(bias))):
+        msg = "layer must have finite weights, with BatchNorm folded in"
+        raise ValueError(msg)
+    # Weights too small for a scale of float32 are 0.
+    scales = (largest / 127).astype(np.float32)
+    scales[scales < np.finfo(np.float32).tiny] = 1
     steps = np.clip(np.rint(flat / scales), -127, 127).astype(np.int8)
     terms = np.rint(bias / (scales.astype(np.float64) * given.scale))
     if not np.all(np.abs(terms) < 2**31):

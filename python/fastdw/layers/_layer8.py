@@ -125,7 +125,7 @@ class QuantizedLayer(Layer):
             if addend is not None and not check.same_place(filled, addend):
                 check.apart(filled, "residual", addend)
         if not filled.size:
-            return filled if type(out) is np.ndarray else np.asarray(out)
+            return out
         target = filled if _side_by_side(filled) else np.empty(plan.shape, dtype)
         operator: Any = self._operator
         operator.run(

@@ -161,6 +161,7 @@ class InvertedResidual(Composed, AddingLayer):
         activation: Any = None,
         padding: PaddingInput | None = None,
         squeeze_excite: SqueezeExcite | None = None,
+        own_activation: bool = True,
     ) -> InvertedResidual:
         """Take weights and settings of three Keras layers, by their attributes.
 
@@ -172,18 +173,20 @@ class InvertedResidual(Composed, AddingLayer):
             The built layer between them.
         expand_batch_norm, depthwise_batch_norm, batch_norm : BatchNormalization, optional
             What follows each of them; so do the activations.
-        expand_activation, depthwise_activation, activation, padding
+        expand_activation, depthwise_activation, activation, padding, own_activation
             As in `SeparableConv2D.from_keras`; so are the errors. `padding` replaces that of the
-            depthwise layer.
+            depthwise layer, and `own_activation` speaks of all three.
         squeeze_excite : SqueezeExcite, optional
             As in the constructor.
         """
+        own = own_activation
+        first = keras.Taken(expand_batch_norm, expand_activation, None, own)
+        taps = keras.Taken(depthwise_batch_norm, depthwise_activation, padding, own)
+        last = keras.Taken(batch_norm, activation, None, own)
         arguments = keras.inverted(
-            keras.pointwise(expand_layer, keras.Taken(expand_batch_norm, expand_activation)),
-            keras.depthwise(
-                depthwise_layer, keras.Taken(depthwise_batch_norm, depthwise_activation, padding)
-            ),
-            keras.pointwise(pointwise_layer, keras.Taken(batch_norm, activation)),
+            keras.pointwise(expand_layer, first),
+            keras.depthwise(depthwise_layer, taps),
+            keras.pointwise(pointwise_layer, last),
         )
         return cls(
             **arguments,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
@@ -155,6 +156,13 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         last = _core.Operator8(taps, project, addition)
         expanded, channels = self._expanded
         return _Pair(first, last, channels, np.dtype(expanded.dtype))
+
+    def macs(self, input_shape: tuple[int, ...]) -> int:
+        """Multiply-accumulates for an input of a shape, as those of `InvertedResidual`."""
+        shape, plan = self._planned(input_shape)
+        expand, *others = map(prod, self._kernels.values())
+        pixels, results = prod(shape[:-1]), prod(plan.shape[:-1])
+        return pixels * expand + results * sum(others)
 
     @classmethod
     def from_float(

@@ -48,8 +48,10 @@ def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
             return None
         if _takes_residual(editor, other) and order.index(other) > order.index(node.output):
             return None  # the later of two convolutions takes the result of the earlier one
-        term = add.attrs["second" if first else "input"]
-        attrs = node.attrs | {"residual": term, "sum": add.attrs["output"]}
+        own, term = ("input", "second") if first else ("second", "input")
+        if node.attrs["output"] != add.attrs[own]:
+            return None  # the sum takes these integers for other numbers
+        attrs = node.attrs | {"residual": add.attrs[term], "sum": add.attrs["output"]}
         return node._replace(inputs=(node.inputs[0], other), attrs=attrs)
 
     return replace
@@ -57,9 +59,10 @@ def _residual(first: bool) -> Callable[[Editor, Found], Node | None]:
 
 def _separable(editor: Editor, found: Found) -> Node | None:
     mix, spread = found.nodes
-    if not is_matrix(mix):
-        return None
     first, last = spread.attrs, mix.attrs
+    # Else the second takes the integers for other numbers than the first gave.
+    if not is_matrix(mix) or first["output"] != last["input"]:
+        return None
     attrs = {
         f"depthwise_{name}": first[name] for name in ("kernel", "scales", "bias", "activation")
     }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs, Shape
 
 _ENTRIES = 256
+_MOST_CELLS = 2048  # kMostCells of pool.cpp
 
 
 def _equal(name: str, value: object, wanted: object) -> None:
@@ -81,18 +82,29 @@ def multiply(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     return _pair(inputs, attrs)
 
 
+def _check_cells(name: str, count: int) -> None:
+    if count > _MOST_CELLS:
+        msg = f"a sum of bytes takes at most {_MOST_CELLS} an axis, got a {name} of {count}"
+        raise ValueError(msg)
+
+
 def pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x = _shapes.as_image(inputs[0])
-    for (before, after), taps in zip(attrs["padding"], attrs["window"], strict=True):
-        if max(before, after) >= taps:
-            msg = f"padding must be less than the window, got {(before, after)} under {taps}"
+    settings = (attrs[name] for name in ("padding", "window", "dilation_rate"))
+    for size, pads, taps, dilation in zip(x, *settings, strict=False):
+        # No window may hold padding alone, as dilated ones can: its mean is none.
+        if max(pads) >= taps or (max(pads) > 0 and dilation > 1):
+            msg = f"padding must be less than a window without dilation, got {pads} under {taps}"
             raise ValueError(msg)
+        _check_cells("window", min(taps, size))
     numbers.pool(attrs)
     return (*_shapes.windows(x, attrs["window"], attrs), x[2])
 
 
 def mean(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x = _shapes.as_image(inputs[0])
+    for size in x[:2]:
+        _check_cells("image", size)
     numbers.mean(attrs, x[0] * x[1])
     return 1, 1, x[2]
 

@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from fastdw._arguments import describe, integer
+from fastdw._arguments import INT64_MAX, describe, integer
 
 _MODES = ("constant", "reflect", "symmetric", "edge")
 _AXES = ("rows", "columns", "channels")
-_MAX_PAD = 2**24
+_MAX_PIXELS = 2**24
+"""The most that an axis is padded by, or resized to."""
 
 
-def pair(name: str, value: object) -> tuple[int, int]:
+def pair(name: str, value: object, most: int = INT64_MAX) -> tuple[int, int]:
     """(height, width), each at least 1; an int is both."""
     if not isinstance(value, (tuple, list)):
-        both = integer(name, value, 1, wanted="an int or (h, w)")
+        both = integer(name, value, 1, most, wanted="an int or (h, w)")
         return both, both
     if len(value) != 2:
         msg = f"{name} must be an int or (h, w), got {describe(value)}"
         raise ValueError(msg)
-    return integer(f"{name}[0]", value[0], 1), integer(f"{name}[1]", value[1], 1)
+    return integer(f"{name}[0]", value[0], 1, most), integer(f"{name}[1]", value[1], 1, most)
 
 
 def padded(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:
@@ -56,7 +57,9 @@ def pad(shape: tuple[int, ...], pad_width: object, mode: object) -> dict[str, An
         if not isinstance(part, (tuple, list)) or len(part) != 2:
             msg = f"pad_width[{i}] must be a pair of ints, got {describe(part)}"
             raise ValueError(msg)
-        widths.append([integer(f"pad_width[{i}][{j}]", n, 0, _MAX_PAD) for j, n in enumerate(part)])
+        widths.append(
+            [integer(f"pad_width[{i}][{j}]", n, 0, _MAX_PIXELS) for j, n in enumerate(part)]
+        )
     if any(widths[0]) or (any(widths[3]) and mode != "constant"):
         msg = f"pad_width must be zero for the batch, and in mode {mode!r} for channels"
         raise ValueError(msg)
@@ -90,7 +93,7 @@ def resize(
     if interpolation not in ("bilinear", "nearest"):
         msg = f"interpolation must be 'bilinear' or 'nearest', got {interpolation!r}"
         raise ValueError(msg)
-    height, width = pair("size", size)
+    height, width = pair("size", size, _MAX_PIXELS)
     if interpolation == "nearest":
         rows, columns = nearest(shape[0], height), nearest(shape[1], width)
         return "gather", {"rows": rows, "columns": columns}

@@ -13,7 +13,7 @@ Rule = Callable[[Types, Attrs], str]
 
 def _refuse(wanted: str, got: object) -> str:
     msg = f"it reads {wanted}, got {got}"
-    raise ValueError(msg)
+    raise TypeError(msg)
 
 
 def floats(types: Types, attrs: Attrs) -> str:
@@ -39,7 +39,8 @@ def picked(types: Types, attrs: Attrs) -> str:
     if dtype != "float32":
         limits = (-128, 127) if dtype == "int8" else (0, 255)
         if not (limits[0] <= constant <= limits[1] and constant == int(constant)):
-            _refuse(f"a constant of {dtype}", constant)
+            msg = f"it reads a constant of {dtype}, got {constant}"
+            raise ValueError(msg)
     return dtype
 
 
