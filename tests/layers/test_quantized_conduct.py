@@ -160,7 +160,7 @@ def test_weights_that_are_not_finite_are_not_rounded(number):
     kernel[1, 2] = number
     for layer in (
         PointwiseConv2D(kernel),
-        PointwiseConv2D(np.ones((2, 3)), bias=np.full(3, number, np.float32)),
+        PointwiseConv2D(np.ones((2, 3), np.float32), bias=np.full(3, number, np.float32)),
     ):
         with pytest.raises(ValueError, match="finite"):
             QuantizedPointwiseConv2D.from_float(layer, input=U8, output=LOW)
