@@ -134,11 +134,6 @@ def test_refused_ops(call, error, word):
         call()
 
 
-def test_a_batch_that_is_another():
-    with pytest.raises(ValueError, match="batch, -1 or 2"):
-        ops.reshape(X, (7, 120))
-
-
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_sizes_that_no_image_has(mode):
     with pytest.raises(ValueError, match=r"size\[0\] must be at most"):

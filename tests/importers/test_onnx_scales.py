@@ -1,0 +1,91 @@
+"""QuantizeLinear and DequantizeLinear of ONNX: what each of the two says of its integers."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from fastdw import Network
+from fastdw.importers.onnx import from_onnx
+from fastdw.network._graph import run
+from onnx import TensorProto
+from onnx_models import model, node
+from test_onnx_kept import (
+    OUT,
+    POINTS,
+    SHAPE,
+    STEP,
+    between,
+    convolution,
+    image,
+    node_list,
+    scales,
+    whole,
+)
+
+
+def test_a_number_less_integers_is_a_table():
+    minus = [node("Sub", "n X", "Y")]
+    proto = between(minus, n=np.float32(1.25))
+    net = Network.from_onnx(proto.SerializeToString())
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert "table" in steps
+    assert "affine" not in steps
+    x = image(7)
+    wanted = Network.from_onnx(proto.SerializeToString(), integers="float")(x)
+    assert np.abs(net(x) - wanted).max() <= OUT
+
+
+def test_other_scales_on_the_way_than_before():
+    """DequantizeLinear may read integers as other numbers than QuantizeLinear wrote."""
+    first, constants = convolution("c", 6, 1, group=6)
+    matrix = {"dw": whole(11, 5, 6, 1, 1), "ds": scales(12, 5)}
+    nodes = [
+        *first,
+        node("QuantizeLinear", "Y sm zm", "m"),
+        node("DequantizeLinear", "m so zo", "M"),
+        node("DequantizeLinear", "dw ds", "D", axis=0),
+        node("Conv", "M D", "Z"),
+    ]
+    ends = {"sm": np.float32(0.2), "zm": np.int8(5), "so": np.float32(0.05), "zo": np.int8(-7)}
+    inner = [
+        node("QuantizeLinear", "x sx zx", "q"),
+        node("DequantizeLinear", "q sx zx", "X"),
+        *nodes,
+        node("QuantizeLinear", "Z sy zy", "r"),
+        node("DequantizeLinear", "r sy zy", "y"),
+    ]
+    zeros = dict(zip(("zx", "zy"), POINTS["int8"], strict=True))
+    proto = model(inner, SHAPE, sx=STEP, sy=OUT, **zeros, **constants, **matrix, **ends)
+    data, x = proto.SerializeToString(), image(8)
+    net, graph = Network.from_onnx(data), from_onnx(data)
+    (wanted,) = run(graph, [x[0]], np.float32)
+    np.testing.assert_array_equal(net(x)[0], wanted)
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert "quantized_separable" not in steps
+
+
+@pytest.mark.parametrize("dtype", POINTS)
+def test_dequantized_inputs_without_a_zero_point(dtype):
+    nodes = [
+        node("DequantizeLinear", "x sx", "X"),
+        node("Sigmoid", "X", "Y"),
+        node("QuantizeLinear", "Y sy", "y", output_dtype={"uint8": 2, "int8": 3}[dtype]),
+    ]
+    kind = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}[dtype]
+    proto = model(nodes, (1, 6), sx=STEP, sy=np.float32(1 / 127))
+    for value in (proto.graph.input[0], proto.graph.output[0]):
+        value.type.tensor_type.elem_type = kind
+    net = Network.from_onnx(proto.SerializeToString())
+    x = np.arange(6, dtype=dtype)[None] * 15
+    wanted = np.rint(127 / (1 + np.exp(-x.astype(np.float64) * STEP)))
+    np.testing.assert_array_equal(net(x), wanted)
+
+
+def test_a_dilated_pool_with_padding_runs_in_float():
+    """A window of padding alone has no maximum of bytes."""
+    pool = node_list("MaxPool", "X", kernel_shape=[2, 2], dilations=[6, 6], pads=[1, 1, 1, 1])
+    net = Network.from_onnx(between(pool).SerializeToString())
+    steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    assert "pool" in steps
+    assert "quantized_pool" not in steps
