@@ -36,7 +36,7 @@ from .document import NETWORKS, Document, Row
 from .measure import Call, fastest, interleaved
 from .net_engines import Build, Case, Differs
 from .own import on_a_line
-from .peers.base import Model, Session, Unsupported, quiet
+from .peers.base import Model, Session, Unsupported, quiet, raise_interrupt
 from .run import Progress, Settings, afterthoughts, start
 
 _OWN, _LIMIT = "fastdw", "limit"
@@ -139,6 +139,7 @@ def _row(
             differ += 1
             results[name] = {"problem": str(error)}
         except Exception as error:  # A peer that fails must not end the run of the others.
+            raise_interrupt(error)
             sentence = textwrap.shorten(str(error), _LONGEST, placeholder=" …")
             results[name] = {"problem": f"{type(error).__name__}: {sentence}"}
     if differ and [*sessions] == [_OWN]:
@@ -187,6 +188,7 @@ def _session(
                 )
                 found[session.variant] = session, error
             except Exception as failure:  # The other file may do.
+                raise_interrupt(failure)
                 failures.append(failure)
         if not found:
             raise failures[0]

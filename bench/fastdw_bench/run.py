@@ -19,7 +19,7 @@ from .blocks8 import Block8, make_block8
 from .document import Document, Row
 from .layers import Layer
 from .measure import Call, ColdCache, fastest, interleaved
-from .peers.base import Prepared, Unsupported, quiet
+from .peers.base import Prepared, Unsupported, quiet, raise_interrupt
 
 Progress = Callable[[str], None]
 
@@ -136,6 +136,7 @@ def _measure_row(document: Document, layer: Layer, threads: int, settings: Setti
         except Unsupported as reason:
             results[name] = {"problem": f"unsupported: {reason}"}
         except Exception as error:  # A peer that fails must not end the run of the others.
+            raise_interrupt(error)
             sessions.pop(name, None)
             results[name] = {"problem": f"{type(error).__name__}: {error}"}
     calls: dict[str, Call] = {name: session.run for name, session in sessions.items()}

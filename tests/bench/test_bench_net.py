@@ -165,12 +165,15 @@ def test_integers_of_fastdw_are_exact(tmp_path, monkeypatch, capsys):
     )
 
 
-def test_an_interrupt_leaves_the_rows_that_are_done(saved, engines):
+@pytest.mark.parametrize("hidden", [False, True], ids=["plain", "behind an ImportError"])
+def test_an_interrupt_leaves_the_rows_that_are_done(saved, engines, hidden):
     def interrupt(outputs):
         engines["impatient"] = stop
         return outputs
 
     def stop(outputs):
+        if hidden:
+            raise ImportError from KeyboardInterrupt()
         raise KeyboardInterrupt
 
     engines["impatient"] = interrupt

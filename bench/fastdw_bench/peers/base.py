@@ -91,3 +91,15 @@ def quiet() -> Iterator[None]:
             os.dup2(copy, number)
             os.close(copy)
         os.close(nowhere)
+
+
+def raise_interrupt(error: BaseException) -> None:
+    """Raise the KeyboardInterrupt that is behind an error.
+
+    An engine's compiled module that is interrupted while it is imported makes an ImportError of it.
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        behind = behind.__cause__ or behind.__context__
