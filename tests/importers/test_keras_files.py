@@ -182,6 +182,15 @@ def test_a_model_in_memory(monkeypatch):
         from_keras(whole)
 
 
+def test_the_package_that_reads_files_is_named(monkeypatch):
+    parts = [entry(), layer("ReLU")]
+    files = [h5(model(*parts), parts), keras3(model(*parts), [])]
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    for data in files:
+        with pytest.raises(RuntimeError, match="needs the package h5py: pip install"):
+            from_keras(data)
+
+
 def test_what_is_no_model_is_a_type_error():
     for thing in (None, 3, types.SimpleNamespace(layers=[], get_config=dict)):
         with pytest.raises(TypeError, match="model must be a Keras model, "):

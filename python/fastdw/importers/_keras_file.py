@@ -65,11 +65,11 @@ def opened(model: object) -> KerasModel:
         msg = f"model must be a Keras model, a path or bytes, got {describe(model)}"
         raise TypeError(msg)
     source = read(model)
-    with damage_is_a_value_error(source.name):
-        if source.data.startswith(_HDF5):
-            return _legacy(source.name, source.data)
-        if source.data.startswith(_ZIP):
-            return _zipped(source.name, source.data)
+    for beginning, reader in ((_HDF5, _legacy), (_ZIP, _zipped)):
+        if source.data.startswith(beginning):
+            _check_h5py()
+            with damage_is_a_value_error(source.name):
+                return reader(source.name, source.data)
     msg = f"{source.name} is neither a .keras file nor an .h5 file of Keras"
     raise ValueError(msg)
 
@@ -161,12 +161,18 @@ def _pick(found: dict[str, Any], name: str) -> Any:
 # --- files ---
 
 
-def _hdf5(data: bytes) -> Any:
+def _check_h5py() -> None:
+    """A package that is missing is no damage of the file."""
     try:
-        import h5py
+        import h5py  # noqa: F401
     except ImportError as error:
         msg = "reading files of Keras needs the package h5py: pip install 'fastdw[keras]'"
         raise RuntimeError(msg) from error
+
+
+def _hdf5(data: bytes) -> Any:
+    import h5py
+
     return h5py.File(io.BytesIO(data), "r")
 
 
