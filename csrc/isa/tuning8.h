@@ -5,6 +5,7 @@
 #include "kernels/bilinear8/bilinear.h"
 #include "kernels/depthwise8/generic.h"
 #include "kernels/pointwise8/run.h"
+#include "kernels/table8/table.h"
 
 namespace fastdw {
 namespace {
@@ -22,6 +23,7 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
   set.depthwise = dw8_generic<B>;
   set.add = add8<B>;
   set.multiply = multiply8<B>;
+  set.table = table8<B>;
   set.bilinear = bilinear8<B>;
   set.mac_ns = mac_ns;
   set.value_ns = value_ns;

@@ -114,6 +114,8 @@ using Depthwise8Fn = void (*)(const Depthwise8&);
 using Add8Fn = void (*)(const Sum8&, const uint8_t* a, const uint8_t* b, uint8_t* y, ptrdiff_t count);
 using Multiply8Fn = void (*)(const Product8&, const uint8_t* a, const uint8_t* b, uint8_t* y,
                              ptrdiff_t count);
+// y[i] = table[x[i]], of 256 entries; y may be x.
+using Table8Fn = void (*)(const uint8_t* table, const uint8_t* x, uint8_t* y, ptrdiff_t count);
 using Bilinear8Fn = void (*)(const Bilinear8Row&);
 
 struct Kernels8 {
@@ -131,6 +133,7 @@ struct Kernels8 {
   Depthwise8Fn depthwise_fives[2];  // of kernels with rows of five taps, at stride 1 and 2; may not be there
   Add8Fn add;
   Multiply8Fn multiply;
+  Table8Fn table;
   Bilinear8Fn bilinear;
   double mac_ns, value_ns;
 

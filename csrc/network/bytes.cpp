@@ -107,17 +107,13 @@ StepPointer multiply8_step(const Kernels8& set, const Product8& product, std::ve
   return pair8_step(set.multiply, product, std::move(term), o);
 }
 
-StepPointer table8_step(const Table8& t, const Operands& o) {
+StepPointer table8_step(const Kernels8& set, const Table8& t, const Operands& o) {
   std::array<uint8_t, 256> stored;  // by bytes as they lie in memory
   for (size_t i = 0; i < stored.size(); ++i) stored[i] = t.bytes[i ^ t.flip];
   return pixel_step<uint8_t, uint8_t>(
-      o, true, 0.4, [stored](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
-        const uint8_t* const bytes = stored.data();
-        ptrdiff_t i = 0;
-        for (; count - i >= 8; i += 8) {
-          for (ptrdiff_t j = i; j < i + 8; ++j) y[j] = bytes[x[j]];
-        }
-        for (; i < count; ++i) y[i] = bytes[x[i]];
+      o, true, 0.1,
+      [kernel = set.table, stored](const uint8_t* x, const uint8_t*, uint8_t* y, ptrdiff_t count) {
+        kernel(stored.data(), x, y, count);
       });
 }
 

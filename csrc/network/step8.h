@@ -21,7 +21,7 @@ struct Table8 {
   std::array<uint8_t, 256> bytes;
   uint8_t flip;
 };
-StepPointer table8_step(const Table8& table, const Operands& operands);
+StepPointer table8_step(const Kernels8& set, const Table8& table, const Operands& operands);
 
 // rescale(x / scale); not a number is 0.
 StepPointer quantize_step(float scale, const Rescale8& rescale, const Operands& operands);

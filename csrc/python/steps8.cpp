@@ -91,7 +91,7 @@ StepPointer make_step8(const std::string& kind, Settings& s, const Operands& o) 
     Table8 table{{}, read_flip(s)};
     const auto bytes = read_integers<256>(s.take("table"));
     std::transform(bytes.begin(), bytes.end(), table.bytes.begin(), byte);
-    return table8_step(table, o);
+    return table8_step(chosen_kernels8(s.optional("isa")), table, o);
   }
   if (kind == "quantize") {
     const float scale = read_factor(s);

@@ -5,6 +5,7 @@
 
 #include "kernels/contract8.h"
 #include "simd/compiler.h"
+#include "simd/unroll.h"
 
 namespace fastdw {
 namespace avx2 {
@@ -111,6 +112,34 @@ struct Bytes {
     quad[1] = {_mm256_unpackhi_epi16(pixels[0], pixels[1]), _mm256_unpackhi_epi16(pixels[2], pixels[3])};
   }
 
+  // Sixteen entries a shuffle, which gives 0 where the highest bit of an index is set. Each part holds what
+  // changes from the part before it: as long as a byte less 16, 32, … is no less than 0 all parts that it
+  // passes add up, exclusively, to the entry. The upper half of bytes does so on its own.
+  struct Table {
+    static constexpr ptrdiff_t width = 32;
+    Ints changes[16];
+    explicit FASTDW_INLINE Table(const uint8_t* table) {
+      for (int i = 0; i < 16; ++i) {
+        __m128i part = load_bytes(table + 16 * i, 16);
+        if (i % 8) part = _mm_xor_si128(part, load_bytes(table + 16 * (i - 1), 16));
+        changes[i] = _mm256_broadcastsi128_si256(part);
+      }
+    }
+
+    FASTDW_INLINE void look_up(const uint8_t* x, uint8_t* y) const {
+      const Ints sixteen = _mm256_set1_epi8(16);
+      Ints low = load(x), high = _mm256_xor_si256(low, _mm256_set1_epi8(-128));
+      Ints entries = _mm256_setzero_si256();
+      unroll<8>([&](auto i) FASTDW_INLINE_LAMBDA {
+        entries = _mm256_xor_si256(entries, _mm256_shuffle_epi8(changes[i], low));
+        entries = _mm256_xor_si256(entries, _mm256_shuffle_epi8(changes[8 + i], high));
+        low = _mm256_subs_epi8(low, sixteen);
+        high = _mm256_subs_epi8(high, sixteen);
+      });
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), entries);
+    }
+  };
+
   // Of NV vectors: read where they are needed.
   template <int>
   using Factors = const uint8_t*;
@@ -125,14 +154,14 @@ struct Bytes {
       static_assert(NV <= 2);
       Ints rounded[NV];
       const bool saturates = r.saturates;
-      for (int v = 0; v < NV; ++v) {
+      unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
         const __m256 factor = _mm256_loadu_ps(reinterpret_cast<const float*>(factors + v * 32));
         __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[v]), factor);
         if (!saturates) {
           t = _mm256_min_ps(_mm256_max_ps(t, _mm256_set1_ps(r.low)), _mm256_set1_ps(r.high));
         }
         rounded[v] = _mm256_cvtps_epi32(t);
-      }
+      });
       // Each half holds channels side by side.
       Ints all = _mm256_packs_epi32(rounded[0], rounded[NV - 1]);
       if (!saturates) all = _mm256_adds_epi16(all, _mm256_set1_epi16(static_cast<int16_t>(r.zero_point)));

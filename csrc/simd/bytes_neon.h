@@ -67,6 +67,24 @@ struct Bytes {
     acc[1] = vmlal_high_s16(acc[1], a, b);
   }
 
+  // 64 entries an instruction, which leaves alone what lies beyond them.
+  struct Table {
+    static constexpr ptrdiff_t width = 16;
+    uint8x16x4_t parts[4];
+    explicit FASTDW_INLINE Table(const uint8_t* table) {
+      for (int i = 0; i < 4; ++i) parts[i] = vld1q_u8_x4(table + 64 * i);
+    }
+
+    FASTDW_INLINE void look_up(const uint8_t* x, uint8_t* y) const {
+      uint8x16_t index = vld1q_u8(x), entries = vqtbl4q_u8(parts[0], index);
+      for (int i = 1; i < 4; ++i) {
+        index = vsubq_u8(index, vdupq_n_u8(64));
+        entries = vqtbx4q_u8(entries, parts[i], index);
+      }
+      vst1q_u8(y, entries);
+    }
+  };
+
   // Whether a tile has a loop of its own.
   template <int MR, int NV>
   static constexpr bool woven = false;

@@ -69,6 +69,16 @@ struct Bytes {
     }
   }
 
+  struct Table {
+    static constexpr ptrdiff_t width = 8;
+    const uint8_t* table;
+    explicit Table(const uint8_t* entries) : table(entries) {}
+
+    void look_up(const uint8_t* x, uint8_t* y) const {
+      for (ptrdiff_t i = 0; i < width; ++i) y[i] = table[x[i]];
+    }
+  };
+
   // Of NV vectors: read where they are needed.
   template <int>
   using Factors = const uint8_t*;

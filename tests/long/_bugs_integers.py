@@ -11,6 +11,7 @@ QUADS, PW8, WIDENED, DW8 = (
     "csrc/kernels/pointwise8/widened.h",
     "csrc/kernels/depthwise8/generic.h",
 )
+TABLE8 = "csrc/kernels/table8/table.h"
 QUANTIZATION = "python/fastdw/_quantization.py"
 HARD_SWISH = "python/fastdw/importers/_tflite_hard_swish.py"
 WIDE = "python/fastdw/importers/_wide_weights.py"
@@ -47,6 +48,14 @@ INTEGERS = [
         "meet<Phase, 2>",
         "meet<Phase, 1>",
     ),
+    Mutant("the rest of a line has no entries", TABLE8, "std::memcpy(y + i, rest, size);", ""),
+    Mutant(
+        "both halves of a table are the first",
+        "csrc/simd/bytes_avx512vnni.h",
+        "_mm512_permutex2var_epi16(words[2], index, words[3])",
+        "_mm512_permutex2var_epi16(words[0], index, words[1])",
+    ),
+    Mutant("entries change from the wrong part", BYTES_AVX2, "if (i % 8) part", "if (i % 7) part"),
     Mutant("single pixels are left out", TILES8, "if constexpr (MR > 1)", "if constexpr (MR > 2)"),
     Mutant(
         "the last columns are left out",

@@ -57,6 +57,23 @@ def test_halves_of_a_resize_are_rounded_away_from_the_origin(isa8, q):
         check(builder.build(names), 4)
 
 
+@pytest.mark.parametrize("isa8", SETS)
+@pytest.mark.parametrize("q", [A, B])
+@pytest.mark.parametrize("channels", [1, 31, 64, 130, 4100])
+def test_every_entry_of_a_table(isa8, channels, q):
+    """Of pixels side by side and of such as are not, and at both ends of what a vector holds."""
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 5, channels + 2), q[2])
+    part = builder.add("slice", x, begin=(0, 0, 2), size=(3, 5, channels), step=(1, 1, 1))
+    names = [
+        builder.add("table", v, table=entries(3, output, 256), input=q, output=output)
+        for v in (x, part)
+        for output in (B, C)
+    ]
+    with packed_for8(isa8):
+        check(builder.build(names), 5)
+
+
 REFUSED = [
     ("quantized_add", 1, {"term": (1,) * 36}, "entries of term must be 37"),
     ("quantized_add", 1, {}, "entries of term must be 37, got 0"),

@@ -78,6 +78,10 @@ def _mean(site: Site) -> Iterator[Step]:
     yield image_step("mean8", site.out, (site.x,), **settings)
 
 
+def _table(site: Site) -> Iterator[Step]:
+    yield image_step("table8", site.out, (site.x,), **numbers.table(site.attrs), isa=chosen_isa8())
+
+
 def _plain(kind: str, settings: Callable[[Attrs], dict[str, Any]]) -> Lowering:
     def steps(site: Site) -> Iterator[Step]:
         yield image_step(kind, site.out, (site.x,), **settings(site.attrs))
@@ -94,6 +98,6 @@ bilinear = Lowering(_bilinear)
 pool = Lowering(_pool)
 mean = Lowering(_mean)
 softmax = _plain("softmax8", numbers.softmax)
-table = _plain("table8", numbers.table)
+table = Lowering(_table)
 quantize = _plain("quantize", numbers.quantize)
 dequantize = _plain("dequantize", numbers.dequantize)
