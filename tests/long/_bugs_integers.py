@@ -41,13 +41,14 @@ INTEGERS = [
         "t + (t < 0 ? -0.25f : 0.25f) + 12582912.0f",
     ),
     Mutant("bytes keep their sign", RUN, "word ^= flips;", ""),
-    Mutant("a second column that is not there", QUADS, "    if (right > 0) {", "    {"),
+    Mutant("a second column that is not there", QUADS, "if (right > 0) store", "store"),
     Mutant(
         "the third row of a window is the second",
         QUADS,
-        "meet<Phase, 2>",
-        "meet<Phase, 1>",
+        "meet<2, j>(acc, bottom)",
+        "meet<1, j>(acc, bottom)",
     ),
+    Mutant("a row of quads is read too early", QUADS, "t.first_row + i + 2", "t.first_row + i + 1"),
     Mutant("the rest of a line has no entries", TABLE8, "std::memcpy(y + i, rest, size);", ""),
     Mutant(
         "both halves of a table are the first",

@@ -2,10 +2,9 @@
 // the weights (w0 w1 w2 0), and at stride 1 those of the next output too (0 w0 w1 w2).
 //
 // Two columns of outputs, rows rolling down: each row of quads is read once, for all outputs that it belongs
-// to, the oldest first: its sums are stored before the newest takes their place. At stride 1 that is 2 rows ×
-// 2 columns × 4 vectors of sums, 16 registers, and 2 vectors, 8 registers, where there are sixteen. Where a
-// group has so few channels that they leave half of it empty or more, P = 2 or 4 pairs of columns share it,
-// each a chunk.
+// to. At stride 1 the quads of three rows are held, 12 registers where there are thirty-two, and the sums of
+// one column at a time, 4; kept sums of two rows would be 16. Where a group has so few channels that they
+// leave half of it empty or more, P = 2 or 4 pairs of columns share it, each a chunk.
 #pragma once
 #include "kernels/contract8.h"
 #include "simd/unroll.h"
@@ -54,7 +53,6 @@ struct ImageColumns8 {
 // Live: int, or that number of a full group, for which loads and stores ask nothing.
 template <class B, int S, int P, class Live>
 struct Quads8 {
-  static constexpr int kLive = 3 - S;  // rows of outputs under way between two steps
   static constexpr int kVectors = B::quad_vectors;
   static constexpr ptrdiff_t kVector = B::lanes * 4;                        // bytes of sums
   static constexpr ptrdiff_t kPart = kVectors * kVector * B::weight_bytes;  // of weights of a column
@@ -64,96 +62,107 @@ struct Quads8 {
 
   const Depthwise8& t;
   const typename B::Rescale rescale;
-  const uint8_t* weights;
-  const uint8_t* factors;
+  const uint8_t* group;  // of weights
   ptrdiff_t channel, column;
   Live live;
   ImageColumns8<S == 1 ? 4 : 6, P, 2 * S> image;
   int left, right;  // pairs whose first, and whose second column is there
-  Ints acc[kLive][2][kVectors];
 
-  // Row `kernel_row` of the window, for the sums in `slot`.
-  template <int Slot, int Row>
-  FASTDW_INLINE void meet(const Quad (&left)[kVectors], const Quad (&right)[kVectors]) {
-    const uint8_t* w = weights + Row * kWeights;
+  // A row of the window, for one of the two columns.
+  template <int Row, int Column>
+  FASTDW_INLINE void meet(Ints (&acc)[kVectors], const Quad (&quad)[kVectors]) const {
+    const uint8_t* const given = opaque_to_gcc(group);  // else it would keep 24 addresses
+    const uint8_t* const w = given + 8 * kQuadGroup<B> + Row * kWeights + (S == 1 ? Column * kPart : 0);
     unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
-      if constexpr (Row == 0) acc[Slot][0][v] = acc[Slot][1][v] = B::load(factors - (kVectors - v) * kVector);
-      B::dot_memory(acc[Slot][0][v], left[v], w + v * kVector);
-      B::dot_memory(acc[Slot][1][v], right[v], w + (S == 1 ? kPart : 0) + v * kVector);
+      if constexpr (Row == 0) acc[v] = B::load(given + v * kVector);
+      B::dot_memory(acc[v], quad[v], w + v * kVector);
     });
   }
 
-  template <int Slot>
-  FASTDW_INLINE void store(ptrdiff_t row) {
-    uint8_t* y = t.y + row * t.y_row_stride + column * t.y_column_stride + channel;
-    const ptrdiff_t stride = 2 * t.y_column_stride;
-    rescale.template store_chunks<P>(acc[Slot][0], factors, y, stride, live, left);
-    if (right > 0) {
-      rescale.template store_chunks<P>(acc[Slot][1], factors, y + t.y_column_stride, stride, live, right);
-    }
+  template <int Column>
+  FASTDW_INLINE void store(const Ints (&acc)[kVectors], ptrdiff_t row) const {
+    uint8_t* const y = t.y + row * t.y_row_stride + (column + Column) * t.y_column_stride + channel;
+    rescale.template store_chunks<P>(acc, group + 4 * kQuadGroup<B>, y, 2 * t.y_column_stride, live,
+                                     Column ? right : left);
   }
 
-  // Row i of the image under the block, at stride 1: the last row of output i − 2, the first of output i.
-  template <int Phase>
-  FASTDW_INLINE void step_1(ptrdiff_t i) {
-    Quad quad[kVectors];
-    image.template quads<B, 0>(t, t.first_row + i, live, quad);
-    meet<Phase, 2>(quad, quad);
-    if (i >= 2) store<Phase>(i - 2);
-    meet<1 - Phase, 1>(quad, quad);
-    meet<Phase, 0>(quad, quad);
-  }
-
-  // At stride 2 rows 2i and 2i + 1: the last row of output i − 1, the first two of output i.
-  FASTDW_INLINE void step_2(ptrdiff_t i) {
-    Quad one[kVectors], other[kVectors];
-    image.template quads<B, 0>(t, t.first_row + 2 * i, live, one);
-    image.template quads<B, 2>(t, t.first_row + 2 * i, live, other);
-    meet<0, 2>(one, other);
-    if (i >= 1) store<0>(i - 1);
-    if (i == t.rows) return;
-    meet<0, 0>(one, other);
-    image.template quads<B, 0>(t, t.first_row + 2 * i + 1, live, one);
-    image.template quads<B, 2>(t, t.first_row + 2 * i + 1, live, other);
-    meet<0, 1>(one, other);
-  }
-
-  FASTDW_INLINE void columns() {
-    const ptrdiff_t steps = t.rows + (S == 1 ? 2 : 1);
-    unroll<kLive>([&](auto slot) FASTDW_INLINE_LAMBDA {
-      unroll<2 * kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
-        acc[slot][v / kVectors][v % kVectors] = B::load(factors - kVectors * kVector);
-      });
+  // Row i of the outputs at stride 1, of rows i to i + 2 under the block.
+  FASTDW_INLINE void outputs(const Quad (&top)[kVectors], const Quad (&middle)[kVectors],
+                             const Quad (&bottom)[kVectors], ptrdiff_t i) const {
+    unroll<2>([&](auto j) FASTDW_INLINE_LAMBDA {
+      if (j == 1 && right == 0) return;
+      Ints acc[kVectors];
+      meet<0, j>(acc, top);
+      meet<1, j>(acc, middle);
+      meet<2, j>(acc, bottom);
+      store<j>(acc, i);
     });
-    ptrdiff_t i = 0;
-    while (i < steps) {
-      unroll<kLive>([&](auto phase) FASTDW_INLINE_LAMBDA {
-        if (i == steps) return;
-        if constexpr (S == 1) step_1<phase>(i);
-        if constexpr (S == 2) step_2(i);
+  }
+
+  FASTDW_INLINE void columns_1() const {
+    Quad rows[3][kVectors];
+    image.template quads<B, 0>(t, t.first_row, live, rows[0]);
+    image.template quads<B, 0>(t, t.first_row + 1, live, rows[1]);
+    for (ptrdiff_t i = 0; i < t.rows;) {
+      unroll<3>([&](auto phase) FASTDW_INLINE_LAMBDA {
+        if (i == t.rows) return;
+        constexpr int next = (phase + 2) % 3;
+        image.template quads<B, 0>(t, t.first_row + i + 2, live, rows[next]);
+        outputs(rows[phase], rows[(phase + 1) % 3], rows[next], i);
         ++i;
       });
     }
+  }
+
+  // Two quads of a row, one for each column.
+  template <int Row>
+  FASTDW_INLINE void meet_both(Ints (&acc)[2][kVectors], const Quad (&one)[kVectors],
+                               const Quad (&other)[kVectors]) const {
+    meet<Row, 0>(acc[0], one);
+    meet<Row, 1>(acc[1], other);
+  }
+  FASTDW_INLINE void both(ptrdiff_t row, Quad (&one)[kVectors], Quad (&other)[kVectors]) const {
+    image.template quads<B, 0>(t, t.first_row + row, live, one);
+    image.template quads<B, 2>(t, t.first_row + row, live, other);
+  }
+
+  // Row 2i + 2 is the last of output i and the first of the next.
+  FASTDW_INLINE void columns_2() const {
+    Quad one[kVectors], other[kVectors];
+    Ints acc[2][kVectors];
+    both(0, one, other);
+    for (ptrdiff_t i = 0; i < t.rows; ++i) {
+      meet_both<0>(acc, one, other);
+      both(2 * i + 1, one, other);
+      meet_both<1>(acc, one, other);
+      both(2 * i + 2, one, other);
+      meet_both<2>(acc, one, other);
+      store<0>(acc[0], i);
+      if (right > 0) store<1>(acc[1], i);
+    }
+  }
+
+  FASTDW_INLINE void columns() const {
+    if constexpr (S == 1) columns_1();
+    if constexpr (S == 2) columns_2();
   }
 };
 
 // The channels of one group.
 template <class B, int S, int P, class Live>
-void dw8_quad_group(const Depthwise8& t, ptrdiff_t c, Live live, const uint8_t* w) {
-  constexpr ptrdiff_t group = kQuadGroup<B>;
+void dw8_quad_group(const Depthwise8& given, ptrdiff_t c, Live live, const uint8_t* w) {
+  const Depthwise8 t = given;  // what is stored cannot change it
   for (ptrdiff_t column = 0; column < t.columns; column += 2 * P) {
     const ptrdiff_t count = t.columns - column;
-    Quads8<B, S, P, Live> quads{t,
-                                typename B::Rescale(t.rescale),
-                                w + 8 * group,
-                                w + 4 * group,
-                                c,
-                                column,
-                                live,
-                                {t, t.first_column + S * column, c},
-                                static_cast<int>(count < 2 * P ? (count + 1) / 2 : P),
-                                static_cast<int>(count < 2 * P ? count / 2 : P),
-                                {}};
+    const Quads8<B, S, P, Live> quads{t,
+                                      typename B::Rescale(t.rescale),
+                                      w,
+                                      c,
+                                      column,
+                                      live,
+                                      {t, t.first_column + S * column, c},
+                                      static_cast<int>(count < 2 * P ? (count + 1) / 2 : P),
+                                      static_cast<int>(count < 2 * P ? count / 2 : P)};
     quads.columns();
   }
 }
