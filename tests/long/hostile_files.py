@@ -355,11 +355,19 @@ def _run(name, network, draw):
         results = network(*arrays, num_threads=1)
         again = network(*arrays, num_threads=draw.choice((2, 3, 7)))
     np.testing.assert_equal(again, results)
-    known = dtypes(network._graph).values()
-    if known and "float32" not in known and draw.random() < TWINS:
+    graph = network._graph
+    known = dtypes(graph).values()
+    whole = known and "float32" not in known and not any(_is_wide(n.attrs) for n in graph.nodes)
+    if whole and draw.random() < TWINS:
         counts[name, "as the twins"] += 1
-        wanted = run(network._graph, arrays)
+        wanted = run(graph, arrays)
         np.testing.assert_equal(results, wanted if len(wanted) > 1 else wanted[0])
+
+
+def _is_wide(attrs):
+    """Whether a twin might lay out a border that the network only walks around."""
+    pads = np.ravel(attrs.get("padding", 0))
+    return max(pads) > 100
 
 
 def _peak():
