@@ -21,7 +21,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--emulated",
         action="store_true",
-        help="only the tests marked `emulated`, on a tenth of their cases: for a slow CPU",
+        help="only the tests marked `emulated`, on eight of many cases: for a slow CPU",
     )
     parser.addoption(
         "--forced",
