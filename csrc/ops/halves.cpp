@@ -95,13 +95,11 @@ HalfCall::HalfCall(const std::vector<Chain>& groups, const Geometry& geometry, c
   const double ns = cost_ns(group_of(whole, groups_.front(), 0, count)) * static_cast<double>(count);
   threads = useful_threads(threads, ns);
   cut(threads);
-  plans_.reserve(static_cast<size_t>(bands_.parts * count));
+  plans_.reserve(static_cast<size_t>(bands_.parts));
   for (ptrdiff_t i = 0; i < bands_.parts; ++i) {
-    for (size_t group = 0; group < groups_.size(); ++group) {
-      const Problem p = problem(band(i), group, &somewhere);
-      plans_.push_back(sharing_ > 1 ? make_plan(p, 1) : useful_plan(p, threads));
-      inner_ = std::max(inner_, whole_lines(plans_.back().scratch.total()));
-    }
+    const Problem p = problem(band(i), 0, &somewhere);  // all groups have its shapes
+    plans_.push_back(sharing_ > 1 ? make_plan(p, 1) : useful_plan(p, threads));
+    inner_ = std::max(inner_, whole_lines(plans_.back().scratch.total()));
     band_ = std::max(band_, whole_lines(x_floats(band(i))) + out_floats(band(i)));
   }
 }
@@ -123,7 +121,9 @@ void HalfCall::cut(int threads) {
   bands_ = {h.out.height, rows < 4 ? 1 : 4, 1};
   bands_.parts = std::min(bands_.units(), ceil_div(h.out.height, rows));
   if (bands_.parts == 1 && h.out.images < threads) return;
-  bands_.parts = std::min(bands_.units(), ceil_div(bands_.parts, threads) * threads);
+  // Images that fit are shared as they are, where each thread has as many.
+  const bool even = bands_.parts == 1 && h.out.images % threads == 0;
+  if (!even) bands_.parts = std::min(bands_.units(), ceil_div(bands_.parts, threads) * threads);
   if (tasks() >= threads) sharing_ = threads;
 }
 
@@ -157,7 +157,7 @@ Problem HalfCall::problem(const Band& b, size_t group, float* memory) const {
 double HalfCall::nanoseconds() const {
   double ns = 0;
   for (const Plan& plan : plans_) ns += plan.nanoseconds;
-  return ns * static_cast<double>(halves_.out.images);
+  return ns * static_cast<double>(halves_.out.images) * static_cast<double>(groups_.size());
 }
 
 void HalfCall::run(ptrdiff_t first_task, ptrdiff_t tasks) const {
@@ -180,7 +180,7 @@ void HalfCall::compute(ptrdiff_t image, ptrdiff_t index, float* scratch) const {
     for_runs(rows_of(h.residual, image, b.row, b.rows), dense_rows(h.out, b.rows, y), widen);
   }
   for (size_t group = 0; group < groups_.size(); ++group) {
-    fastdw::run(problem(b, group, x), plans_[static_cast<size_t>(index) * groups_.size() + group]);
+    fastdw::run(problem(b, group, x), plans_[static_cast<size_t>(index)]);
   }
   for_runs(rows_of(h.out, image, b.row, b.rows), dense_rows(h.out, b.rows, y),
            [&](uint16_t* to, const float* from, ptrdiff_t n) { kernels.to_halves({from, to, n}); });
@@ -189,11 +189,10 @@ void HalfCall::compute(ptrdiff_t image, ptrdiff_t index, float* scratch) const {
 std::string HalfCall::show() const {
   const ptrdiff_t middle = bands_.parts / 2;
   const Band b = band(middle);
-  const size_t plan = static_cast<size_t>(middle) * groups_.size();
   return "halves     " + std::to_string(tasks()) + " bands of at most " + std::to_string(bands_.largest()) +
          " rows, " + std::to_string(band_ * ptrdiff_t{sizeof(float)} / 1024) + " KiB as floats, for " +
          std::to_string(sharing_) + " threads; one of them:\n" +
-         fastdw::show(problem(b, 0, &somewhere), plans_[plan]);
+         fastdw::show(problem(b, 0, &somewhere), plans_[static_cast<size_t>(middle)]);
 }
 
 }  // namespace fastdw

@@ -49,7 +49,7 @@ class HalfCall {
   const Halves halves_;
   Cut bands_;
   int sharing_ = 1;
-  std::vector<Plan> plans_;  // for each band one a group
+  std::vector<Plan> plans_;  // of each band, for all its groups
   ptrdiff_t inner_ = 0;      // floats of scratch that the plans want
   ptrdiff_t band_ = 0;       // and those of a band
 };

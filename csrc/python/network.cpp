@@ -92,7 +92,7 @@ PreparedNetwork::PreparedNetwork(py::handle arena, py::handle inputs, py::handle
         return Network(std::move(buffers), std::move(made));
       }()) {}
 
-// No py::object in these frames while the GIL is gone: see call.cpp.
+// No py::object in these frames while the GIL is gone: see call.h.
 void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads, int64_t* times) const {
   const std::vector<Buffer>& buffers = network_.buffers();
   const bool tuples = PyTuple_Check(inputs.ptr()) && PyTuple_Check(outputs.ptr());

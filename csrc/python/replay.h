@@ -154,13 +154,13 @@ PyObject* Replays<Geometry, Plan>::replay(PyObject* x_object, PyObject* residual
   const auto* x =
       plain_array(x_object, types_.x, npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_);
   const int threads = plain_threads(threads_object);
-  Call known;
-  if (!x || threads < 1 || !recall(*x, threads, known)) Py_RETURN_NONE;
-  Places arrays{x->data, nullptr, nullptr};
-  if (!places(residual_object, out_object, known, arrays)) Py_RETURN_NONE;
-
-  PyObject* result = nullptr;  // no py::object: see python/call.cpp
+  PyObject* result = nullptr;  // no py::object: see python/call.h
+  // Python calls this as it stands: nothing may be thrown beyond.
   try {
+    Call known;
+    if (!x || threads < 1 || !recall(*x, threads, known)) Py_RETURN_NONE;
+    Places arrays{x->data, nullptr, nullptr};
+    if (!places(residual_object, out_object, known, arrays)) Py_RETURN_NONE;
     if (arrays.out) {
       result = Py_NewRef(out_object);
     } else {
@@ -173,6 +173,8 @@ PyObject* Replays<Geometry, Plan>::replay(PyObject* x_object, PyObject* residual
     PyErr_NoMemory();
   } catch (pybind11::error_already_set& error) {
     error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
   }
   Py_XDECREF(result);
   return nullptr;
