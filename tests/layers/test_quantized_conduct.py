@@ -35,6 +35,8 @@ def test_layers_are_pickled(layer):
     assert again.num_parameters == layer.num_parameters == 9 * 6 + 6 + 30 + 5
     assert layer.macs((5, 5, 6)) == 25 * (54 + 30)
     assert layer.nbytes > 0
+    assert (again.input_quantization, again.residual_quantization) == (U8, U8)
+    assert again.output_quantization == LOW
 
 
 def test_a_plan_as_text(layer):

@@ -78,6 +78,21 @@ class QuantizedLayer(Layer):
         """Of `x`: "int8" or "uint8"."""
         return self._input.dtype
 
+    @property
+    def input_quantization(self) -> Quantization:
+        """What the integers of `x` stand for."""
+        return self._input
+
+    @property
+    def output_quantization(self) -> Quantization:
+        """What those of the result stand for: that of `sum`, where a residual is added."""
+        return self._result
+
+    @property
+    def residual_quantization(self) -> Quantization | None:
+        """What those of the residual stand for; None where the layer adds none."""
+        return self._addend
+
     def _weights(self) -> dict[str, AnyArray]:
         return dict(self._arrays)
 
