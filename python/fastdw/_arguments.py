@@ -123,7 +123,7 @@ def num_threads(value: object) -> int:
 
 def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOAT32,)) -> AnyArray:
     """`value` as a plain ndarray of one of the dtypes, without a copy."""
-    array = value if type(value) is np.ndarray else _view(name, value)
+    array = value if type(value) is np.ndarray else _view(name, value, dtypes[0].name)
     if array.dtype not in dtypes:
         wanted = " or ".join(dtype.name for dtype in dtypes)
         msg = (
@@ -151,7 +151,7 @@ def _masked(value: object) -> bool:
     return ma is not None and isinstance(value, getattr(ma, "MaskedArray", ()))
 
 
-def _view(name: str, value: object) -> AnyArray:
+def _view(name: str, value: object, wanted: str) -> AnyArray:
     if isinstance(value, np.matrix):
         msg = f"{name} must not be a np.matrix, which has always two axes; pass an ndarray"
         raise ValueError(msg)
@@ -174,8 +174,8 @@ def _view(name: str, value: object) -> AnyArray:
                 f"{name} must be a NumPy array, or an object with the buffer protocol or "
                 f"__dlpack__, got {describe(value)}"
             )
-            if isinstance(value, (list, tuple)):
-                msg += f"; make it one with np.asarray({name}, np.float32)"
+            if isinstance(value, (list, tuple)) or hasattr(value, "__array_interface__"):
+                msg += f"; make it one with np.asarray({name}, np.{wanted})"
             raise TypeError(msg) from None
     except (BufferError, ValueError) as error:
         msg = f"NumPy cannot view {name} ({type(value).__name__}): {error}"

@@ -29,6 +29,8 @@ def test_camera_frames(channels_first, reverse):
     assert labels[:2] == ["affine", "conv2d"]
     with pytest.raises(TypeError, match=r"native uint8, .* become integers by fastdw\.quantize"):
         camera(frames.astype(np.float32))
+    with pytest.raises(TypeError, match=r"make it one with np.asarray\(x, np.uint8\)"):
+        camera(frames.tolist())
 
 
 def test_a_rescaled_float_image():

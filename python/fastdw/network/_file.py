@@ -137,8 +137,10 @@ def read(file: BinaryIO) -> tuple[Graph, bool]:
     size = file.seek(0, 2) - start - 8
     file.seek(start)
     length = int.from_bytes(_exactly(file, 8), "little")
-    if length > min(_MAX_HEADER, size):
+    if length > _MAX_HEADER:
         _refuse(f"it begins like no file of Network.save: its header would take {length} bytes")
+    if length > size:
+        _refuse("it ends too early")
     header = _parsed(_exactly(file, length))
     fields, rewrites = _graph_fields(header.pop("__metadata__", None))
     arrays = _arrays(file, _tensors(header, size - length))
