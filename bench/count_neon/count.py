@@ -37,6 +37,7 @@ CSRC = HERE.parent.parent / "csrc"
 ISAS = ("neon", "neon_inorder")
 # Of integers, with the flags that CMakeLists.txt gives each data sheet.
 ISAS8: dict[str, list[str]] = {
+    "i8mm": ["-march=armv8.2-a+dotprod+i8mm", "-fno-schedule-insns", "-frename-registers"],
     "dotprod": ["-march=armv8.2-a+dotprod", "-fno-schedule-insns", "-frename-registers"],
     "neon": ["-fno-schedule-insns"],
 }

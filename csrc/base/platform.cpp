@@ -101,11 +101,13 @@ double cgroup_quota(const std::string&) { return INFINITY; }
 }  // namespace
 
 #if defined(__linux__) && defined(__aarch64__)
-bool has_neon() { return getauxval(AT_HWCAP) & 1 << 1; }           // HWCAP_ASIMD
-bool has_dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }  // HWCAP_ASIMDDP
+bool has_neon() { return getauxval(AT_HWCAP) & 1 << 1; }               // HWCAP_ASIMD
+bool has_dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }      // HWCAP_ASIMDDP
+bool has_matrix_products() { return getauxval(AT_HWCAP2) & 1 << 13; }  // HWCAP2_I8MM
 #else
 bool has_neon() { return true; }
 bool has_dot_products() { return false; }
+bool has_matrix_products() { return false; }
 #endif
 
 bool in_order_cores(const std::string& cpu_root) {

@@ -13,6 +13,8 @@ namespace fastdw {
 bool has_neon();
 // Of it SDOT and UDOT, which Armv8.2 may have.
 bool has_dot_products();
+// And SMMLA, which Armv8.6 has.
+bool has_matrix_products();
 
 // Whether every core is a Cortex-A53 or A55, for which code can be ordered: of the cores online or, where
 // Linux does not show them, the current one.

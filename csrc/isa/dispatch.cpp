@@ -71,6 +71,7 @@ bool supports_avxvnni() { return supports_avx2() && CpuId(7).eax >= 1 && bit(Cpu
 bool supports_neon() { return has_neon(); }
 bool supports_neon_inorder() { return supports_neon(); }
 bool supports_dotprod() { return supports_neon() && has_dot_products(); }
+bool supports_i8mm() { return supports_dotprod() && has_matrix_products(); }
 
 #endif
 

@@ -15,7 +15,7 @@ source .ci/emulation.sh
 
 x86=(Nehalem:scalar:scalar SandyBridge:scalar:scalar Haswell:avx2:avx2 Haswell,-fma:scalar:scalar
   Haswell,-xsave:scalar:scalar max:avx2:avx2)
-arm=(cortex-a53:neon_inorder:neon cortex-a72:neon:neon cortex-a76:neon:dotprod max:neon:dotprod)
+arm=(cortex-a53:neon_inorder:neon cortex-a72:neon:neon cortex-a76:neon:dotprod max:neon:i8mm)
 all=" ${x86[*]%%:*} ${arm[*]%%:*} "
 for cpu; do
   if [[ $all != *" $cpu "* ]]; then
