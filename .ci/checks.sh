@@ -13,7 +13,28 @@ unset FASTDW_ISA FASTDW_NUM_THREADS OMP_NUM_THREADS
 unset OPENBLAS_CORETYPE # chosen for the real CPU, it would crash NumPy on an emulated one
 
 row() {
-  printf '%-34s %-8s %7s %7s %8s\n' "$@"
+  printf '%-34s %-18s %7s %7s %8s\n' "$@"
+}
+
+# isas floats|integers built|supported: instruction sets of this machine's wheel, best first.
+isas() {
+  "$work/newest/bin/python" - "$@" <<'END'
+import sys
+import fastdw
+
+kind, which = sys.argv[1:]
+print(*fastdw.show_config("dict")[{"floats": "isas", "integers": "isas8"}[kind]][which])
+END
+}
+
+# left_out NAME BUILT RUN: a row for each instruction set that is built but not run.
+left_out() {
+  local isa
+  for isa in $2; do
+    if [[ " $3 " != *" $isa "* ]]; then
+      row "$1" "$isa" 0 0 "0 s" >>"$work/table"
+    fi
+  done
 }
 
 # check NAME COMMAND...: pytest leaves a report for its row, any other command counts as one test.
@@ -97,7 +118,7 @@ build() {
 # summary: the table; fails if a check did.
 summary() {
   echo
-  row "check" "isa" "passed" "failed" "time"
+  row "check" "floats+integers" "passed" "failed" "time"
   cat "$work/table"
   awk '{ passed += $(NF - 3); failed += $(NF - 2) }
     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$work/table"

@@ -1,4 +1,4 @@
-"""Pytest plugin: leaves "instruction-set passed failed" in $CI_REPORT for the table of `.ci/run`.
+"""Pytest plugin: leaves "instruction-sets passed failed" in $CI_REPORT for the table of `.ci/run`.
 
 The tested process speaks for itself. Another one would not do: a child that an emulated Python
 starts runs on the real CPU.
@@ -22,4 +22,4 @@ def pytest_terminal_summary(terminalreporter):
     if here != expected or not passed:
         terminalreporter.write_line(f"{passed} tests on {here}, expected some on {expected}")
         failed += 1
-    Path(os.environ["CI_REPORT"]).write_text(f"{active} {passed} {failed}\n")
+    Path(os.environ["CI_REPORT"]).write_text(f"{active}+{active8} {passed} {failed}\n")

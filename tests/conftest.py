@@ -1,4 +1,4 @@
-"""Options, the instruction sets as fixtures, and the last line of a run."""
+"""Options, the instruction sets as fixtures, and the last lines of a run."""
 
 import os
 
@@ -8,9 +8,10 @@ import support
 from fastdw import _core
 from fastdw._isa import packed_for
 
-ISAS = _core.config()["isas"]
+ISAS, ISAS8 = _core.config()["isas"], _core.config8()
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
 tested: set[str] = set()
+tested8: set[str] = set()
 # Parameters by which a test forces an instruction set, of floats or of bytes.
 FORCING = ("isa", "dwconv", "pwconv", "isa8")
 # Kernels that no plain depthwise or pointwise convolution takes.
@@ -80,18 +81,21 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    skipped = [name for name in ISAS["built"] if name not in ISAS["supported"]]
-    terminalreporter.write_line(
-        f"fastdw instruction sets: active {ISAS['active']}; "
-        f"tested {', '.join(n for n in ISAS['built'] if n in tested) or 'none'}; "
-        f"skipped, because this CPU lacks them: {', '.join(skipped) or 'none'}"
-    )
+    for kind, sets, ran in (("floats", ISAS, tested), ("integers", ISAS8, tested8)):
+        skipped = [name for name in sets["built"] if name not in sets["supported"]]
+        terminalreporter.write_line(
+            f"fastdw instruction sets of {kind}: active {sets['active']}; "
+            f"tested {', '.join(n for n in sets['built'] if n in ran) or 'none'}; "
+            f"skipped, because this CPU lacks them: {', '.join(skipped) or 'none'}"
+        )
 
 
 def pytest_generate_tests(metafunc):
     """Parametrise over every instruction set, and over every entry of its table of kernels."""
     if "isa" in metafunc.fixturenames:
         metafunc.parametrize("isa", ISAS["supported"], indirect=True)
+    if "isa8" in metafunc.fixturenames:
+        metafunc.parametrize("isa8", ISAS8["supported"], indirect=True)
     for fixture in {"dwconv", "pwconv"}.intersection(metafunc.fixturenames):
         entries = [
             (isa, kernel)
@@ -107,6 +111,13 @@ def pytest_generate_tests(metafunc):
 def isa(request):
     """The name of an instruction set, for tests that call the core."""
     tested.add(request.param)
+    return request.param
+
+
+@pytest.fixture
+def isa8(request):
+    """The name of an instruction set of integers, for tests that call their core."""
+    tested8.add(request.param)
     return request.param
 
 

@@ -30,11 +30,6 @@ ENDS = {
 }
 
 
-@pytest.fixture(params=ISAS8)
-def isa8(request):
-    return request.param
-
-
 def whole(g, shape, least=-127):
     return g.integers(least, 128, shape).astype(np.int8)
 

@@ -4,7 +4,7 @@
 # Each CPU must choose the instruction sets behind its name, of floats and of bytes. With AVX2 but without FMA,
 # or with an operating system that saves no wide registers (no XSAVE), that is scalar.
 # What QEMU 7.2 cannot do is left to real CPUs:
-# - AVX-512: it emulates none.
+# - AVX-512 and AVX-VNNI: it emulates none; the table says so.
 # - Guard pages behind AVX2: it reads the whole vector for a masked load.
 # - Interpreters that a test starts: only those that it starts by FASTDW_TEST_PYTHON are emulated.
 # - The weak memory order of ARM: its threads see memory in the order of x86.
@@ -49,4 +49,6 @@ for entry in "${arm[@]}"; do
   fi
 done
 
+left_out "floats: not emulated" "$(isas floats built)" "$(printf '%s ' "${x86[@]}" | tr : ' ')"
+left_out "integers: not emulated" "$(isas integers built)" "$(printf '%s ' "${x86[@]##*:}")"
 summary

@@ -8,7 +8,6 @@ import support
 import test_architectures as architectures
 from blocks import block, builder_of, conv, dw
 from bounds import BOUNDS, check_nodes, run_program, traced
-from fastdw import _core
 from fastdw._isa import packed_for8
 from fastdw.network._graph import GraphBuilder, rounded
 from fastdw.network._lower import lower
@@ -55,7 +54,6 @@ def test_every_operator(forced_isa, op):
     check(example(op))
 
 
-@pytest.mark.parametrize("isa8", _core.config8()["supported"])
 @pytest.mark.parametrize("op", OPS8)
 def test_every_operator_of_integers(isa8, op):
     with packed_for8(isa8):
