@@ -13,10 +13,10 @@ namespace {
 
 constexpr Kernels8 sheet() {
   Kernels8 set = with_fives<Bytes>(with_quads<Bytes>(kernels8_of<Bytes>("avx2", 0.0125, 0.1)));
-  set.dot_bytes = 2;
+  set.dot_inputs = 2;
   set.panel_vectors = 2;
-  set.pointwise[0] = pw8_widened<Bytes, 12, 1>;
-  set.pointwise[1] = pw8_widened<Bytes, 6, 2>;
+  set.pointwise[0] = kPwWidened8<Bytes, 12, 1>;
+  set.pointwise[1] = kPwWidened8<Bytes, 6, 2>;
   return set;
 }
 

@@ -12,8 +12,8 @@ constexpr Kernels8 sheet() {
   // By a model of a Neoverse N1.
   Kernels8 set = with_tiles<Bytes, 8, 8, 6, 5>(kernels8_of<Bytes>("dotprod", 0.015, 0.5));
   set.quad_vectors = Bytes::tap_vectors;
-  set.depthwise_3x3[0] = dw8_rolling<Bytes, 1>;
-  set.depthwise_3x3[1] = dw8_rolling<Bytes, 2>;
+  set.depthwise_3x3[0] = {"dwconv8_3x3_s1_rolling", dw8_rolling<Bytes, 1>, Layout8::kQuads};
+  set.depthwise_3x3[1] = {"dwconv8_3x3_s2_rolling", dw8_rolling<Bytes, 2>, Layout8::kQuads};
   return set;
 }
 

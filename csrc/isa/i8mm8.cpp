@@ -16,11 +16,11 @@ namespace {
 Kernels8 sheet() {
   Kernels8 set = dotprod::kernels8();
   set.isa = "i8mm";
-  set.dot_bytes = kBlockInputs;
-  set.pointwise[0] = pw8_blocks<Bytes, 8, 1>;
-  set.pointwise[1] = pw8_blocks<Bytes, 8, 2>;
-  set.pointwise[2] = pw8_blocks<Bytes, 6, 3>;
-  set.pointwise[3] = pw8_blocks<Bytes, 6, 4>;
+  set.dot_inputs = kBlockInputs;
+  set.pointwise[0] = kPwBlocks8<Bytes, 8, 1>;
+  set.pointwise[1] = kPwBlocks8<Bytes, 8, 2>;
+  set.pointwise[2] = kPwBlocks8<Bytes, 6, 3>;
+  set.pointwise[3] = kPwBlocks8<Bytes, 6, 4>;
   return set;
 }
 

@@ -74,4 +74,22 @@ Names kernel_names(const KernelSet& set) {
   return names;
 }
 
+Names kernel_names(const Kernels8& set) {
+  const auto& [isa, lanes, offset, dot_inputs, weight_bytes, panel_vectors, pointwise, tap_vectors,
+               quad_vectors, depthwise, threes, most_pairs, fives, add, multiply, table, bilinear, mac_ns,
+               value_ns] = set;
+  Names names;
+  for (const DwKernel8* kernel : {&threes[0], &threes[1], &fives[0], &fives[1], &depthwise}) {
+    if (kernel->run) names.emplace_back(kernel->name);
+  }
+  for (int vectors = 1; vectors <= panel_vectors; ++vectors) {
+    names.push_back("pwconv8_" + size(pointwise[vectors - 1].pixels, std::to_string(vectors)));
+  }
+  if (add) names.emplace_back("add8");
+  if (multiply) names.emplace_back("multiply8");
+  if (table) names.emplace_back("table8");
+  if (bilinear) names.emplace_back("bilinear8");
+  return names;
+}
+
 }  // namespace fastdw

@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "kernels/contract.h"
+#include "kernels/contract8.h"
 
 namespace fastdw {
 
 std::vector<std::string> kernel_names(const KernelSet& set);
+std::vector<std::string> kernel_names(const Kernels8& set);
 
 }  // namespace fastdw

@@ -13,14 +13,14 @@ namespace {
 
 constexpr Kernels8 sheet() {
   Kernels8 set = kernels8_of<Bytes>("neon", 0.1, 1.2);  // by what floats take on a Cortex-A72
-  set.dot_bytes = kPairedInputs;
+  set.dot_inputs = kPairedInputs;
   set.panel_vectors = 4;
-  set.pointwise[0] = pw8_pairs<Bytes, 8, 1>;
-  set.pointwise[1] = pw8_pairs<Bytes, 8, 2>;
-  set.pointwise[2] = pw8_pairs<Bytes, 4, 3>;
-  set.pointwise[3] = pw8_pairs<Woven, 4, 4>;
-  set.depthwise_3x3[0] = dw8_pairs<Bytes, 1>;
-  set.depthwise_3x3[1] = dw8_pairs<Bytes, 2>;
+  set.pointwise[0] = kPwPairs8<Bytes, 8, 1>;
+  set.pointwise[1] = kPwPairs8<Bytes, 8, 2>;
+  set.pointwise[2] = kPwPairs8<Bytes, 4, 3>;
+  set.pointwise[3] = kPwPairs8<Woven, 4, 4>;
+  set.depthwise_3x3[0] = {"dwconv8_3x3_s1_pairs", dw8_pairs<Bytes, 1>, Layout8::kTaps};
+  set.depthwise_3x3[1] = {"dwconv8_3x3_s2_pairs", dw8_pairs<Bytes, 2>, Layout8::kTaps};
   return set;
 }
 

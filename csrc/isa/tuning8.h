@@ -20,7 +20,7 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
   set.weight_bytes = B::weight_bytes;
   set.tap_vectors = B::tap_vectors;
   set.most_pairs = 1;
-  set.depthwise = dw8_generic<B>;
+  set.depthwise = {"dwconv8_generic", dw8_generic<B>, Layout8::kTaps};
   set.add = add8<B>;
   set.multiply = multiply8<B>;
   set.table = table8<B>;
@@ -32,9 +32,9 @@ constexpr Kernels8 kernels8_of(const char* isa, double mac_ns, double value_ns) 
 
 template <class B, int... M, int... I>
 constexpr Kernels8 with_tiles(Kernels8 set, std::integer_sequence<int, I...>) {
-  set.dot_bytes = kQuad;
+  set.dot_inputs = kQuad;
   set.panel_vectors = sizeof...(M);
-  ((set.pointwise[I] = pw8_run<B, M, I + 1>), ...);
+  ((set.pointwise[I] = kPwRun8<B, M, I + 1>), ...);
   return set;
 }
 

@@ -43,7 +43,7 @@ struct Rescale8 {
 // What stands past the inputs of a pixel, as far as the next line, meets weights of 0.
 struct Pointwise8 {
   const uint8_t* x;                   // a block's
-  ptrdiff_t x_stride, steps, pixels;  // of four inputs, or what the set's `dot_bytes` says
+  ptrdiff_t x_stride, steps, pixels;  // of four inputs, or what the set's `dot_inputs` says
   const uint8_t* panel;
   uint8_t* y;
   ptrdiff_t y_stride;
@@ -52,12 +52,14 @@ struct Pointwise8 {
   Rescale8 rescale;
 };
 
-// A rectangle of outputs of one image. The weights of a group of N channels, in vectors `quad_vectors` or
-// `tap_vectors`:
+// How the weights of a group of N channels lie, in vectors `quad_vectors` or `tap_vectors`:
 //     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
 //     fives     [ start ][ factor ][ row 0: w0 w1 w2 w3 of N, w4 0 0 0 of N, 0 w0 w1 w2, w3 w4 0 0, … ] …
-//     … any other [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
+//     taps      [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
 // Where weights are of two bytes, w0 w1 of N stand before w2 0 of N, and so on.
+enum class Layout8 { kTaps, kQuads, kFives };
+
+// A rectangle of outputs of one image.
 struct Depthwise8 {
   const uint8_t* x;  // pixel (0, 0) of the image
   ptrdiff_t row_stride, column_stride, height, width;
@@ -118,19 +120,30 @@ using Multiply8Fn = void (*)(const Product8&, const uint8_t* a, const uint8_t* b
 using Table8Fn = void (*)(const uint8_t* table, const uint8_t* x, uint8_t* y, ptrdiff_t count);
 using Bilinear8Fn = void (*)(const Bilinear8Row&);
 
+struct DwKernel8 {
+  const char* name;
+  Depthwise8Fn run;
+  Layout8 layout;
+};
+
+struct PwKernel8 {
+  int pixels;  // of a tile, at most
+  Pointwise8Fn run;
+};
+
 struct Kernels8 {
   const char* isa;
-  int lanes;                        // of int32
-  int offset;                       // of the bytes inside
-  int dot_bytes;                    // inputs that a lane takes at once
-  int weight_bytes;                 // of one in a dot product: 1, or 2 where products are of 16 bits
-  int panel_vectors;                // of a pointwise panel, at most
-  Pointwise8Fn pointwise[kGroup8];  // by vectors less one
-  int tap_vectors, quad_vectors;    // of depthwise weights; no quads: 0
-  Depthwise8Fn depthwise;           // any
-  Depthwise8Fn depthwise_3x3[2];    // at stride 1 and 2, by quads where the set has them
-  int most_pairs;                   // of columns that share a group of quads
-  Depthwise8Fn depthwise_fives[2];  // of kernels with rows of five taps, at stride 1 and 2; may not be there
+  int lanes;                      // of int32
+  int offset;                     // of the bytes inside
+  int dot_inputs;                 // that a lane takes at once
+  int weight_bytes;               // of one in a dot product: 1, or 2 where products are of 16 bits
+  int panel_vectors;              // of a pointwise panel, at most
+  PwKernel8 pointwise[kGroup8];   // by vectors less one
+  int tap_vectors, quad_vectors;  // of depthwise weights; no quads: 0
+  DwKernel8 depthwise;            // any, by taps
+  DwKernel8 depthwise_3x3[2];     // at stride 1 and 2
+  int most_pairs;                 // of columns that share a group of quads
+  DwKernel8 depthwise_fives[2];   // of kernels with rows of five taps, at stride 1 and 2; may not be there
   Add8Fn add;
   Multiply8Fn multiply;
   Table8Fn table;

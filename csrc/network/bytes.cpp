@@ -6,14 +6,14 @@
 namespace fastdw {
 namespace {
 
-constexpr ptrdiff_t kLineBytes = 4096;
+constexpr ptrdiff_t kPieceBytes = 4096;
 
 // Whole pixels to a line, where bytes stand for each channel.
-ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kLineBytes / channels); }
+ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kPieceBytes / channels); }
 
 // One byte a channel, as often as a line has pixels: as they are for one, written to `line` for more.
 const uint8_t* repeated(const uint8_t* bytes, ptrdiff_t channels, ptrdiff_t count,
-                        std::array<uint8_t, kLineBytes>& line) {
+                        std::array<uint8_t, kPieceBytes>& line) {
   if (count == channels) return bytes;
   for (ptrdiff_t i = 0; i < count; i += channels) std::copy_n(bytes, channels, line.data() + i);
   return line.data();
@@ -32,7 +32,7 @@ class PixelStep final : public Step {
         repeats_(!term.empty() || is_spread(o.second)),
         dense_(alike && is_dense(o.out) && is_dense(o.x) &&
                (repeats_ || !o.second.exists() || is_dense(o.second))),
-        sweep_(dense_ ? Sweep::in_lines(o.out, repeats_ ? line_of(o.out.sizes[2]) : kLineBytes)
+        sweep_(dense_ ? Sweep::in_lines(o.out, repeats_ ? line_of(o.out.sizes[2]) : kPieceBytes)
                       : Sweep::pixels(o.out)),
         out_(o.out, sweep_),
         x_(o.x, sweep_),
@@ -43,7 +43,7 @@ class PixelStep final : public Step {
 
   void run(Memory memory, int threads) const override {
     const Operand& second = second_.operand;
-    std::array<uint8_t, kLineBytes> line;
+    std::array<uint8_t, kPieceBytes> line;
     const uint8_t* term = term_.data();
     if (repeats_) {
       if (second.exists()) term = data<const uint8_t>(second, memory);

@@ -8,10 +8,10 @@
 namespace fastdw {
 namespace {
 
-constexpr ptrdiff_t kLineFloats = 1024;
+constexpr ptrdiff_t kPieceFloats = 1024;
 
 // Whole pixels to a line, where a number stands for each channel.
-ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kLineFloats / channels); }
+ptrdiff_t line_of(ptrdiff_t channels) { return channels * std::max<ptrdiff_t>(1, kPieceFloats / channels); }
 
 // One number a channel, as often as a line has pixels.
 void repeat(std::vector<float>& numbers, ptrdiff_t line) {

@@ -9,13 +9,8 @@ namespace {
 
 class Layer8Step final : public Step {
  public:
-  Layer8Step(const Chain8& chain, const Problem8& problem, const Operands& o)
-      : problem_(problem),
-        sum_(chain.sum ? *chain.sum : Sum8{}),
-        operands_(o),
-        nanoseconds_(cost_ns(problem)) {
-    if (chain.sum) problem_.chain.sum = &sum_;
-  }
+  Layer8Step(const Problem8& problem, const Operands& o)
+      : problem_(problem), operands_(o), nanoseconds_(cost_ns(problem)) {}
 
   double nanoseconds() const override { return nanoseconds_; }
   ptrdiff_t scratch_floats(int threads) const override { return plan(problem_, threads).scratch_floats(); }
@@ -33,8 +28,7 @@ class Layer8Step final : public Step {
     return make_plan8(p, awake_threads(threads, nanoseconds_));
   }
 
-  Problem8 problem_;  // the data's places aside
-  const Sum8 sum_;
+  const Problem8 problem_;  // the data's places aside
   const Operands operands_;
   const double nanoseconds_;
 };
@@ -60,7 +54,7 @@ StepPointer layer8_step(const Chain8& chain, const Window8& window, std::array<p
                          shape_of<const uint8_t>(o.second),
                          shape_of<uint8_t>(o.out)};
   check(problem);
-  return std::make_unique<Layer8Step>(chain, problem, o);
+  return std::make_unique<Layer8Step>(problem, o);
 }
 
 }  // namespace fastdw

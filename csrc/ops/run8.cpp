@@ -38,7 +38,7 @@ Rect rect_of(const Plan8& plan, ptrdiff_t task) {
 
 void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_t flip) {
   const Depthwise8Weights& w = *p.chain.depthwise;
-  const Window8& window = w.window;
+  const Window8& window = p.window;
   Depthwise8 t{};
   t.x = p.x.at(rect.image, 0, 0, 0);
   t.row_stride = p.x.row_stride;
@@ -66,7 +66,7 @@ void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_
   t.y_column_stride = y.column_stride;
   t.rescale = w.rescale;
   t.rescale.flip = flip;
-  w.kernel(t);
+  w.kernel.run(t);
 }
 
 // Words of eight bytes, and what turns all of them.
@@ -190,7 +190,7 @@ void consume(const Problem8& p, const Rect& rect, const Cut& panels, const ReadP
                          panel.channels,
                          w.lowest,
                          w.rescale};
-      w.set.pointwise[panel.vectors - 1](t);
+      w.set.pointwise[panel.vectors - 1].run(t);
     }
   }
 }
@@ -246,7 +246,9 @@ void check(const Problem8& p) {
     refuse("channels");
   if (!p.x.channels_side_by_side() || !p.out.channels_side_by_side()) refuse("channels apart");
   if (p.pad_top < 0 || p.pad_left < 0) refuse("pads");
-  if (!chain.sum != !p.residual.data) refuse("residual and sum go together");
+  if (chain.depthwise && !(p.window == chain.depthwise->window)) refuse("window");
+  if (chain.sum.has_value() != (p.residual.data != nullptr)) refuse("residual and sum go together");
+  if (chain.sum && !chain.pointwise) refuse("a sum without a pointwise half");
   if (p.residual.data && (p.residual.images != p.out.images || p.residual.height != p.out.height ||
                           p.residual.width != p.out.width || p.residual.channels != p.out.channels ||
                           !p.residual.channels_side_by_side())) {

@@ -6,14 +6,14 @@
 namespace fastdw {
 namespace {
 
-Depthwise8Fn choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
-  const bool quads = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
-                     w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
+const DwKernel8& choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
+  const bool threes = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
+                      w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
   const bool fives = w.kernel_w == 5 && w.dilation_w == 1 && w.stride_w <= 2 && multiplier == 1;
-  const Depthwise8Fn own = quads   ? set.depthwise_3x3[w.stride_h - 1]
-                           : fives ? set.depthwise_fives[w.stride_w - 1]
-                                   : nullptr;
-  return own ? own : set.depthwise;
+  const DwKernel8* const own = threes  ? &set.depthwise_3x3[w.stride_h - 1]
+                               : fives ? &set.depthwise_fives[w.stride_w - 1]
+                                       : nullptr;
+  return own && own->run ? *own : set.depthwise;
 }
 
 // What the sums of channel `f` start from, the zero point and the offset of the input taken off.
@@ -68,8 +68,15 @@ ptrdiff_t Depthwise8Weights::lanes() const {
 // Of start, factor and taps.
 ptrdiff_t Depthwise8Weights::channel_bytes() const {
   const int pair = 2 * kQuad * set.weight_bytes;
-  if (by_fives()) return 8 + checked_product(window.kernel_h, pair * shifts_of_fives(window.stride_w));
-  return 8 + (by_quads() ? 3 * pair : checked_product(window.kernel_h, window.kernel_w));
+  switch (kernel.layout) {
+    case Layout8::kQuads:
+      return 8 + 3 * pair;
+    case Layout8::kFives:
+      return 8 + checked_product(window.kernel_h, pair * shifts_of_fives(window.stride_w));
+    case Layout8::kTaps:
+      break;
+  }
+  return 8 + checked_product(window.kernel_h, window.kernel_w);
 }
 
 void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap,
@@ -79,13 +86,13 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
     const ptrdiff_t part = quad * set.weight_bytes + place / lane;
     put_weight(set, weights + kQuad * (part * width + slot), place % lane, value);
   };
-  if (by_fives()) {
+  if (kernel.layout == Layout8::kFives) {
     const int shifts = shifts_of_fives(window.stride_w);
     for (int shift = 0; shift < shifts; ++shift) {
       const ptrdiff_t place = shift * window.stride_w + i;
       put_at(2 * (row * shifts + shift) + place / kQuad, place % kQuad);
     }
-  } else if (by_quads()) {
+  } else if (kernel.layout == Layout8::kQuads) {
     put_at(2 * row, i);
     put_at(2 * row + 1, i + 1);
   } else {
@@ -95,7 +102,6 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
 
 void Depthwise8Weights::pack(const Given8& given) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
-  const int vectors = by_quads() ? set.quad_vectors : set.tap_vectors;
   const ptrdiff_t width = group();
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
@@ -103,8 +109,8 @@ void Depthwise8Weights::pack(const Given8& given) {
     const ptrdiff_t chunk = width / pairs_of(width, count - c0, most_pairs());
     for (ptrdiff_t slot = 0; slot < width; ++slot) {
       const ptrdiff_t c =
-          c0 +
-          channel_of(vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes)) % chunk;
+          c0 + channel_of(vectors(), static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes)) %
+                   chunk;
       // Factors stand in the order of the sums too.
       if (c >= count) continue;
       const int32_t start = start_of(set, given, taps, count, c);
@@ -128,7 +134,7 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       outside(static_cast<uint8_t>(given.input_zero + set.offset)),
       rescale(rescale),
       packed_(checked_product(ceil_div(outputs, set.lanes) * set.lanes, channel_bytes())) {
-  const ptrdiff_t dot = set.dot_bytes;
+  const ptrdiff_t dot = set.dot_inputs;
   for (ptrdiff_t i = 0; i < panels(); ++i) {
     const Panel p = panel(i);
     const ptrdiff_t width = p.vectors * set.lanes;

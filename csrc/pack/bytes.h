@@ -29,6 +29,11 @@ class ByteMemory {
 
 struct Window8 {
   ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+
+  bool operator==(const Window8& w) const {
+    return kernel_h == w.kernel_h && kernel_w == w.kernel_w && stride_h == w.stride_h &&
+           stride_w == w.stride_w && dilation_h == w.dilation_h && dilation_w == w.dilation_w;
+  }
 };
 
 class Depthwise8Weights {
@@ -41,21 +46,20 @@ class Depthwise8Weights {
   ptrdiff_t lanes() const;  // of the vectors that a pixel takes
   ptrdiff_t nbytes() const { return packed_.size(); }
   const uint8_t* packed() const { return packed_.get(); }
-  bool by_quads() const { return kernel != set.depthwise && set.quad_vectors > 0; }  // fives too
 
   const Kernels8& set;
   const Window8 window;
   const ptrdiff_t channels, multiplier;
   const uint8_t input_flip;
   const Rescale8 rescale;
-  const Depthwise8Fn kernel;
+  const DwKernel8& kernel;
   const bool lowest;                   // whether a weight is −128
   const std::vector<uint8_t> outside;  // a pixel of padding
 
  private:
-  ptrdiff_t group() const { return ptrdiff_t{by_quads() ? set.quad_vectors : set.tap_vectors} * set.lanes; }
-  int most_pairs() const { return by_quads() && !by_fives() ? set.most_pairs : 1; }
-  bool by_fives() const { return kernel == set.depthwise_fives[0] || kernel == set.depthwise_fives[1]; }
+  int vectors() const { return kernel.layout == Layout8::kTaps ? set.tap_vectors : set.quad_vectors; }
+  ptrdiff_t group() const { return ptrdiff_t{vectors()} * set.lanes; }
+  int most_pairs() const { return kernel.layout == Layout8::kQuads ? set.most_pairs : 1; }
   ptrdiff_t channel_bytes() const;
   void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, int8_t value) const;
   void pack(const Given8& given);
@@ -76,7 +80,7 @@ class Pointwise8Weights {
   // Of as many vectors as the set likes; the last one may have fewer.
   ptrdiff_t panels() const { return ceil_div(outputs, width()); }
   Panel panel(ptrdiff_t i) const;
-  ptrdiff_t steps() const { return ceil_div(inputs, ptrdiff_t{set.dot_bytes}); }
+  ptrdiff_t steps() const { return ceil_div(inputs, ptrdiff_t{set.dot_inputs}); }
   ptrdiff_t nbytes() const { return packed_.size(); }
 
   const Kernels8& set;
@@ -88,7 +92,7 @@ class Pointwise8Weights {
 
  private:
   ptrdiff_t width() const { return ptrdiff_t{set.panel_vectors} * set.lanes; }
-  ptrdiff_t channel_bytes() const { return 8 + steps() * set.dot_bytes * set.weight_bytes; }
+  ptrdiff_t channel_bytes() const { return 8 + steps() * set.dot_inputs * set.weight_bytes; }
   ByteMemory packed_;
 };
 

@@ -26,13 +26,13 @@ ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.w
 // One pixel's channels: whole vectors take their time, however few of their lanes are live.
 double pixel_ns(const Depthwise8Weights& w) {
   const auto taps = static_cast<double>(w.window.kernel_h * w.window.kernel_w);
-  const bool quads = w.kernel != w.set.depthwise;
-  return static_cast<double>(w.lanes()) * (taps * w.set.mac_ns * (quads ? 2 : 8) + w.set.value_ns);
+  const bool own = &w.kernel != &w.set.depthwise;
+  return static_cast<double>(w.lanes()) * (taps * w.set.mac_ns * (own ? 2 : 8) + w.set.value_ns);
 }
 
 double pixel_ns(const Pointwise8Weights& w) {
   const auto lanes = static_cast<double>(ceil_div(w.outputs, w.set.lanes) * w.set.lanes);
-  return lanes * (static_cast<double>(w.steps() * w.set.dot_bytes) * w.set.mac_ns + w.set.value_ns);
+  return lanes * (static_cast<double>(w.steps() * w.set.dot_inputs) * w.set.mac_ns + w.set.value_ns);
 }
 
 double pointwise_ns(const Problem8& p) {
@@ -74,7 +74,7 @@ double slowest_share(ptrdiff_t parts, int threads) {
 bool in_place(const Problem8& p) {
   const Window8& w = p.window;
   return !p.chain.depthwise && p.chain.pointwise->input_flip == 0 &&
-         p.x.channels % p.chain.set().dot_bytes == 0 && w.kernel_h == 1 && w.kernel_w == 1 &&
+         p.x.channels % p.chain.set().dot_inputs == 0 && w.kernel_h == 1 && w.kernel_w == 1 &&
          w.stride_h == 1 && w.stride_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
          p.x.height == p.out.height && p.x.width == p.out.width;
 }
@@ -114,8 +114,9 @@ Plan8 make_plan8(const Problem8& p, int threads) {
     plan.stride = stride;
     plan.block_bytes = checked_product(pixels, stride);
   }
-  if (chain.sum)
+  if (chain.sum) {
     plan.staging_bytes = ceil_div(checked_product(pixels, p.out.channels), kLineBytes) * kLineBytes;
+  }
   return plan;
 }
 
@@ -127,13 +128,13 @@ std::string show(const Problem8& p, const Plan8& plan) {
   std::ostringstream text;
   text << "8-bit kernels: " << p.chain.set().isa << "\n";
   if (const auto* w = p.chain.depthwise) {
-    text << "depthwise " << w->window.kernel_h << "x" << w->window.kernel_w << ": "
-         << (w->kernel == w->set.depthwise ? "tap by tap"
-             : w->by_quads()               ? "by quads"
-                                           : "by rows")
-         << "\n";
+    text << "depthwise " << w->window.kernel_h << "x" << w->window.kernel_w << ": " << w->kernel.name << "\n";
   }
-  if (const auto* w = p.chain.pointwise) text << "pointwise: " << w->panels() << " panels\n";
+  if (const auto* w = p.chain.pointwise) {
+    const int vectors = w->panel(0).vectors;
+    text << "pointwise: " << w->panels() << " panels of up to " << vectors << " vectors, tiles of up to "
+         << w->set.pointwise[vectors - 1].pixels << " pixels\n";
+  }
   text << "blocks: " << plan.blocks.down.parts << " x " << plan.blocks.across.parts << ", at most "
        << plan.blocks.down.largest() << " x " << plan.blocks.across.largest() << " pixels\n"
        << "shares of the panels: " << plan.panel_shares << "\n"

@@ -3,6 +3,7 @@
 // A plan of its own, since the float one weighs what bytes do not have: NCHW, quads and planes, copies, panel
 // shares, kernels to choose among. Cuts, blocks and the worth of a thread are its.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "base/view.h"
@@ -17,7 +18,7 @@ using Output8 = View<uint8_t>;
 struct Chain8 {
   const Depthwise8Weights* depthwise;
   const Pointwise8Weights* pointwise;
-  const Sum8* sum;  // what a residual is added by
+  std::optional<Sum8> sum;  // what a residual is added by
 
   const Kernels8& set() const { return pointwise ? pointwise->set : depthwise->set; }
 };
@@ -25,7 +26,7 @@ struct Chain8 {
 struct Problem8 {
   Chain8 chain;
   ptrdiff_t pad_top, pad_left;
-  Window8 window;      // without a depthwise half: the pixels whose channels are the inputs
+  Window8 window;      // the depthwise half's; without one the pixels whose channels are the inputs
   Input8 x, residual;  // a residual's data is null where there is none
   Output8 out;
 };

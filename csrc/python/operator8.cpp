@@ -7,6 +7,7 @@
 
 #include "base/refuse.h"
 #include "isa/dispatch.h"
+#include "isa/names.h"
 #include "ops/chain.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
@@ -122,36 +123,31 @@ void call(const Problem8& p, int threads) {
 
 using Pads = std::array<ptrdiff_t, 2>;
 
-Chain8 chain_of(const py::object& depthwise, const py::object& pointwise) {
+Chain8 chain_of(const py::object& depthwise, const py::object& pointwise, const py::object& sum) {
   Chain8 chain{};
   if (!depthwise.is_none()) chain.depthwise = depthwise.cast<const Depthwise8Weights*>();
   if (!pointwise.is_none()) chain.pointwise = pointwise.cast<const Pointwise8Weights*>();
   if (!chain.depthwise && !chain.pointwise) refuse("parts");
+  if (!sum.is_none()) chain.sum = read_sum8(sum);
   return chain;
 }
 
-Sum8 sum_of(const Chain8& chain, const py::object& sum) {
-  if (sum.is_none()) return {};
-  if (!chain.pointwise) refuse("a sum without a pointwise half");
-  return read_sum8(sum);
-}
-
 // Of the arrays of a layer; where nothing is added, that of the residual says nothing.
-ArrayTypes types_of(const Chain8& chain, const Sum8* sum) {
+ArrayTypes types_of(const Chain8& chain) {
   const auto type = [](bool is_signed) {
     return is_signed ? py::dtype::of<int8_t>() : py::dtype::of<uint8_t>();
   };
   const uint8_t flip = chain.set().flip(true);
   const uint8_t input = chain.depthwise ? chain.depthwise->input_flip : chain.pointwise->input_flip;
   const Rescale8& last = chain.pointwise ? chain.pointwise->rescale : chain.depthwise->rescale;
-  if (sum) return {type(input == flip), type(sum->flip_b != 0), type(sum->flip != 0)};
-  return {type(input == flip), type(true), type(last.flip == flip)};
+  if (!chain.sum) return {type(input == flip), type(true), type(last.flip == flip)};
+  return {type(input == flip), type(chain.sum->flip_b != 0), type(chain.sum->flip != 0)};
 }
 
 class Operator8 final : public Replays<Pads, Plan8> {
  public:
   Operator8(const py::object& depthwise, const py::object& pointwise, const py::object& sum, Pads strides)
-      : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise), sum, strides) {}
+      : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise, sum), strides) {}
 
   void run(py::handle x, py::handle residual, py::handle out, Pads pads, int threads) const {
     const Problem8 p =
@@ -176,16 +172,10 @@ class Operator8 final : public Replays<Pads, Plan8> {
   }
 
  private:
-  Operator8(py::tuple parts, const Chain8& chain, const py::object& sum, Pads strides)
-      : Operator8(std::move(parts), chain, sum_of(chain, sum), !sum.is_none(), strides) {}
-  Operator8(py::tuple parts, const Chain8& chain, const Sum8& sum, bool adds, Pads strides)
-      : Replays(types_of(chain, adds ? &sum : nullptr)),
-        parts_(std::move(parts)),
-        strides_(strides),
-        sum_(sum),
-        chain_{chain.depthwise, chain.pointwise, adds ? &sum_ : nullptr} {}
+  Operator8(py::tuple parts, const Chain8& chain, Pads strides)
+      : Replays(types_of(chain)), parts_(std::move(parts)), strides_(strides), chain_(chain) {}
 
-  bool takes_residual(bool given) const override { return given == (chain_.sum != nullptr); }
+  bool takes_residual(bool given) const override { return given == chain_.sum.has_value(); }
   Plan8 make_plan(const Call& call, int threads) const override {
     return useful_plan(problem(call, {nullptr, nullptr, nullptr}), threads);
   }
@@ -207,14 +197,14 @@ class Operator8 final : public Replays<Pads, Plan8> {
   Problem8 problem(const Input8& x, const Input8& residual, const Output8& out, Pads pads) const {
     const Geometry g = checked_geometry({strides_[0], strides_[1], 1, 1, pads[0], pads[1]});
     const Window8 pixel{1, 1, g.stride_h, g.stride_w, 1, 1};
-    const Problem8 p{chain_, g.pad_top, g.pad_left, pixel, x, residual, out};
+    const Window8& window = chain_.depthwise ? chain_.depthwise->window : pixel;
+    const Problem8 p{chain_, g.pad_top, g.pad_left, window, x, residual, out};
     check(p);
     return p;
   }
 
   const py::tuple parts_;
   const Pads strides_;
-  const Sum8 sum_;
   const Chain8 chain_;
 };
 
@@ -247,6 +237,7 @@ void bind_operator8(py::module_& m) {
     return py::dict("built"_a = built_isas8(), "supported"_a = supported_isas8(),
                     "active"_a = active_kernels8().isa);
   });
+  m.def("kernels8", [](const std::string& isa) { return kernel_names(kernels8(isa)); }, py::arg("isa"));
   py::class_<Depthwise8Weights>(m, "Depthwise8", py::is_final())
       .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("rescale"), py::arg("input_zero"),
            py::arg("signs"), py::arg("place"), py::arg("isa") = py::none())

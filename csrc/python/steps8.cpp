@@ -46,15 +46,10 @@ std::vector<uint8_t> read_term(Settings& s) {
 }
 
 StepPointer make_layer8(Settings& s, const Operands& o) {
-  Chain8 chain{s.part<Depthwise8Weights>("depthwise"), s.part<Pointwise8Weights>("pointwise"), nullptr};
+  Chain8 chain{s.part<Depthwise8Weights>("depthwise"), s.part<Pointwise8Weights>("pointwise"), {}};
   if (!chain.depthwise && !chain.pointwise) refuse("parts");
   const py::object sum = s.optional("sum");
-  Sum8 kept{};
-  if (!sum.is_none()) {
-    if (!chain.pointwise) refuse("sum");
-    kept = read_sum8(sum);
-    chain.sum = &kept;
-  }
+  if (!sum.is_none()) chain.sum = read_sum8(sum);
   const auto size = read_integers<2>(s.take("kernel_size"));
   const Geometry g = checked_geometry(read_integers<6>(s.take("geometry")));
   constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 20;

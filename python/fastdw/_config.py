@@ -137,9 +137,9 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     -------
     dict or None
         ``version``, ``compiler``, ``isas`` (``built`` and ``supported``, best first, and the
-        ``active`` one), ``isas8`` (the same of the 8-bit kernels), ``kernels`` (of the active
-        instruction set), ``pool`` (``threads``: worker threads started so far) and ``threads``,
-        which is `get_num_threads`; None for "text".
+        ``active`` one), ``isas8`` (the same of the 8-bit kernels), ``kernels`` and ``kernels8``
+        (of the active instruction sets), ``pool`` (``threads``: worker threads started so far) and
+        ``threads``, which is `get_num_threads`; None for "text".
 
     Raises
     ------
@@ -152,10 +152,11 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     if mode not in ("text", "dict"):
         msg = f"mode must be 'text' or 'dict', got {mode!r}"
         raise ValueError(msg)
-    config = _core.config()
+    config, isas8 = _core.config(), _core.config8()
     config |= {
-        "isas8": _core.config8(),
+        "isas8": isas8,
         "kernels": _core.kernels(config["isas"]["active"]),
+        "kernels8": _core.kernels8(isas8["active"]),
         "threads": get_num_threads(),
     }
     if mode == "dict":

@@ -315,6 +315,13 @@ class Operator8:
 def config8() -> dict[str, Any]:
     """The 8-bit instruction sets: built, supported, active."""
 
+def kernels8(isa: str) -> list[str]:
+    """As `kernels`, of an 8-bit instruction set.
+
+    "dwconv8_3x3_s1_quads" (kernel, stride, what its weights lie in), "dwconv8_fives_s2" (any kernel
+    with rows of five taps), "dwconv8_generic", "pwconv8_6x4", "add8".
+    """
+
 def empty(shape: tuple[int, ...]) -> _F32:
     """An array to fill; a larger one begins on a cache line."""
 
@@ -324,9 +331,10 @@ def widen(x: _Bits, y: _F32) -> None:
 def kernels(isa: str) -> list[str]:
     """Every entry of the instruction set's table.
 
-    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile), "dwconv_3x3_s1_flat_7x1"
-    (for few channels: one vector holds those of some pixels), "dwconv_generic", "pwconv_6x2"
-    (pixels × vectors of a tile), "pwconv_16x1.5"; of a network's other steps "add", "max_pool".
+    "dwconv_3x3_s1_2x4" (kernel, stride, output rows × columns of a tile),
+    "dwconv_3x3_s1_lane_packed_7x1" (for few channels: one vector holds those of some pixels),
+    "dwconv_generic", "pwconv_6x2" (pixels × vectors of a tile), "pwconv_16x1.5"; of a network's
+    other steps "add", "max_pool".
     """
 
 def lanes(isa: str) -> int:

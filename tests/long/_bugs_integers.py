@@ -5,9 +5,8 @@ from _bugs import Mutant
 CONTRACT, BYTES_AVX2 = "csrc/kernels/contract8.h", "csrc/simd/bytes_avx2.h"
 TILES8 = "csrc/kernels/pointwise8/tiles.h"
 PACK, RUN = "csrc/pack/bytes.cpp", "csrc/ops/run8.cpp"
-QUADS, PW8, WIDENED, DW8 = (
+QUADS, WIDENED, DW8 = (
     "csrc/kernels/depthwise8/quads.h",
-    "csrc/kernels/pointwise8/run.h",
     "csrc/kernels/pointwise8/widened.h",
     "csrc/kernels/depthwise8/generic.h",
 )
@@ -66,7 +65,7 @@ INTEGERS = [
     ),
     Mutant("a pixel beyond the image is inside", DW8, "right < t.width", "right <= t.width"),
     Mutant("a row beyond the image is inside", DW8, "at < t.height", "at <= t.height"),
-    Mutant("half a panel is stored as a whole", PW8, "channels == width ?", "channels <= width ?"),
+    Mutant("half a panel is stored as a whole", TILES8, "channels == width ?", "channels <= width ?"),
     Mutant("a column beyond the image has quads", QUADS, "column < t.width", "column <= t.width"),
     Mutant("a row beyond the image has quads", QUADS, "row < t.height", "row <= t.height"),
     Mutant("a tail of eight bytes", BYTES_AVX2, "n >= 8 ? number", "n > 0 ? number"),
@@ -124,7 +123,7 @@ INTEGERS = [
     Mutant(
         "a call may lack what the last one added",
         "csrc/python/operator8.cpp",
-        "return given == (chain_.sum != nullptr);",
+        "return given == chain_.sum.has_value();",
         "return true || given;",
     ),
     Mutant(

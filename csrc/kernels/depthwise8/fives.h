@@ -67,8 +67,8 @@ void dw8_fives(const Depthwise8& t) {
 
 template <class B>
 constexpr Kernels8 with_fives(Kernels8 set) {
-  set.depthwise_fives[0] = dw8_fives<B, 1>;
-  set.depthwise_fives[1] = dw8_fives<B, 2>;
+  set.depthwise_fives[0] = {"dwconv8_fives_s1", dw8_fives<B, 1>, Layout8::kFives};
+  set.depthwise_fives[1] = {"dwconv8_fives_s2", dw8_fives<B, 2>, Layout8::kFives};
   return set;
 }
 

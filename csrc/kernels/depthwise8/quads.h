@@ -192,8 +192,8 @@ template <class B>
 constexpr Kernels8 with_quads(Kernels8 set) {
   set.quad_vectors = B::quad_vectors;
   set.most_pairs = B::most_pairs;
-  set.depthwise_3x3[0] = dw8_quads<B, 1>;
-  set.depthwise_3x3[1] = dw8_quads<B, 2>;
+  set.depthwise_3x3[0] = {"dwconv8_3x3_s1_quads", dw8_quads<B, 1>, Layout8::kQuads};
+  set.depthwise_3x3[1] = {"dwconv8_3x3_s2_quads", dw8_quads<B, 2>, Layout8::kQuads};
   return set;
 }
 

@@ -70,5 +70,8 @@ void pw8_blocks(const Pointwise8& given) {
                        FASTDW_INLINE_LAMBDA { pw8_block_tile<B, rows, NV>(t, rescale, x, y); });
 }
 
+template <class B, int MR, int NV>
+constexpr PwKernel8 kPwBlocks8 = {MR, pw8_blocks<B, MR, NV>};
+
 }  // namespace
 }  // namespace fastdw

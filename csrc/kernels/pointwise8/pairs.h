@@ -24,10 +24,7 @@ FASTDW_INLINE void pw8_sums_of_pairs(const Pointwise8& t, const uint8_t* x, type
     x += pairs * kPairedInputs;
     w += pairs * kPairedInputs * width;
   };
-  unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
-    const auto start = B::load(t.panel + v * B::lanes * 4);
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][v] = start; });
-  });
+  pw8_begin<B>(t, acc);
   ptrdiff_t k = t.steps;
   for (; k >= 4; k -= 4) step(std::integral_constant<int, 4>{});
   for (; k > 0; --k) step(std::integral_constant<int, 1>{});
@@ -66,6 +63,9 @@ void pw8_pairs(const Pointwise8& given) {
   };
   t.lowest ? run(std::true_type{}) : run(std::false_type{});
 }
+
+template <class B, int MR, int NV>
+constexpr PwKernel8 kPwPairs8 = {MR, pw8_pairs<B, MR, NV>};
 
 }  // namespace
 }  // namespace fastdw

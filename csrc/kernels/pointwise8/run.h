@@ -54,28 +54,15 @@ template <class B, int MR, int NV>
 FASTDW_INLINE void pw8_tile(const Pointwise8& t, const typename B::Rescale& rescale, const uint8_t* x,
                             uint8_t* y) {
   constexpr ptrdiff_t width = ptrdiff_t{NV} * B::lanes;
-  const uint8_t* w = t.panel;
+  const uint8_t* const w = t.panel + 8 * width;
   typename B::Ints acc[MR][NV];
-  unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
-    const auto start = B::load(w + v * B::lanes * 4);
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][v] = start; });
-  });
-  w += width * 8;
+  pw8_begin<B>(t, acc);
   if constexpr (B::dots_by_lane) {
     pw8_by_lanes<B>(t, x, w, acc);
   } else {
     pw8_by_quads<B>(t, x, w, acc);
   }
-  const typename B::template Factors<NV> factors(t.panel + width * 4);
-  const ptrdiff_t y_stride = t.y_stride;
-  const auto store = [&](int channels) FASTDW_INLINE_LAMBDA {
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-      rescale.template store<NV>(acc[i], factors, y + i * y_stride, channels);
-    });
-  };
-  // Most panels are full: then stores ask nothing.
-  const int channels = t.channels;
-  channels == width ? store(width) : store(channels);
+  pw8_store<B>(t, rescale, acc, y);
 }
 
 template <class B, int MR, int NV>
@@ -84,6 +71,9 @@ void pw8_run(const Pointwise8& t) {
   pw8_tiles<MR>(t, [&](auto rows, const uint8_t* x, uint8_t* y)
                        FASTDW_INLINE_LAMBDA { pw8_tile<B, rows, NV>(t, rescale, x, y); });
 }
+
+template <class B, int MR, int NV>
+constexpr PwKernel8 kPwRun8 = {MR, pw8_run<B, MR, NV>};
 
 }  // namespace
 }  // namespace fastdw

@@ -14,10 +14,7 @@ FASTDW_INLINE void pw8_widened_tile(const Pointwise8& t, const typename B::Resca
                                     uint8_t* y) {
   constexpr ptrdiff_t width = ptrdiff_t{NV} * B::lanes;
   typename B::Ints acc[MR][NV];
-  unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
-    const auto start = B::load(t.panel + v * B::lanes * 4);
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA { acc[i][v] = start; });
-  });
+  pw8_begin<B>(t, acc);
   const uint8_t* w = t.panel + 8 * width;
   const ptrdiff_t inputs = 2 * t.steps;
   for (ptrdiff_t first = 0; first < inputs; first += kWidened) {
@@ -33,15 +30,7 @@ FASTDW_INLINE void pw8_widened_tile(const Pointwise8& t, const typename B::Resca
       });
     }
   }
-  const typename B::template Factors<NV> factors(t.panel + width * 4);
-  const ptrdiff_t y_stride = t.y_stride;
-  const auto store = [&](int channels) FASTDW_INLINE_LAMBDA {
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-      rescale.template store<NV>(acc[i], factors, y + i * y_stride, channels);
-    });
-  };
-  const int channels = t.channels;
-  channels == width ? store(width) : store(channels);
+  pw8_store<B>(t, rescale, acc, y);
 }
 
 template <class B, int MR, int NV>
@@ -50,6 +39,9 @@ void pw8_widened(const Pointwise8& t) {
   pw8_tiles<MR>(t, [&](auto rows, const uint8_t* x, uint8_t* y)
                        FASTDW_INLINE_LAMBDA { pw8_widened_tile<B, rows, NV>(t, rescale, x, y); });
 }
+
+template <class B, int MR, int NV>
+constexpr PwKernel8 kPwWidened8 = {MR, pw8_widened<B, MR, NV>};
 
 }  // namespace
 }  // namespace fastdw

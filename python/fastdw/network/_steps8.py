@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs
 
 
-def _layer(site: Site, kernel_size: tuple[int, int], taps: Any, **parts: Any) -> Step:
+def _layer(site: Site, taps: tuple[int, ...], **parts: Any) -> Step:
     views = (site.out, site.x, site.optional(1))
     where = geometry_of(site.attrs, taps, site.out.shape)
-    settings = parts | {"geometry": where, "kernel_size": kernel_size}
+    settings = parts | {"geometry": where, "kernel_size": taps}
     return "layer8", tuple(None if view is None else array(view) for view in views), settings
 
 
 def _conv2d(site: Site) -> Iterator[Step]:
     attrs, taps = site.attrs, site.attrs["kernel"].shape[:2]
     matrix = packed_pointwise(numbers.convolution(attrs))
-    yield _layer(site, taps, taps, pointwise=matrix, sum=numbers.residual(attrs))
+    yield _layer(site, taps, pointwise=matrix, sum=numbers.residual(attrs))
 
 
 def _window(site: Site, prefix: str, result: str) -> tuple[tuple[int, ...], _core.Depthwise8]:
@@ -40,7 +40,7 @@ def _window(site: Site, prefix: str, result: str) -> tuple[tuple[int, ...], _cor
 
 def _depthwise(site: Site) -> Iterator[Step]:
     taps, weights = _window(site, "", "output")
-    yield _layer(site, (1, 1), taps, depthwise=weights)
+    yield _layer(site, taps, depthwise=weights)
 
 
 def _separable(site: Site) -> Iterator[Step]:
@@ -48,7 +48,7 @@ def _separable(site: Site) -> Iterator[Step]:
     taps, weights = _window(site, "depthwise_", "middle")
     matrix = packed_pointwise(numbers.convolution(attrs, "pointwise_kernel", "middle"))
     parts = {"depthwise": weights, "pointwise": matrix, "sum": numbers.residual(attrs)}
-    yield _layer(site, (1, 1), taps, **parts)
+    yield _layer(site, taps, **parts)
 
 
 def _pair(kind: str, settings: Callable[[Attrs], dict[str, Any]]) -> Lowering:
