@@ -249,6 +249,12 @@ def test_flipped_bytes_are_refused_or_harmless():
             tried(data[:position] + bytes([value]) + data[position + 1 :])
 
 
+def test_more_parts_than_outputs_are_refused():
+    proto = model(node("Split", "x", "a b", axis=1, num_outputs=2**30), outputs="a b")
+    with pytest.raises(ValueError, match="into 1073741824 parts with 2 outputs"):
+        imported(proto)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\0" * 100, b"PK\x03\x04" + bytes(50), b"<html>", bytes(range(256))]
 )

@@ -192,9 +192,13 @@ def _split(c: Conversion, node: OnnxNode) -> list[Value]:
     axis = axis_of(node.integer("axis", 0), len(x.shape))
     c.keep_images_apart(x, [axis])
     sizes = node.integers("split") if c.opset < 13 else c.constant(node, 1, "sizes")
-    number = node.integer("num_outputs", len(node.outputs))
     if sizes is None:
-        most = -(-x.shape[axis] // max(number, 1))
+        number = len(node.outputs)
+        parts = node.integer("num_outputs", number)
+        if parts != number:
+            msg = f"into {parts} parts with {number} outputs"
+            raise Unsupported(msg)
+        most = -(-x.shape[axis] // number)
         sizes = [most] * (number - 1) + [x.shape[axis] - most * (number - 1)]
     ends = np.cumsum(ints(sizes)).tolist()
     if len(ends) != len(node.outputs) or ends[-1] != x.shape[axis] or min(ints(sizes)) < 1:
