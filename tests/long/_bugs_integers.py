@@ -65,7 +65,9 @@ INTEGERS = [
     ),
     Mutant("a pixel beyond the image is inside", DW8, "right < t.width", "right <= t.width"),
     Mutant("a row beyond the image is inside", DW8, "at < t.height", "at <= t.height"),
-    Mutant("half a panel is stored as a whole", TILES8, "channels == width ?", "channels <= width ?"),
+    Mutant(
+        "half a panel is stored as a whole", TILES8, "channels == width ?", "channels <= width ?"
+    ),
     Mutant("a column beyond the image has quads", QUADS, "column < t.width", "column <= t.width"),
     Mutant("a row beyond the image has quads", QUADS, "row < t.height", "row <= t.height"),
     Mutant("a tail of eight bytes", BYTES_AVX2, "n >= 8 ? number", "n > 0 ? number"),
