@@ -301,14 +301,14 @@ def out(
     **inputs: AnyArray | None,
 ) -> AnyArray:
     """`value` as a plain ndarray, of any strides, that the core may fill."""
-    array = fillable(value, shape, dtype)
+    array = _fillable(value, shape, dtype)
     for name, other in inputs.items():
         if other is not None:
             apart(array, name, other)
     return array
 
 
-def fillable(value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+def _fillable(value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
     """The same, without a look at the inputs."""
     if not isinstance(value, np.ndarray) or _masked(value):
         msg = f"out must be a NumPy array, got {describe(value)}"

@@ -72,14 +72,23 @@ def checked_call(
     plan = signature.plan("x.shape", image.shape)
     addend = None if residual is None else check.residual(residual, plan.shape, dtype)
     count = check.num_threads(num_threads)
-    if out is None:
-        out = filled = empty(plan.shape, dtype)
-    else:
-        filled = check.out(out, plan.shape, dtype, x=image)
-        # The residual is read element by element, each just before the result takes its place.
-        if addend is not None and not check.same_place(filled, addend):
-            check.apart(filled, "residual", addend)
+    result, filled = to_be_filled(out, plan.shape, dtype, image, addend)
+    if out is not None:
         for name, array in weights:
             if array is not None:
                 check.apart(filled, name, array)
-    return Call(plan, signature.channels_first, image, addend, out, filled, count)
+    return Call(plan, signature.channels_first, image, addend, result, filled, count)
+
+
+def to_be_filled(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: AnyArray, residual: AnyArray | None
+) -> tuple[Any, AnyArray]:
+    """What the user gets, a new array or `out` itself, and the same as a plain array."""
+    if out is None:
+        fresh = empty(shape, dtype)
+        return fresh, fresh
+    filled = check.out(out, shape, dtype, x=x)
+    # The residual is read element by element, each just before the result takes its place.
+    if residual is not None and not check.same_place(filled, residual):
+        check.apart(filled, "residual", residual)
+    return out, filled

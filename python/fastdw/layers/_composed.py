@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw import _arguments as check
-from fastdw._config import get_num_threads
-from fastdw._geometry import Signature
+from fastdw._geometry import Plan, Signature
 from fastdw._isa import packed_for
 from fastdw.layers._call import checked_call
 from fastdw.layers._layer import Layer
@@ -96,18 +94,11 @@ class Composed(Layer):
             networks[key] = network
         return network
 
-    def plan(self, input_shape: tuple[int, ...], *, num_threads: int | None = None) -> str:
+    def _plan_text(self, shape: tuple[int, ...], plan: Plan, threads: int) -> str:
         from fastdw.network import _summary
 
-        shape = self._planned(input_shape)[0]
-        if 0 in shape:
-            msg = f"input_shape must have at least one image, got {input_shape}"
-            raise ValueError(msg)
-        check.num_threads(get_num_threads() if num_threads is None else num_threads)
         network = self._network(self._image_shape(shape))
         return _summary.table(_summary.rows(network._graph, network._program))
-
-    plan.__doc__ = Layer.plan.__doc__
 
     def macs(self, input_shape: tuple[int, ...]) -> int:
         """Multiply-accumulates for an input of a shape, as `Network.macs` counts them.
@@ -150,9 +141,7 @@ class RowSignature(Signature):
 
     __slots__ = ()
 
-    def plan(self, label: str, shape: tuple[int, ...]) -> Any:
-        from fastdw._geometry import Plan
-
+    def plan(self, label: str, shape: tuple[int, ...]) -> Plan:
         if not shape or 0 in shape[1:] or shape == (0,):
             msg = f"{label} must be (N, …, Cin) or (Cin,), each but N at least 1, got {shape}"
             raise ValueError(msg)

@@ -115,9 +115,13 @@ class Layer(Immutable):
             msg = f"input_shape must have at least one image, got {input_shape}"
             raise ValueError(msg)
         count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+        return self._plan_text(shape, plan, count)
+
+    def _plan_text(self, shape: tuple[int, ...], plan: Plan, threads: int) -> str:
+        """`plan` of checked arguments."""
         if self.dtype == "float16":
-            return self._operator.plan_halves(shape, *plan, count)
-        text: str = self._operator.plan(shape, *plan, count)["text"]
+            return self._operator.plan_halves(shape, *plan, threads)
+        text: str = self._operator.plan(shape, *plan, threads)["text"]
         return text
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,9 +10,10 @@ from fastdw import _arguments as check
 from fastdw import _core
 from fastdw._arguments import nhwc
 from fastdw._config import get_num_threads
-from fastdw._geometry import Signature
+from fastdw._geometry import Plan, Signature
 from fastdw._half8 import Half8, core_sum
 from fastdw._quantization import Quantization, integers
+from fastdw.layers._call import to_be_filled
 from fastdw.layers._layer import Layer
 from fastdw.network._symbol import Symbol
 
@@ -45,8 +46,7 @@ class QuantizedLayer(Layer):
         for name, half in halves.items():
             arrays |= half.arrays(name)
             settings[f"{half.prefix}activation"] = half.activation
-        strides = (1, 1) if signature.window is None else signature.window.strides
-        operator = self._made(parts, core_sum(last.ends[1], pair), strides)
+        operator = self._made(halves, parts, core_sum(last.ends[1], pair))
         self._set(
             _signature=signature,
             _kernels={name: half.kernel.shape for name, half in halves.items()},
@@ -67,11 +67,11 @@ class QuantizedLayer(Layer):
         )
 
     def _made(
-        self, parts: tuple[Any, ...], addition: tuple[int, ...] | None, strides: tuple[int, int]
+        self, halves: dict[str, Half8], parts: tuple[Any, ...], addition: tuple[int, ...] | None
     ) -> Any:
         """What runs them."""
         depthwise, pointwise = parts
-        return _core.Operator8(depthwise, pointwise, addition, strides)
+        return _core.Operator8(depthwise, pointwise, addition)
 
     @property
     def dtype(self) -> str:
@@ -132,15 +132,9 @@ class QuantizedLayer(Layer):
         addend = self._checked_residual(residual, plan.shape)
         count = check.num_threads(threads)
         dtype = np.dtype(self._result.dtype)
-        if out is None:
-            out = filled = np.empty(plan.shape, dtype)
-        else:
-            filled = check.fillable(out, plan.shape, dtype)
-            check.apart(filled, "x", image)
-            if addend is not None and not check.same_place(filled, addend):
-                check.apart(filled, "residual", addend)
+        result, filled = to_be_filled(out, plan.shape, dtype, image, addend)
         if not filled.size:
-            return out
+            return result
         target = filled if _side_by_side(filled) else np.empty(plan.shape, dtype)
         operator: Any = self._operator
         operator.run(
@@ -153,7 +147,6 @@ class QuantizedLayer(Layer):
         operator.remember(image.shape, plan.shape, plan.geometry[4:])
         if target is not filled:
             filled[...] = target
-        result: AnyArray = out
         return result
 
     def _with_residual(self, residual: Any) -> Any:
@@ -168,20 +161,11 @@ class QuantizedLayer(Layer):
         if self._with_residual(residual) is None or self._addend is None:
             return None
         addend = integers("residual", residual, self._addend)
-        if addend.shape != shape:
-            msg = f"residual must have the output's shape {shape}, got {addend.shape}"
-            raise ValueError(msg)
-        return addend
+        return check.residual(addend, shape, addend.dtype)
 
-    def plan(self, input_shape: tuple[int, ...], *, num_threads: int | None = None) -> str:
-        """What a call will do, as text; see `SeparableConv2D.plan`."""
-        shape, plan = self._planned(input_shape)
-        if 0 in shape:
-            msg = f"input_shape must have at least one image, got {input_shape}"
-            raise ValueError(msg)
-        count = check.num_threads(get_num_threads() if num_threads is None else num_threads)
+    def _plan_text(self, shape: tuple[int, ...], plan: Plan, threads: int) -> str:
         operator: Any = self._operator
-        text: str = operator.plan(shape, plan.shape, count)
+        text: str = operator.plan(shape, plan.shape, threads)
         return text
 
 

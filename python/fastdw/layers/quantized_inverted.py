@@ -82,10 +82,7 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
     (5, 5, 2)
     """
 
-    __slots__ = ("_between", "_expanded")
-
-    _between: tuple[Quantization, Quantization]
-    _expanded: tuple[Quantization, int]
+    __slots__ = ()
 
     def __init__(
         self,
@@ -119,8 +116,8 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         )
         _check_channels(kernels)
         view = window(kernels[1].shape[:2], strides, dilation_rate, padding, "NHWC", _NAMES[1])
-        between = quantization("expanded", expanded), quantization("middle", middle)
-        tensors = (quantization("input", input), *between, quantization("output", output))
+        given = {"input": input, "expanded": expanded, "middle": middle, "output": output}
+        tensors = [quantization(name, q) for name, q in given.items()]
         scales = (expand_scales, depthwise_scales, pointwise_scales)
         epilogues = (
             (expand_bias, expand_activation),
@@ -135,11 +132,7 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
             )
         place = (*view.strides, *view.dilation_rate)
         first, taps, last = halves.values()
-        settings: dict[str, Any] = view.arguments | {
-            "input": input, "expanded": expanded, "middle": middle, "output": output,
-            "residual": residual, "sum": sum,
-        }  # fmt: skip
-        self._set(_between=between, _expanded=(between[0], kernels[0].shape[1]))
+        settings: dict[str, Any] = view.arguments | given | {"residual": residual, "sum": sum}
         self._build(
             Signature("NHWC", _NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
             halves,
@@ -149,13 +142,25 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         )
 
     def _made(
-        self, parts: tuple[Any, ...], addition: tuple[int, ...] | None, strides: tuple[int, int]
+        self, halves: dict[str, Half8], parts: tuple[Any, ...], addition: tuple[int, ...] | None
     ) -> Any:
         expand, taps, project = parts
         first = _core.Operator8(None, expand)
         last = _core.Operator8(taps, project, addition)
-        expanded, channels = self._expanded
-        return _Pair(first, last, channels, np.dtype(expanded.dtype))
+        half = halves[_NAMES[0]]
+        return _Pair(first, last, half.kernel.shape[1], np.dtype(half.ends[1].dtype))
+
+    @property
+    def expand_activation(self) -> ActivationInput:
+        """What is applied after the expansion, as a constructor takes it."""
+        activation: ActivationInput = self._settings["expand_activation"]
+        return activation
+
+    @property
+    def depthwise_activation(self) -> ActivationInput:
+        """What is applied after the depthwise convolution, as a constructor takes it."""
+        activation: ActivationInput = self._settings["depthwise_activation"]
+        return activation
 
     def macs(self, input_shape: tuple[int, ...]) -> int:
         """Multiply-accumulates for an input of a shape, as those of `InvertedResidual`."""
@@ -194,7 +199,8 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
 
     def to_float(self) -> InvertedResidual:
         """The layer of the real numbers that the weights stand for, without a residual."""
-        a, tensors = self._arrays, (self._input, *self._between)
+        a = self._arrays
+        tensors = [self._settings[name] for name in ("input", "expanded", "middle")]
         names = ("strides", "padding", "dilation_rate")
         arguments: dict[str, Any] = {name: getattr(self, name) for name in names}
         for i, name in enumerate(_NAMES):
