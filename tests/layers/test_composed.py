@@ -26,7 +26,10 @@ FORMATS = ["NHWC", "NCHW"]
 def gate(data_format="NHWC", **options):
     g = rng(1)
     arrays = signed(g, (24, 6)), signed(g, (6, 24)), signed(g, 6), signed(g, 24)
-    return SqueezeExcite(*arrays, data_format, **options)
+    first, second, squeeze_bias, bias = arrays
+    return SqueezeExcite(
+        first, second, data_format, squeeze_bias=squeeze_bias, bias=bias, **options
+    )
 
 
 def kernels():
@@ -63,6 +66,14 @@ LAYERS = {
     "inverted of planes": (lambda: inverted("NCHW"), image(8, "NCHW")),
     "inverted with a gate": (lambda: inverted(squeeze_excite=gate()), image(8)),
 }
+
+
+def test_activations_are_properties():
+    layer = inverted(squeeze_excite=gate(squeeze_activation="swish"))
+    before = layer.expand_activation, layer.depthwise_activation
+    assert (*before, layer.activation[0]) == ("relu6", "hard_swish", "prelu")
+    gates = layer.squeeze_excite
+    assert (gates.squeeze_activation, gates.activation) == ("swish", "sigmoid")
 
 
 @pytest.mark.parametrize("shape", [(24,), (0, 24), (3, 24), (2, 5, 24), (2, 2, 5, 24), (1, 2) * 2])
@@ -314,8 +325,8 @@ def test_dense_layers_of_others():
 
 def test_gates_of_others():
     first, second, x = signed(rng(1), (1, 1, 24, 6)), signed(rng(2), (1, 1, 6, 24)), image(24)
-    ones = np.ones(6, F32), np.ones(24, F32)
-    wanted = SqueezeExcite(first, second, *ones, squeeze_activation=None, activation=None)(x)
+    ones = {"squeeze_bias": np.ones(6, F32), "bias": np.ones(24, F32)}
+    wanted = SqueezeExcite(first, second, **ones, squeeze_activation=None, activation=None)(x)
     assert_same(SqueezeExcite.from_keras(keras_conv(first), keras_conv(second))(x), wanted)
     module = SimpleNamespace(
         fc1=torch_conv(first), fc2=torch_conv(second), activation=None, scale_activation=None

@@ -2,9 +2,11 @@
 
 import copy
 import gc
+import inspect
 import pickle
 import weakref
 
+import fastdw
 import numpy as np
 import pytest
 import support
@@ -87,6 +89,26 @@ def test_sizes():
         assert layer.nbytes >= 4 * layer.num_parameters
         assert type(layer).__name__ in repr(layer)
     assert "same_lower" in repr(separable())
+
+
+@pytest.mark.parametrize("name", [n for n in fastdw.layers.__all__ if n.startswith("Quantized")])
+def test_quantised_layers_have_the_properties_of_float_ones(name):
+    layers = [getattr(fastdw, kind) for kind in (name, name.removeprefix("Quantized"))]
+    there = [{n for n in dir(layer) if isinstance(getattr(layer, n), property)} for layer in layers]
+    assert there[1] - there[0] <= {"pre_activation", "squeeze_excite"}  # which these do not take
+
+
+@pytest.mark.parametrize("name", fastdw.layers.__all__)
+def test_arguments_with_a_position(name):
+    """Kernels and where they lie: what comes after the convolution, and what one of many is for,
+    is named."""
+    for key, parameter in inspect.signature(getattr(fastdw, name)).parameters.items():
+        place = key in ("strides", "padding", "data_format", "dilation_rate")
+        kernel = key.endswith(("kernel", "scales"))
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            assert kernel or place, key
+        elif kernel:
+            pytest.fail(key)
 
 
 def test_arguments_are_properties():

@@ -135,6 +135,18 @@ class InvertedResidual(Composed, AddingLayer):
         )
 
     @property
+    def expand_activation(self) -> ActivationInput:
+        """What is applied after the expansion, as a constructor takes it."""
+        activation: ActivationInput = self._settings["expand_activation"]
+        return activation
+
+    @property
+    def depthwise_activation(self) -> ActivationInput:
+        """What is applied after the depthwise convolution, as a constructor takes it."""
+        activation: ActivationInput = self._settings["depthwise_activation"]
+        return activation
+
+    @property
     def squeeze_excite(self) -> SqueezeExcite | None:
         """The gate, if there is one."""
         gate: SqueezeExcite | None = self._settings["squeeze_excite"]

@@ -254,9 +254,7 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
     (5, 5, 4)
     """
 
-    __slots__ = ("_middle",)
-
-    _middle: Quantization
+    __slots__ = ()
 
     def __init__(
         self,
@@ -306,7 +304,12 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
             settings,
             checked_sum(residual, sum, output),
         )
-        self._set(_middle=middle)
+
+    @property
+    def depthwise_activation(self) -> ActivationInput:
+        """What is applied between the halves, as a constructor takes it."""
+        activation: ActivationInput = self._settings["depthwise_activation"]
+        return activation
 
     @classmethod
     def from_float(
@@ -330,12 +333,12 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
 
     def to_float(self) -> SeparableConv2D:
         """The layer of the real numbers that the weights stand for, without a residual."""
-        a = self._arrays
+        a, middle = self._arrays, self._settings["middle"]
         first = real(
             a["depthwise_kernel"], a["depthwise_scales"], a.get("depthwise_bias"), self._input
         )
-        second = real(a["pointwise_kernel"], a["pointwise_scales"], a.get("bias"), self._middle)
-        before = float_activation(self._settings["depthwise_activation"])
+        second = real(a["pointwise_kernel"], a["pointwise_scales"], a.get("bias"), middle)
+        before = float_activation(self.depthwise_activation)
         return SeparableConv2D(
             first[0], second[0], self.strides, self.padding, "NHWC", self.dilation_rate,
             depthwise_bias=first[1], depthwise_activation=before, bias=second[1],

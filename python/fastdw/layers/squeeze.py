@@ -29,10 +29,10 @@ class SqueezeExcite(Composed):
         From the means of the channels to `S` numbers.
     excite_kernel : ndarray, (1, 1, S, C) or (S, C), float32
         From these to a factor for each channel.
-    squeeze_bias, bias : ndarray, (S,) and (C,), float32, optional
-        Added before the activations.
     data_format
         As in `separable_conv2d`.
+    squeeze_bias, bias : ndarray, (S,) and (C,), float32, optional
+        Added before the activations.
     squeeze_activation, activation
         After the first and the second matrix, as in `separable_conv2d`. MobileNetV3 has "relu" and
         "hard_sigmoid", EfficientNet "swish" and "sigmoid".
@@ -61,11 +61,11 @@ class SqueezeExcite(Composed):
         self,
         squeeze_kernel: ArrayInput,
         excite_kernel: ArrayInput,
-        squeeze_bias: ArrayInput | None = None,
-        bias: ArrayInput | None = None,
         data_format: str = "NHWC",
         *,
+        squeeze_bias: ArrayInput | None = None,
         squeeze_activation: ActivationInput = "relu",
+        bias: ArrayInput | None = None,
         activation: ActivationInput = "sigmoid",
     ) -> None:
         names = ("squeeze_kernel", "excite_kernel")
@@ -86,6 +86,12 @@ class SqueezeExcite(Composed):
         layout = check.data_format(data_format)
         signature = Signature(layout, names[0], channels, channels, None)
         self._prepare(Spec(signature, halves, None, chosen_isa()))
+
+    @property
+    def squeeze_activation(self) -> ActivationInput:
+        """What is applied between the matrices, as a constructor takes it."""
+        activation: ActivationInput = self._settings["squeeze_activation"]
+        return activation
 
     @classmethod
     def from_keras(cls, squeeze_layer: object, excite_layer: object) -> SqueezeExcite:
