@@ -14,7 +14,7 @@ from fastdw._arguments import describe, number, vector
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, Float32
 
-_CLAMPS = {"linear": (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+CLAMPS = {"linear": (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 _ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}
 _PARAMETERS = {
     "clip": ("lo", "hi"),
@@ -24,7 +24,7 @@ _PARAMETERS = {
 }
 _CURVES = tuple(name for name in _core.curves if name not in _PARAMETERS)
 
-_KNOWN = frozenset({*_CLAMPS, *_CURVES, *_PARAMETERS})
+_KNOWN = frozenset({*CLAMPS, *_CURVES, *_PARAMETERS})
 
 _FLOAT32_MAX = float.fromhex("0x1.fffffep+127")
 
@@ -87,9 +87,9 @@ def parse_activation(name: str, value: object, channels: int) -> Activation:
 @functools.cache
 def _named(curve: str) -> Activation:
     """An activation without parameters."""
-    if curve in _CLAMPS:
+    if curve in CLAMPS:
         argument = None if curve == "linear" else curve
-        return Activation(argument, _core.Activation("clamp", *_CLAMPS[curve]))
+        return Activation(argument, _core.Activation("clamp", *CLAMPS[curve]))
     return Activation(curve, _core.Activation(curve))
 
 

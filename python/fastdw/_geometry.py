@@ -1,20 +1,20 @@
 """Where the window lies: strides, dilation, padding, and the sizes that follow from them.
 
 All sizes are Python ints, so no product can overflow. The core's 64-bit ones are safe because
-padded images and effective kernels stay below `_MAX_EXTENT`.
+padded images and effective kernels stay below `MAX_EXTENT`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from fastdw._arguments import describe, integer
+from fastdw._arguments import INT64_MAX, describe, integer
 
 if TYPE_CHECKING:
     from fastdw._core import Geometry
     from fastdw._typing import Pads
 
-_MAX_EXTENT = 2**31
+MAX_EXTENT = 2**31
 _POINTWISE = (1, 1, 1, 1, 0, 0)
 _NO_PADS = ((0, 0), (0, 0))
 _PADDINGS = ("valid", "same", "same_lower")
@@ -37,22 +37,21 @@ class _Axis(NamedTuple):
 
     def place(self, size: int) -> tuple[int, int, int]:
         """Output size, stride and padding before the image, as the core takes them."""
-        stride = self.stride
-        if self.pads is None:
-            count = -(-size // stride)
-            total = max((count - 1) * stride + self.extent - size, 0)
-            before = (total + self.odd_first) // 2
-            padded = size + total
-        else:
-            before, after = self.pads
-            padded = size + before + after
-            count = (padded - self.extent) // stride + 1
+        stride, (before, after) = self.stride, self.around(size)
+        padded = size + before + after
+        count = (padded - self.extent) // stride + 1
         if count < 1:
             self._refuse(size)
-        if padded > _MAX_EXTENT:
-            msg = f"{self.name} of x with its padding must be at most {_MAX_EXTENT}, got {padded}"
+        if padded > MAX_EXTENT:
+            msg = f"{self.name} of x with its padding must be at most {MAX_EXTENT}, got {padded}"
             raise ValueError(msg)
         return count, (stride if count > 1 else 1), before
+
+    def around(self, size: int) -> tuple[int, int]:
+        """Padding before and after the image."""
+        if self.pads is not None:
+            return self.pads
+        return same_pads(size, self.extent, self.stride, self.odd_first)
 
     def _refuse(self, size: int) -> None:
         msg = (
@@ -63,16 +62,19 @@ class _Axis(NamedTuple):
         raise ValueError(msg)
 
 
+def same_pads(size: int, extent: int, stride: int, odd_first: bool) -> tuple[int, int]:
+    """The padding of one axis that gives ceil(size / stride) outputs."""
+    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    before = (total + odd_first) // 2
+    return before, total - before
+
+
 class Window(NamedTuple):
     """A window as its two axes."""
 
     rows: _Axis
     columns: _Axis
     padding: str | Pads
-
-    @property
-    def kernel_size(self) -> tuple[int, int]:
-        return self.rows.taps, self.columns.taps
 
     @property
     def strides(self) -> tuple[int, int]:
@@ -114,8 +116,8 @@ def window(
     kernel_name: str,
 ) -> Window:
     """Check the arguments that place the window; `kernel_name` is that of the one with its size."""
-    stride_h, stride_w = _pair("strides", strides)
-    dilation_h, dilation_w = _pair("dilation_rate", dilation_rate)
+    stride_h, stride_w = pair("strides", strides)
+    dilation_h, dilation_w = pair("dilation_rate", dilation_rate)
     mode = _padding(padding, data_format)
     explicit = _NO_PADS if mode == "valid" else mode
     pads = (None, None) if isinstance(explicit, str) else explicit
@@ -131,10 +133,10 @@ def window(
 
 def _extent(kernel_name: str, axis: str, taps: int, dilation: int) -> int:
     extent = (taps - 1) * dilation + 1
-    if extent > _MAX_EXTENT:
+    if extent > MAX_EXTENT:
         msg = (
             f"effective kernel {axis}, (size - 1) * dilation_rate + 1, must be at most "
-            f"{_MAX_EXTENT}, got {extent} ({kernel_name} {taps}, dilation_rate {dilation})"
+            f"{MAX_EXTENT}, got {extent} ({kernel_name} {taps}, dilation_rate {dilation})"
         )
         raise ValueError(msg)
     return extent
@@ -191,14 +193,15 @@ class Signature(NamedTuple):
         return Plan((*shape[:-3], height, width, self.filters), geometry)
 
 
-def _pair(name: str, value: object) -> tuple[int, int]:
+def pair(name: str, value: object, most: int = INT64_MAX) -> tuple[int, int]:
+    """(height, width), each at least 1; an int is both."""
     if not isinstance(value, (tuple, list)):
-        number = integer(name, value, 1, wanted="an int or (h, w)")
-        return number, number
+        both = integer(name, value, 1, most, wanted="an int or (h, w)")
+        return both, both
     if len(value) != 2:
         msg = f"{name} must be an int or (h, w), got {describe(value)}"
         raise ValueError(msg)
-    return integer(f"{name}[0]", value[0], 1), integer(f"{name}[1]", value[1], 1)
+    return integer(f"{name}[0]", value[0], 1, most), integer(f"{name}[1]", value[1], 1, most)
 
 
 def _padding(value: object, data_format: str) -> str | Pads:
@@ -209,7 +212,7 @@ def _padding(value: object, data_format: str) -> str | Pads:
             raise ValueError(msg)
         return mode
     if not isinstance(value, (tuple, list)):
-        both = integer("padding", value, 0, _MAX_EXTENT, "a str, an int or pairs of ints")
+        both = integer("padding", value, 0, MAX_EXTENT, "a str, an int or pairs of ints")
         return (both, both), (both, both)
     nested = [isinstance(part, (tuple, list)) for part in value]
     if len(value) == 2 and not any(nested):
@@ -235,4 +238,4 @@ def _padding(value: object, data_format: str) -> str | Pads:
 
 
 def _pad(name: str, value: object) -> int:
-    return integer(name, value, 0, _MAX_EXTENT)
+    return integer(name, value, 0, MAX_EXTENT)

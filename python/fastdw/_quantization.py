@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 import numpy as np
 
 from fastdw import _arguments as check
+from fastdw._activations import CLAMPS
 from fastdw._arguments import as_array, describe
 from fastdw._immutable import Immutable
 
@@ -18,16 +19,10 @@ if TYPE_CHECKING:
 
 INT8, INT32 = np.dtype(np.int8), np.dtype(np.int32)
 _DTYPES = {"int8": (-128, 127), "uint8": (0, 255)}
-_TINY = float(np.finfo(np.float32).tiny)
+TINY = float(np.finfo(np.float32).tiny)
 # Trained networks have channels of no use, with factors below 2**-32.
-_MOST = 256.0
-_CLAMPS: dict[str | None, tuple[float | None, float | None]] = {
-    None: (None, None),
-    "linear": (None, None),
-    "relu": (0.0, None),
-    "relu6": (0.0, 6.0),
-    "relu_n1_to_1": (-1.0, 1.0),
-}
+MOST_FACTOR = 256.0
+_CLAMPS = CLAMPS | {"relu_n1_to_1": (-1.0, 1.0)}
 
 
 @final
@@ -74,7 +69,7 @@ class Quantization(Immutable):
         zero = check.integer("zero_point", zero_point, *_DTYPES[dtype])
         with np.errstate(over="ignore"):
             value = float(np.float32(check.number("scale", scale)))
-        if not _TINY <= value < np.inf:
+        if not TINY <= value < np.inf:
             msg = f"scale must be positive, finite and normal in float32, got {describe(scale)}"
             raise ValueError(msg)
         self._set(scale=value, zero_point=zero, dtype=dtype)
@@ -224,7 +219,7 @@ def rescale(
     factors = _scales(scales_name, scales, channels)
     with np.errstate(all="ignore"):
         multipliers = np.float32(given.scale) * factors / np.float32(result.scale)
-    outside = multipliers[~((multipliers >= _TINY) & (multipliers < _MOST))]
+    outside = multipliers[~((multipliers >= TINY) & (multipliers < MOST_FACTOR))]
     if outside.size:
         msg = (
             f"{scales_name} times the input's scale over the output's must be normal in float32 "
@@ -257,7 +252,7 @@ def _scales(name: str, value: object, channels: int) -> Float32:
     if array.shape not in ((channels,), (1,)):
         msg = f"{name} must have shape ({channels},), one a channel, or (1,), got {array.shape}"
         raise ValueError(msg)
-    if not np.all((array >= _TINY) & (array < np.inf)):
+    if not np.all((array >= TINY) & (array < np.inf)):
         msg = f"{name} must be positive, finite and normal in float32"
         raise ValueError(msg)
     return np.broadcast_to(array, channels).copy()
@@ -267,21 +262,16 @@ def clamp(name: str, activation: Any, q: Quantization) -> tuple[int, int]:
     """The integers between which an activation holds those of `q`."""
     if isinstance(activation, tuple) and len(activation) == 3 and activation[0] == "clip":
         lo, hi = (check.number(f"{name}[{i}]", activation[i]) for i in (1, 2))
-        ends: tuple[float | None, float | None] = (lo, hi)
         if not lo <= hi:
             msg = f"{name} must be clip with lo <= hi, got {describe(activation)}"
             raise ValueError(msg)
-    elif (activation is None or isinstance(activation, str)) and activation in _CLAMPS:
-        ends = _CLAMPS[activation]
+    elif activation is None or (isinstance(activation, str) and activation in _CLAMPS):
+        lo, hi = _CLAMPS[activation or "linear"]
     else:
-        known = ", ".join(map(repr, _CLAMPS))
+        known = ", ".join(map(repr, (None, *_CLAMPS)))
         msg = f"{name} must be {known} or ('clip', lo, hi), got {describe(activation)}"
         raise (ValueError if isinstance(activation, (str, tuple)) else TypeError)(msg)
-    low, high = q.limits
-    return (
-        low if ends[0] is None else _integer(ends[0], q),
-        high if ends[1] is None else _integer(ends[1], q),
-    )
+    return _integer(lo, q), _integer(hi, q)
 
 
 def _integer(number: float, q: Quantization) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastdw._arguments import data_format as _layout
 from fastdw._arguments import describe, number
-from fastdw._geometry import window
+from fastdw._geometry import pair, window
 from fastdw.network import _tables
 from fastdw.network._computed import axis_of, computed
 from fastdw.network._record import channels_first, channels_last, placed, record
@@ -365,7 +365,7 @@ def _pool(
     inputs: _Value, function: str, pool_size: Ints, strides: Any, padding: Any, data_format: str
 ) -> _Value:
     order = _layout(data_format)
-    size = _tables.pair("pool_size", pool_size)
+    size = pair("pool_size", pool_size)
     view = window(size, size if strides is None else strides, 1, padding, order, "pool_size")
 
     def build(x: Symbol) -> Symbol:

@@ -10,27 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fastdw import _arguments as check
 from fastdw._arguments import describe, integer
+from fastdw._geometry import MAX_EXTENT
 from fastdw.network import _attributes as kind
-from fastdw.network._attributes import MAX_EXTENT
+from fastdw.network import _tables
 from fastdw.network._graph import Graph, GraphBuilder
 
 if TYPE_CHECKING:
     from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
 
-MAX_TABLE = 1 << 17
 Sizes = tuple[int, ...]
 InputSizes = Sizes | dict[str, Sizes] | None
 """Of each image, or by the names of several inputs; None is what the model says."""
-"""Longest table of a resize or a pad: no file makes one of gigabytes."""
 
+MAX_TABLE = 1 << 17
+"""Longest table of a resize or a pad: no file makes one of gigabytes."""
 
 MAX_CHANNELS = 1 << 21
 """Most factors that are made of one."""
@@ -212,77 +213,16 @@ def finished(builder: GraphBuilder, ends: dict[str, str], notes: Sequence[str] =
 
 
 def pad_table(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:
-    """Where each row of a padded image comes from, −1 being the constant, for `gather`.
-
-    Parameters
-    ----------
-    size : int
-        Rows of the image.
-    before, after : int
-        Rows added at the ends; negative ones are cut off.
-    mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
-        As in `numpy.pad`.
-    """
+    """`_tables.padded` of an axis that no file makes too long."""
     check_length(size + max(before, 0) + max(after, 0))
-    more: Any = {"constant_values": -1} if mode == "constant" else {}
-    rows = np.arange(max(0, -before), size + min(0, after))
-    check_length(len(rows))
-    padded = np.pad(rows, (max(before, 0), max(after, 0)), cast(Any, mode), **more)
-    return tuple(padded.tolist())
+    check_length(size + min(before, 0) + min(after, 0))
+    return _tables.padded(size, before, after, mode)
 
 
 def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt.NDArray[Any]:
-    """Where the pixels of a resized axis lie between those of the original, in float64.
-
-    Parameters
-    ----------
-    size, out : int
-        Pixels before and after.
-    mode : {"half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", \
-        "asymmetric"}
-        As ONNX calls them.
-    scale : float, optional
-        Factor from the one to the other, ``out / size`` if not given. align_corners ignores it.
-    """
+    """`_tables.positions` on an axis that no file makes too long."""
     check_length(out)
-    index = np.arange(out, dtype=np.float64)
-    if mode == "align_corners":
-        return index * (size - 1) / (out - 1) if out > 1 else index * 0
-    if mode == "pytorch_half_pixel" and out == 1:
-        return index * 0
-    half = 0.0 if mode == "asymmetric" else 0.5
-    if scale is None:
-        return (index + half) * size / out - half
-    # What the rounding of the new size cut off is shared between both ends.
-    cut = (size - out / scale) / 2 if mode == "half_pixel_symmetric" else 0.0
-    return cut + (index + half) / scale - half
-
-
-ROUNDINGS: dict[str, Callable[[Any], Any]] = {
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-}
-
-
-def nearest_table(at: npt.NDArray[Any], size: int, rounding: str) -> tuple[int, ...]:
-    """The pixel next to each of the `positions`; `rounding` is ONNX's nearest_mode.
-
-    TFLite: "floor" of asymmetric ones, "round_prefer_ceil" of half_pixel and align_corners.
-    """
-    return tuple(np.clip(ROUNDINGS[rounding](at), 0, size - 1).astype(int).tolist())
-
-
-def linear_table(at: npt.NDArray[Any], size: int, prefix: str) -> dict[str, Any]:
-    """The attributes of `bilinear` for the axis "row" or "column"."""
-    low = np.floor(at)
-    below, above = (np.clip(v, 0, size - 1).astype(int).tolist() for v in (low, low + 1))
-    return {
-        f"{prefix}_low": tuple(below),
-        f"{prefix}_high": tuple(above),
-        f"{prefix}_weight": at - low,
-    }
+    return _tables.positions(size, out, mode, scale)
 
 
 def affine(

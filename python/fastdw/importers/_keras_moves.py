@@ -12,6 +12,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._keras_activations import activate
 from fastdw.importers._keras_values import Conversion, Settings, numbers
+from fastdw.network import _tables
 
 Layer = Callable[[Conversion, Settings, str], str]
 Operand = str | float
@@ -80,15 +81,15 @@ def _resized(c: Conversion, x: str, size: Sequence[int], way: str) -> str:
     at = [_common.positions(n, out, "half_pixel") for n, out in zip(shape, size, strict=False)]
     if way == "nearest":
         rows, columns = (
-            _common.nearest_table(where, n, "round_prefer_ceil")
+            _tables.nearest(where, n, "round_prefer_ceil")
             for where, n in zip(at, shape, strict=False)
         )
         return c.add("gather", x, rows=rows, columns=columns)
     if way != "bilinear":
         msg = f"with interpolation={way!r}"
         raise Unsupported(msg)
-    tables = _common.linear_table(at[0], shape[0], "row")
-    return c.add("bilinear", x, **tables, **_common.linear_table(at[1], shape[1], "column"))
+    tables = _tables.linear(at[0], shape[0], "row")
+    return c.add("bilinear", x, **tables, **_tables.linear(at[1], shape[1], "column"))
 
 
 def _reshape(c: Conversion, s: Settings, x: str) -> str:

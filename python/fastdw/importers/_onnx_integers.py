@@ -17,14 +17,14 @@ import numpy as np
 from fastdw import reference
 from fastdw._quantization import Quantization, quantize
 from fastdw.importers._common import tabulated
-from fastdw.network._graph import Graph, Node, checked, shapes, uses
+from fastdw.network._graph import Graph, Node, checked, checked_node, dtypes, shapes, uses
 from fastdw.network._match import Editor
 from fastdw.network._ops import with_defaults
+from fastdw.network._recognise import limits
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, Float32
 
-_CLAMPS = ("relu", "relu6")
 _MOVES = ("reshape", "transpose", "slice", "concat", "gather")
 
 
@@ -51,7 +51,7 @@ class _Groups:
     def __init__(self, graph: Graph, weights: dict[str, Weights]) -> None:
         self.weights = weights
         self.nodes = {node.output: node for node in graph.nodes}
-        self.uses, self.shapes = uses(graph), shapes(graph)
+        self.uses, self.shapes, self.dtypes = uses(graph), shapes(graph), dtypes(graph)
 
     def integers(self, name: str) -> tuple[str, Any] | None:
         """The integers of which a value is made, and their quantization."""
@@ -77,7 +77,7 @@ class _Groups:
 
 
 def _clamps(activation: Any) -> bool:
-    return activation in _CLAMPS or (isinstance(activation, tuple) and activation[0] == "clip")
+    return activation is not None and limits(activation) is not None
 
 
 Make = Callable[[_Groups, Node, Any, Any], "Node | None"]
@@ -261,10 +261,7 @@ def grouped(graph: Graph, weights: dict[str, Weights]) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         made = groups.node(node) if node.op == "quantize" else None
-        if made is not None:
-            attrs = with_defaults(made.op, made.attrs)
-            made = made._replace(output=node.output, attrs=attrs, source=_sources(groups, node))
-        nodes.append(_checked(made, groups, node) or node)
+        nodes.append(node if made is None else _fitting(made, groups, node))
     return checked(graph._replace(nodes=tuple(nodes)))
 
 
@@ -275,16 +272,11 @@ def _sources(groups: _Groups, end: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names + end.source))
 
 
-def _checked(made: Node | None, groups: _Groups, end: Node) -> Node | None:
-    """The node, unless integers cannot hold its sums."""
-    from fastdw.network._ops import OPS
-
-    if made is None:
-        return None
+def _fitting(made: Node, groups: _Groups, end: Node) -> Node:
+    """The group as a node in place of its end; the end, where integers cannot hold its sums."""
+    attrs = with_defaults(made.op, made.attrs)
+    made = made._replace(output=end.output, attrs=attrs, source=_sources(groups, end))
     try:
-        attributes = OPS[made.op].attributes
-        attrs = {name: a.kind(name, made.attrs[name]) for name, a in attributes.items()}
-        OPS[made.op].shape([groups.shapes[name] for name in made.inputs], attrs)
+        return checked_node(made, groups.shapes, groups.dtypes)[0]
     except (TypeError, ValueError):
-        return None
-    return made
+        return end

@@ -11,6 +11,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import IMAGE, Conversion, Live, Value, axis_of, ints
+from fastdw.network import _tables
 
 _COORDINATES = (
     "half_pixel",
@@ -85,7 +86,7 @@ def _resized(
     if coordinates not in _COORDINATES:
         msg = f"with coordinate_transformation_mode={coordinates!r}"
         raise Unsupported(msg)
-    if rounding not in _common.ROUNDINGS:
+    if rounding not in _tables.ROUNDINGS:
         msg = f"with nearest_mode={rounding!r}"
         raise Unsupported(msg)
     rank = len(x.shape)
@@ -95,7 +96,7 @@ def _resized(
         if out != x.shape[axis] or (scale or 1.0) != 1.0:
             at[axis] = _common.positions(x.shape[axis], out, coordinates, scale)
     if mode == "nearest":
-        tables = {a: _common.nearest_table(v, x.shape[a], rounding) for a, v in at.items()}
+        tables = {a: _tables.nearest(v, x.shape[a], rounding) for a, v in at.items()}
         return c.pick(x, tables)
     name, shape = c.image(x), list(x.shape)
     if not set(at) <= {2, 3}:
@@ -105,7 +106,7 @@ def _resized(
     for axis, word in ((2, "row"), (3, "column")):
         size = x.shape[axis]
         where = at[axis] if axis in at else _common.positions(size, size, "asymmetric")
-        attrs |= _common.linear_table(where, size, word)
+        attrs |= _tables.linear(where, size, word)
         shape[axis] = len(where)
     return Live(c.add("bilinear", name, **attrs), tuple(shape), IMAGE)
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw import reference
-from fastdw.importers import _common, _tflite_layers, _tflite_moves
+from fastdw.importers import _common, _tflite_layers, _tflite_math, _tflite_moves
 from fastdw.importers._common import Unsupported, tabulated
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_hard_swish import hard_swish
 from fastdw.importers._tflite_values import Blocks, Conversion, Live, Value
 from fastdw.importers._wide_weights import fits, of_dense, of_depthwise
+from fastdw.network import _tables
 from fastdw.network._ops8 import OPS8
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _bilinear(c: Conversion, node: TfliteNode) -> Value | None:
     way, size = _tflite_moves.resized(c, node, "Bilinear")
     tables: dict[str, Any] = {}
     for axis, n, out in zip(("row", "column"), x.shape[1:3], size, strict=True):
-        tables |= _common.linear_table(_positions(n, out, way, q.dtype), n, axis)
+        tables |= _tables.linear(_positions(n, out, way, q.dtype), n, axis)
     return c.add("quantized_bilinear", x.name, **tables, input=q, origin=_origin(q))
 
 
@@ -320,16 +321,6 @@ def _softmax(c: Conversion, node: TfliteNode) -> Value | None:
     beta = node.options("SoftmaxOptions").Beta()
     return c.add("quantized_softmax", x.name, x.shape, beta=beta, input=given, output=output)
 
-
-_CURVES: dict[str, Any] = {
-    "RELU": "relu",
-    "RELU6": "relu6",
-    "RELU_N1_TO_1": ("clip", -1.0, 1.0),
-    "RELU_0_TO_1": ("clip", 0.0, 1.0),
-    "LOGISTIC": "sigmoid",
-    "TANH": "tanh",
-    "ELU": ("elu", 1.0),
-}
 
 _CONVERTERS: dict[str, Converter] = {
     "CONV_2D": _convolution("Conv2D", 0),
@@ -346,7 +337,7 @@ _CONVERTERS: dict[str, Converter] = {
     "QUANTIZE": _quantize,
     "HARD_SWISH": _hard_swish,
     "LEAKY_RELU": _by_table(lambda n: ("leaky_relu", n.options("LeakyReluOptions").Alpha())),
-    **{op: _by_table(lambda _, f=f: f) for op, f in _CURVES.items()},  # type: ignore[misc]
+    **{op: _by_table(lambda _, f=f: f) for op, f in _tflite_math.CURVES.items()},  # type: ignore[misc]
 }
 
 _MOVES = _tflite_layers.BLOCKS | {

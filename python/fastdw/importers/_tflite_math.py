@@ -10,7 +10,8 @@ import numpy as np
 
 from fastdw.importers._common import MAX_TABLE, Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
-from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of, clamp
+from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of
+from fastdw.network._recognise import clamp
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -198,18 +199,23 @@ def _over(c: Conversion, x: Live, gone: list[int], shape: tuple[int, ...], funct
     return c.add("global_pool", name, shape, function=function)
 
 
+CURVES: dict[str, Any] = {
+    "RELU": "relu",
+    "RELU6": "relu6",
+    "RELU_N1_TO_1": ("clip", -1.0, 1.0),
+    "RELU_0_TO_1": ("clip", 0.0, 1.0),
+    "LOGISTIC": "sigmoid",
+    "TANH": "tanh",
+    "ELU": ("elu", 1.0),
+}
+"""Activations without attributes."""
+
 CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
     **{kind.upper(): _binary(kind) for kind in ("Add", "Sub", "Mul", "Div")},
     "MAXIMUM": _limit(True),
     "MINIMUM": _limit(False),
-    "RELU": _plain("relu"),
-    "RELU6": _plain("relu6"),
-    "RELU_N1_TO_1": _plain(("clip", -1.0, 1.0)),
-    "RELU_0_TO_1": _plain(("clip", 0.0, 1.0)),
-    "LOGISTIC": _plain("sigmoid"),
-    "TANH": _plain("tanh"),
+    **{op: _plain(activation) for op, activation in CURVES.items()},
     "HARD_SWISH": _plain("hard_swish"),
-    "ELU": _plain(("elu", 1.0)),
     "LEAKY_RELU": _leaky,
     "GELU": _gelu,
     "PRELU": _prelu,

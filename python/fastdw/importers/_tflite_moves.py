@@ -11,6 +11,7 @@ from fastdw.importers._common import Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_shapes import new_shape, slices, squeezed
 from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of, fused, inner
+from fastdw.network import _tables
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -216,12 +217,12 @@ def _resize(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
         x, (way, size) = c.image(node), resized(c, node, kind)
         at = [_common.positions(n, out, way) for n, out in zip(x.shape[1:3], size, strict=True)]
         if kind == "Bilinear":
-            tables = _common.linear_table(at[0], x.shape[1], "row")
-            tables |= _common.linear_table(at[1], x.shape[2], "column")
+            tables = _tables.linear(at[0], x.shape[1], "row")
+            tables |= _tables.linear(at[1], x.shape[2], "column")
             return c.add("bilinear", x.name, **tables)
         rounding = "floor" if way == "asymmetric" else "round_prefer_ceil"
         picks = zip(at, x.shape[1:3], strict=True)
-        nearest = [_common.nearest_table(where, n, rounding) for where, n in picks]
+        nearest = [_tables.nearest(where, n, rounding) for where, n in picks]
         return c.pick(x, dict(enumerate(nearest, 1)))
 
     return convert

@@ -18,6 +18,7 @@ from fastdw.importers import _common
 from fastdw.importers._common import Missing, Unknown, Unsupported
 from fastdw.importers._tflite_file import TfliteFile, TfliteNode
 from fastdw.network._graph import GraphBuilder
+from fastdw.network._recognise import clamp
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -329,14 +330,6 @@ MOVES = {
     "UNPACK",
 }
 """Operators whose results lie between their arguments."""
-
-
-def clamp(low: float, high: float) -> Any:
-    """The activation that holds a value between these."""
-    if (low, high) == (-math.inf, math.inf):
-        return None
-    names = {(0.0, math.inf): "relu", (0.0, 6.0): "relu6"}
-    return names.get((low, high), ("clip", low, high))
 
 
 def fused(options: Any) -> Any:

@@ -14,10 +14,10 @@ import numpy as np
 
 from fastdw._activations import Activation, parse_activation
 from fastdw._arguments import FLOATS, as_array, describe, integer, number
+from fastdw._geometry import MAX_EXTENT
 
 Kind = Callable[[str, Any], Any]
 
-MAX_EXTENT = 2**31
 MAX_RANK = 6
 NO_PADS = ((0, 0), (0, 0))
 

@@ -11,7 +11,8 @@ from fastdw.network._attributes import NO_PADS
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
 from fastdw.network._ops import OPS
-from fastdw.network._recognise import clamp, composed
+from fastdw.network._recognise import composed, limits
+from fastdw.network._tables import padded
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
@@ -141,7 +142,7 @@ def _first_step(editor: Editor, found: Found) -> Node | None:
     alone = all(r.op == "separable" and r.operands.count(x) == 1 for r in readers) and all(
         r.inputs[0] == x for r in readers
     )
-    cheap = len(readers) == 1 or clamp(activation) is not None
+    cheap = len(readers) == 1 or limits(activation) is not None
     zeros_stay = node.attrs["padding"] == NO_PADS or kind.keeps_zero(activation)
     if not (alone and cheap and zeros_stay):
         return None
@@ -165,10 +166,13 @@ def padded_by(attrs: dict[str, Any], shape: tuple[int, ...], constant: float) ->
         return None
     pads = []
     for name, size in zip(("rows", "columns"), shape[:2], strict=True):
-        table = tuple(range(size)) if attrs[name] is None else attrs[name]
+        table = attrs[name]
+        if table is None:
+            pads.append((0, 0))
+            continue
         before = table.index(0) if 0 in table else 0
         after = len(table) - size - before
-        if table != (-1,) * before + tuple(range(size)) + (-1,) * after:
+        if after < 0 or table != padded(size, before, after):
             return None
         pads.append((before, after))
     return tuple(pads)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdw._arguments import describe
-from fastdw.network._attributes import MAX_EXTENT, MAX_RANK
+from fastdw._geometry import MAX_EXTENT
+from fastdw.network._attributes import MAX_RANK
 from fastdw.network._ops import OPS, known_op, with_defaults
 
 if TYPE_CHECKING:

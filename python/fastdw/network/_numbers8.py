@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw._half8 import Half8, checked_sum, core_sum, half8, offset
-from fastdw._quantization import Quantization, clamp
+from fastdw._quantization import MOST_FACTOR, TINY, Quantization, clamp
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs
-
-_LEAST, _MOST = float(np.finfo(np.float32).tiny), 256.0
 
 
 def _q(attrs: Attrs, name: str) -> Quantization:
@@ -157,7 +155,7 @@ def _zero(q: Quantization) -> int:
 
 
 def _factor(factor: np.float32) -> float:
-    if not _LEAST <= factor < _MOST * _MOST:
+    if not TINY <= factor < MOST_FACTOR**2:
         msg = f"the scales of inputs over the output's are out of range: {float(factor)!r}"
         raise ValueError(msg)
     return float(factor)

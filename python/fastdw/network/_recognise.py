@@ -8,18 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from fastdw._activations import CLAMPS
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Pattern, Rule, affine, p
 
-_CLAMPS = {None: (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
-_NAMES = {limits: name for name, limits in _CLAMPS.items()}
+_CLAMPS = {None if name == "linear" else name: ends for name, ends in CLAMPS.items()}
+_NAMES = {ends: name for name, ends in _CLAMPS.items()}
 
 
-def clamp(activation: Any) -> tuple[float, float] | None:
+def limits(activation: Any) -> tuple[float, float] | None:
     """The limits of an activation that is a clamp."""
     if isinstance(activation, tuple):
         return activation[1:] if activation[0] == "clip" else None
     return _CLAMPS.get(activation)
+
+
+def clamp(lo: float, hi: float) -> Any:
+    """The activation that holds values between two limits; None where they are infinite."""
+    return _NAMES.get((lo, hi), ("clip", lo, hi))
 
 
 def composed(outer: Any, inner: Any) -> Any:
@@ -27,15 +33,15 @@ def composed(outer: Any, inner: Any) -> Any:
 
     Two clamps are a clamp. (Nothing, None, before another is no case for this.)
     """
-    first, second = clamp(inner), clamp(outer)
+    first, second = limits(inner), limits(outer)
     if first is None or second is None:
         return None
-    lo, hi = (min(max(limit, second[0]), second[1]) for limit in first)
-    return _NAMES.get((lo, hi), ("clip", lo, hi))
+    lo, hi = (min(max(end, second[0]), second[1]) for end in first)
+    return clamp(lo, hi)
 
 
 def _clip(lo: float, hi: float, x: Pattern | str) -> Pattern:
-    return p("activation", x, activation=lambda value: clamp(value) == (lo, hi))
+    return p("activation", x, activation=lambda value: limits(value) == (lo, hi))
 
 
 def _becomes(name: str) -> Callable[[Editor, Found], Node]:
@@ -45,14 +51,14 @@ def _becomes(name: str) -> Callable[[Editor, Found], Node]:
 def _short_name(editor: Editor, found: Found) -> Node | None:
     (node,) = found.nodes
     name = composed(node.attrs["activation"], None)
-    known = clamp(node.attrs["activation"]) is None or name == node.attrs["activation"]
+    known = limits(node.attrs["activation"]) is None or name == node.attrs["activation"]
     return None if known else node._replace(attrs={"activation": name})
 
 
 def _one_clamp(editor: Editor, found: Found) -> Node | None:
     outer, inner = found.nodes
-    limits = [clamp(node.attrs["activation"]) for node in found.nodes]
-    if None in limits:
+    ends = [limits(node.attrs["activation"]) for node in found.nodes]
+    if None in ends:
         return None
     both = composed(outer.attrs["activation"], inner.attrs["activation"])
     return inner._replace(attrs={"activation": both})

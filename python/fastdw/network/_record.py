@@ -9,7 +9,6 @@ from fastdw._arguments import describe, integer
 from fastdw.network._graph import Graph, GraphBuilder, Node, TensorSpec, checked_node
 from fastdw.network._layout import TO_CHANNELS_FIRST, TO_CHANNELS_LAST
 from fastdw.network._ops import with_defaults
-from fastdw.network._shapes import same_pads
 from fastdw.network._symbol import Symbol
 
 if TYPE_CHECKING:
@@ -128,10 +127,8 @@ def channels_first(x: Symbol, data_format: str) -> Symbol:
 
 def placed(view: Window, x: Symbol) -> dict[str, Any]:
     """The attributes of a window over an image."""
-    size = x.image_shape[:2]
-    axes = (view.rows, view.columns)
-    same = same_pads(size, view.kernel_size, view.strides, view.dilation_rate, view.rows.odd_first)
-    pads = tuple(same[i] if axis.pads is None else axis.pads for i, axis in enumerate(axes))
+    height, width = x.image_shape[:2]
+    pads = view.rows.around(height), view.columns.around(width)
     return {"strides": view.strides, "padding": pads, "dilation_rate": view.dilation_rate}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from fastdw import _geometry
 from fastdw.network import _attributes as kind
 from fastdw.network._attributes import MAX_RANK, NO_PADS
 
@@ -34,12 +35,11 @@ def same_pads(
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """The explicit pads of "same" (or "same_lower": an odd pixel first) for (height, width)."""
 
-    def axis(n: int, k: int, s: int, d: int) -> tuple[int, int]:
-        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        before = (total + lower) // 2
-        return before, total - before
-
-    rows, columns = map(axis, size[:2], taps, strides, dilation_rate)
+    axes = zip(size[:2], taps, strides, dilation_rate, strict=False)
+    rows, columns = (
+        _geometry.same_pads(n, (count - 1) * dilation + 1, stride, lower)
+        for n, count, stride, dilation in axes
+    )
     return rows, columns
 
 

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from fastdw._arguments import INT64_MAX, describe, integer
+from fastdw._arguments import describe, integer
+from fastdw._geometry import pair
 
-_MODES = ("constant", "reflect", "symmetric", "edge")
+_MIRRORS = ("reflect", "symmetric")
+_MODES = ("constant", *_MIRRORS, "edge")
 _AXES = ("rows", "columns", "channels")
 _MAX_PIXELS = 2**24
 """The most that an axis is padded by, or resized to."""
 
 
-def pair(name: str, value: object, most: int = INT64_MAX) -> tuple[int, int]:
-    """(height, width), each at least 1; an int is both."""
-    if not isinstance(value, (tuple, list)):
-        both = integer(name, value, 1, most, wanted="an int or (h, w)")
-        return both, both
-    if len(value) != 2:
-        msg = f"{name} must be an int or (h, w), got {describe(value)}"
-        raise ValueError(msg)
-    return integer(f"{name}[0]", value[0], 1, most), integer(f"{name}[1]", value[1], 1, most)
-
-
 def padded(size: int, before: int, after: int, mode: str = "constant") -> tuple[int, ...]:
-    """One axis of a padded image: the numbers of its entries, −1 for the constant."""
-    if mode == "constant":
-        return (-1,) * before + tuple(range(size)) + (-1,) * after
-    if mode == "edge":
-        return (0,) * before + tuple(range(size)) + (size - 1,) * after
-    if max(before, after) > size - (mode == "reflect"):
-        msg = f"{mode} pads must be at most {size - (mode == 'reflect')}, got {before}, {after}"
-        raise ValueError(msg)
-    return tuple(np.pad(np.arange(size), (before, after), mode).tolist())  # type: ignore[call-overload]
+    """Where each row of a padded image comes from, −1 being the constant, for `gather`.
+
+    Parameters
+    ----------
+    size : int
+        Rows of the image.
+    before, after : int
+        Rows added at the ends; negative ones are cut off.
+    mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        As in `numpy.pad`.
+    """
+    more: Any = {"constant_values": -1} if mode == "constant" else {}
+    rows = np.arange(max(0, -before), size + min(0, after))
+    table = np.pad(rows, (max(before, 0), max(after, 0)), cast(Any, mode), **more)
+    return tuple(table.tolist())
 
 
 def pad(shape: tuple[int, ...], pad_width: object, mode: object) -> dict[str, Any]:
@@ -63,24 +62,68 @@ def pad(shape: tuple[int, ...], pad_width: object, mode: object) -> dict[str, An
     if any(widths[0]) or (any(widths[3]) and mode != "constant"):
         msg = f"pad_width must be zero for the batch, and in mode {mode!r} for channels"
         raise ValueError(msg)
+    tables: dict[str, Any] = dict.fromkeys(_AXES)
+    for name, size, (before, after) in zip(_AXES, shape, widths[1:], strict=True):
+        room = size - (mode == "reflect")
+        if mode in _MIRRORS and max(before, after) > room:
+            msg = f"{mode} pads must be at most {room}, got {before}, {after}"
+            raise ValueError(msg)
+        if before + after:
+            tables[name] = padded(size, before, after, mode)
+    return tables
+
+
+def positions(size: int, out: int, mode: str, scale: float | None = None) -> npt.NDArray[Any]:
+    """Where the pixels of a resized axis lie between those of the original, in float64.
+
+    Parameters
+    ----------
+    size, out : int
+        Pixels before and after.
+    mode : {"half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", \
+        "asymmetric"}
+        As ONNX calls them.
+    scale : float, optional
+        Factor from the one to the other, ``out / size`` if not given. align_corners ignores it.
+    """
+    index = np.arange(out, dtype=np.float64)
+    if mode == "align_corners":
+        return index * (size - 1) / (out - 1) if out > 1 else index * 0
+    if mode == "pytorch_half_pixel" and out == 1:
+        return index * 0
+    half = 0.0 if mode == "asymmetric" else 0.5
+    if scale is None:
+        return (index + half) * size / out - half
+    # What the rounding of the new size cut off is shared between both ends.
+    cut = (size - out / scale) / 2 if mode == "half_pixel_symmetric" else 0.0
+    return cut + (index + half) / scale - half
+
+
+ROUNDINGS: dict[str, Callable[[Any], Any]] = {
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+}
+
+
+def nearest(at: npt.NDArray[Any], size: int, rounding: str) -> tuple[int, ...]:
+    """The pixel next to each of the `positions`; `rounding` is ONNX's nearest_mode.
+
+    TFLite: "floor" of asymmetric ones, "round_prefer_ceil" of half_pixel and align_corners.
+    """
+    return tuple(np.clip(ROUNDINGS[rounding](at), 0, size - 1).astype(int).tolist())
+
+
+def linear(at: npt.NDArray[Any], size: int, prefix: str) -> dict[str, Any]:
+    """The attributes of `bilinear` for the axis "row" or "column"."""
+    low = np.floor(at)
+    below, above = (np.clip(v, 0, size - 1).astype(int).tolist() for v in (low, low + 1))
     return {
-        name: padded(size, before, after, mode) if before + after else None
-        for name, size, (before, after) in zip(_AXES, shape, widths[1:], strict=True)
+        f"{prefix}_low": tuple(below),
+        f"{prefix}_high": tuple(above),
+        f"{prefix}_weight": at - low,
     }
-
-
-def linear(before: int, after: int) -> tuple[tuple[int, ...], tuple[int, ...], Any]:
-    """One axis resized from `before` to `after` entries, half pixel: low, high, weight."""
-    x = np.maximum((np.arange(after) + 0.5) * (before / after) - 0.5, 0.0)
-    low = np.minimum(np.floor(x).astype(np.int64), before - 1)
-    high = np.minimum(low + 1, before - 1)
-    return tuple(low.tolist()), tuple(high.tolist()), x - low
-
-
-def nearest(before: int, after: int) -> tuple[int, ...]:
-    """One axis resized from `before` to `after` entries, half pixel: the middle's number."""
-    numbers = ((2 * i + 1) * before // (2 * after) for i in range(after))
-    return tuple(numbers)
 
 
 def resize(
@@ -93,17 +136,17 @@ def resize(
     if interpolation not in ("bilinear", "nearest"):
         msg = f"interpolation must be 'bilinear' or 'nearest', got {interpolation!r}"
         raise ValueError(msg)
-    height, width = pair("size", size, _MAX_PIXELS)
+    sizes = pair("size", size, _MAX_PIXELS)
+    rows, columns = (
+        positions(before, after, "half_pixel")
+        for before, after in zip(shape[:2], sizes, strict=True)
+    )
     if interpolation == "nearest":
-        rows, columns = nearest(shape[0], height), nearest(shape[1], width)
-        return "gather", {"rows": rows, "columns": columns}
-    tables = {"row": linear(shape[0], height), "column": linear(shape[1], width)}
-    parts = ("low", "high", "weight")
-    return "bilinear", {
-        f"{axis}_{part}": value
-        for axis, table in tables.items()
-        for part, value in zip(parts, table, strict=True)
-    }
+        return "gather", {
+            "rows": nearest(rows, shape[0], "round_prefer_ceil"),
+            "columns": nearest(columns, shape[1], "round_prefer_ceil"),
+        }
+    return "bilinear", linear(rows, shape[0], "row") | linear(columns, shape[1], "column")
 
 
 def reshaped(shape: tuple[int, ...], newshape: object) -> tuple[int, ...]:

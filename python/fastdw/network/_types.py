@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 Attrs = dict[str, Any]
 Types = Sequence[Any]
 """The dtypes of the inputs; None where one is left out."""
@@ -37,8 +39,8 @@ def picked(types: Types, attrs: Attrs) -> str:
     """The same beside a constant, which must be one of the numbers."""
     dtype, constant = same(types, attrs), attrs["constant"]
     if dtype != "float32":
-        limits = (-128, 127) if dtype == "int8" else (0, 255)
-        if not (limits[0] <= constant <= limits[1] and constant == int(constant)):
+        limits = np.iinfo(dtype)
+        if not (limits.min <= constant <= limits.max and constant == int(constant)):
             msg = f"it reads a constant of {dtype}, got {constant}"
             raise ValueError(msg)
     return dtype
