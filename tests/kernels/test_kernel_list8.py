@@ -17,7 +17,6 @@ from support import rng
 
 pytestmark = pytest.mark.emulated
 
-SETS = _core.config8()["supported"]
 # The steps of networks: tests/networks/test_lower.py runs each on every set.
 NETWORK = {"add8", "multiply8", "table8", "bilinear8"}
 INPUT, OUTPUT = Quantization(0.05, -3), Quantization(0.4, 5)
@@ -64,7 +63,6 @@ def force_pointwise(isa8, name):
 FORCE = {r"dwconv8_.*": force_depthwise, r"pwconv8_.*": force_pointwise}
 
 
-@pytest.mark.parametrize("isa8", SETS)
 @pytest.mark.parametrize("part", FORCE)
 def test_every_kernel_is_forced_by_its_name(isa8, part):
     for name in _core.kernels8(isa8):
@@ -74,7 +72,6 @@ def test_every_kernel_is_forced_by_its_name(isa8, part):
             FORCE[part](isa8, name)
 
 
-@pytest.mark.parametrize("isa8", SETS)
 def test_names_are_unique_and_complete(isa8):
     names = _core.kernels8(isa8)
     assert len(names) == len(set(names))
