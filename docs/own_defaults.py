@@ -1,6 +1,7 @@
-"""For mkdocstrings: names that share an entry of a docstring each get their own default and type.
+"""For mkdocstrings, what Griffe makes of docstrings otherwise.
 
-Griffe gives all of them those of the first.
+Names that share an entry each get their own default: Griffe gives all of them that of the first. Where the entry says
+no type there is none, rather than the signature's, whose names are this package's own. "See Also" is a list.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class OwnDefaults(griffe.Extension):
                 continue
             if isinstance(member, (griffe.Class, griffe.Function)) and member.docstring:
                 _correct_parameters(member)
+                _list_others(member)
             if isinstance(member, (griffe.Class, griffe.Module)):
                 self._correct(member)
 
@@ -33,11 +35,18 @@ def _correct_parameters(member: griffe.Class | griffe.Function) -> None:
             continue
         of_text: dict[str, list[griffe.DocstringParameter]] = {}
         for parameter in section.value:
+            if any(parameter.annotation is other.annotation for other in signature.values()):
+                parameter.annotation = None
             of_text.setdefault(parameter.description, []).append(parameter)
         for entry in of_text.values():
-            typed = isinstance(entry[0].annotation, str)
             for parameter in entry[1:]:
                 if parameter.name in signature:
                     parameter.value = signature[parameter.name].default
-                    if not typed:
-                        parameter.annotation = signature[parameter.name].annotation
+
+
+def _list_others(member: griffe.Class | griffe.Function) -> None:
+    for section in member.docstring.parsed if member.docstring else ():
+        if isinstance(section, griffe.DocstringSectionAdmonition) and section.title == "See Also":
+            lines = section.value.description.splitlines()
+            pairs = [line.partition(" : ") for line in lines if line]
+            section.value.description = "\n".join(f"- `{name}`: {what}" for name, _, what in pairs)
