@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <optional>
 
 #include "base/platform.h"
 #include "base/threads.h"
 #include "isa/dispatch.h"
 #include "isa/names.h"
+#include "pack/batch_norm.h"
 #include "python/arrays.h"
 #include "python/network.h"
 #include "python/operator.h"
@@ -103,6 +105,28 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
   py::array_t<float> kernel({w.inputs, w.outputs}), bias(w.outputs);
   w.unpack(kernel.mutable_data(), bias.mutable_data());
   return py::make_tuple(kernel, bias);
+}
+
+template <class T>
+using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
+
+// (kernel, bias, whether all numbers of the normalisation are in range), from any layout.
+py::tuple fold_batch_norm(const Dense<float>& kernel, const std::optional<Dense<float>>& bias,
+                          const std::array<std::optional<Dense<double>>, 4>& vectors, double epsilon) {
+  const auto& [gamma, beta, mean, variance] = vectors;
+  if (!mean || !variance) refuse("vectors");
+  const ptrdiff_t outputs = mean->size();
+  const auto data = [&](const auto& vector) {
+    if (vector && (vector->ndim() != 1 || vector->size() != outputs)) refuse("channels");
+    return vector ? vector->data() : nullptr;
+  };
+  if (outputs < 1 || kernel.size() % outputs != 0) refuse("channels");
+  py::array_t<float> folded(std::vector<ptrdiff_t>(kernel.shape(), kernel.shape() + kernel.ndim()));
+  py::array_t<float> offsets(outputs);
+  const BatchNorm norm{data(gamma), data(beta), data(mean), data(variance), epsilon};
+  const bool in_range = fold(norm, kernel.data(), kernel.size(), data(bias), outputs, folded.mutable_data(),
+                             offsets.mutable_data());
+  return py::make_tuple(folded, offsets, in_range);
 }
 
 // Fills y with halves as floats: arrays of one axis.
@@ -228,6 +252,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));
+  m.def("fold", &fold_batch_norm, py::arg("kernel"), py::arg("bias"), py::arg("vectors"), py::arg("epsilon"));
   m.def("widen", &widen, py::arg("x"), py::arg("y"));
   m.def("kernels", [](const std::string& isa) { return kernel_names(kernel_set(isa)); }, py::arg("isa"));
   m.def("lanes", [](const std::string& isa) { return kernel_set(isa).lanes; }, py::arg("isa"));

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from fastdw import _layers
+from fastdw import _core, _layers
 from fastdw._arguments import FLOATS, as_array, describe, number, vector
 from fastdw._immutable import Immutable
 from fastdw.converters import keras, torch
@@ -138,23 +138,15 @@ class BatchNorm(Immutable):
                 msg = f"{name} must be finite, got {describe(values)} with NaN or Inf"
                 raise ValueError(msg)
 
-    @np.errstate(all="ignore")
     def fold(self, kernel: Float32, bias: Float32 | None) -> tuple[Float32, Float32]:
         """Kernel and bias that give the same as kernel, bias, then this.
 
         The output channels of `kernel` are its last axis or, together, its last two.
         """
-        variance = self.variance.astype(np.float64)
-        scale = (1.0 if self.gamma is None else self.gamma) / np.sqrt(variance + self.epsilon)
-        shift = (0.0 if bias is None else bias) - self.mean.astype(np.float64)
-        shift = shift * scale + (0.0 if self.beta is None else self.beta)
-        # The arrays may have changed, so check them: all are in range if no result is Inf or NaN,
-        # nor a root; then this product is neither. It may be so for no fault of theirs.
-        if not math.isfinite(shift.dot(np.sqrt(variance))):
+        folded, offsets, in_range = _core.fold(kernel, bias, self.vectors, self.epsilon)
+        if not in_range:  # the arrays may have changed, or an offset overflow
             self._check()
-        if kernel.shape[-1] != len(scale):
-            scale = scale.reshape(kernel.shape[-2:])
-        return (kernel * scale).astype(np.float32), shift.astype(np.float32)
+        return folded, offsets
 
     def __repr__(self) -> str:
         return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 _F32 = npt.NDArray[np.float32]
+_Floats = _F32 | npt.NDArray[np.float64]
 _Bits = npt.NDArray[np.uint16]
 _Array = _F32 | npt.NDArray[np.uint8] | npt.NDArray[np.int8]
 
@@ -324,6 +325,14 @@ def kernels8(isa: str) -> list[str]:
 
 def empty(shape: tuple[int, ...]) -> _F32:
     """An array to fill; a larger one begins on a cache line."""
+
+def fold(
+    kernel: _F32,
+    bias: _F32 | None,
+    vectors: tuple[_Floats | None, _Floats | None, _Floats, _Floats],
+    epsilon: float,
+) -> tuple[_F32, _F32, bool]:
+    """Kernel and bias with a BatchNorm folded in, and whether all its numbers are in range."""
 
 def widen(x: _Bits, y: _F32) -> None:
     """Fill `y` with the halves of `x`, given as their bits: contiguous arrays of one axis."""

@@ -254,8 +254,8 @@ LAYERS = [
     ),
     Mutant(
         "folding forgets the mean",
-        "python/fastdw/_batch_norm.py",
-        " - self.mean.astype(np.float64)",
+        "csrc/pack/batch_norm.cpp",
+        " - norm.mean[f]",
         "",
     ),
     Mutant(
