@@ -1,7 +1,8 @@
 """For mkdocstrings, what Griffe makes of docstrings otherwise.
 
-Names that share an entry each get their own default: Griffe gives all of them that of the first. Where the entry says
-no type there is none, rather than the signature's, whose names are this package's own. "See Also" is a list.
+Names that share an entry each get their own default: Griffe gives all of them that of the first.
+Where the entry says no type there is none, rather than the signature's, whose names are this
+package's own. "See Also" is a list.
 """
 
 from __future__ import annotations
