@@ -56,10 +56,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("fastdw-bench", description=_DESCRIPTION)
+    parser = arguments.Parser("fastdw-bench", description=_DESCRIPTION)
     parser.set_defaults(command=_tour)
     parser.add_argument("--version", action="version", version=f"fastdw {fastdw.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands.add_parser("run", help="measure layers", description=_RUN))
 
     _add_net(commands.add_parser("net", help="measure whole networks", description=_NET))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import NoReturn
 
 import fastdw
 
@@ -12,6 +13,14 @@ from . import peers
 # As many as fastdw starts.
 _MOST_THREADS = 1024
 _MOST = 2**31 - 1
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose errors are one sentence, without the list of all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists what there is\n")
 
 
 def add_conditions(parser: argparse._ActionsContainer) -> None:

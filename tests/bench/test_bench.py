@@ -229,7 +229,7 @@ def test_wrong_arguments_end_with_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(("fastdw-bench: ", "usage: "))
+    assert capsys.readouterr().err.startswith("fastdw-bench")
 
 
 @pytest.mark.parametrize(

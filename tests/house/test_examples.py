@@ -168,34 +168,60 @@ def npy(array):
     return file.getvalue()
 
 
+def check_digits(port):
+    """A service reads digits for many at once, and refuses what is none."""
+    wanted = post(port, npy(IMAGES))["digits"]
+    assert np.mean(wanted == LABELS) > 0.97
+
+    def ask(i):
+        return post(port, npy(IMAGES[i : i + 3]))["digits"] == wanted[i : i + 3]
+
+    with ThreadPoolExecutor(16) as clients:
+        assert all(clients.map(ask, range(200)))
+    wrong = [
+        b"",
+        b"no array",
+        npy(IMAGES)[:200],
+        npy(IMAGES.astype(np.float32)),
+        npy(IMAGES[0]),
+        npy(np.array([None])),
+    ]
+    for body in wrong:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(port, body)
+        assert refused.value.code == 400
+        assert json.load(refused.value)["error"]
+        refused.value.close()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+        assert b" 413 " in client.makefile("rb").readline()
+    assert post(port, npy(IMAGES[:0])) == {"digits": []}
+
+
 def test_http_service():
     with started("http_service") as port:
-        wanted = post(port, npy(IMAGES))["digits"]
-        assert np.mean(wanted == LABELS) > 0.97
+        check_digits(port)
 
-        def ask(i):
-            return post(port, npy(IMAGES[i : i + 3]))["digits"] == wanted[i : i + 3]
 
-        with ThreadPoolExecutor(16) as clients:
-            assert all(clients.map(ask, range(200)))
-        wrong = [
-            b"",
-            b"no array",
-            npy(IMAGES)[:200],
-            npy(IMAGES.astype(np.float32)),
-            npy(IMAGES[0]),
-            npy(np.array([None])),
-        ]
-        for body in wrong:
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                post(port, body)
-            assert refused.value.code == 400
-            assert json.load(refused.value)["error"]
-            refused.value.close()
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")
-            assert b" 413 " in client.makefile("rb").readline()
-        assert post(port, npy(IMAGES[:0])) == {"digits": []}
+def test_flask_service():
+    need("flask")
+    need("gunicorn")
+    service = "flask_service"
+    command = [sys.executable, *["-m", "gunicorn", "--preload", "--workers", "2", "--threads", "4"]]
+    server = subprocess.Popen(
+        [*command, "--bind", "127.0.0.1:0", "--chdir", EXAMPLES, f"{service}:app"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        found = (re.search(r"Listening at: .*:(\d+) ", line) for line in server.stderr)
+        check_digits(int(next(match for match in found if match)[1]))
+        server.terminate()
+        assert "Traceback" not in server.communicate(timeout=30)[1]
+        assert server.returncode == 0
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def test_asyncio_service():

@@ -247,6 +247,13 @@ def test_hooks_are_refused(hooks):
     DepthwiseConv2D.from_torch(module)
 
 
+def test_a_lazy_module_without_weights_is_called_that():
+    module = depthwise_module(has_uninitialized_params=lambda: True)
+    module._forward_pre_hooks[0] = relu  # which makes the weights
+    with pytest.raises(ValueError, match="has no weights yet; call it once first"):
+        DepthwiseConv2D.from_torch(module)
+
+
 def test_the_cure_of_a_dtype_is_one_that_the_user_has():
     for dtype in ("float16", "float64"):
         with pytest.raises(TypeError, match=rf"has {dtype}; convert it with module\.float\(\)"):

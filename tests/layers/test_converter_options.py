@@ -149,6 +149,12 @@ def test_two_keras_layers_that_do_not_fit(change, words):
         SeparableConv2D.from_keras(first, pointwise_layer=keras_layer(**fitting | change))
 
 
+def test_half_of_two_keras_layers_is_told_of_the_other():
+    half = keras_layer(depth_multiplier=2, kernel=TAPS)
+    with pytest.raises(TypeError, match="Conv2D of 1 x 1 behind it as pointwise_layer"):
+        SeparableConv2D.from_keras(half)
+
+
 def test_what_is_between_needs_two_keras_layers():
     with pytest.raises(ValueError, match="need a pointwise_layer"):
         SeparableConv2D.from_keras(keras_layer(), depthwise_activation="relu")

@@ -138,6 +138,9 @@ def _check(rule: str, thing: object, entry: str, kinds: tuple[Kind, ...]) -> Non
 
 def _check_hooks(name: str, module: object) -> None:
     """Hooks may change input, weights and result: of weight_norm, spectral_norm and prune, old."""
+    if getattr(module, "has_uninitialized_params", lambda: False)():  # lazy modules, by a hook
+        msg = f"{name} has no weights yet; call it once first"
+        raise ValueError(msg)
     hooks = [
         hook
         for attribute in ("_forward_pre_hooks", "_forward_hooks")

@@ -30,6 +30,12 @@ class Taken(NamedTuple):
 def separable(layer: Any, taken: Taken) -> dict[str, Any]:
     """A SeparableConv2D."""
     kind = "SeparableConv2D"
+    if hasattr(layer, "depth_multiplier") and getattr(layer, "filters", None) is None:
+        msg = (
+            "layer must be a Keras SeparableConv2D, got a depthwise one; give the Conv2D of 1 x 1 "
+            "behind it as pointwise_layer"
+        )
+        raise TypeError(msg)
     arguments = _conv(kind, ("depth_multiplier", "filters"), layer, taken)
     require(kind, layer, ("depthwise_kernel", "pointwise_kernel"))
     first, second = layer.depthwise_kernel, layer.pointwise_kernel
