@@ -1,6 +1,7 @@
 // What a step of a network has besides operands: a dict of Python's, read by names.
 #pragma once
 #include <limits>
+#include <optional>
 
 #include "network/step.h"
 #include "python/arrays.h"
@@ -31,6 +32,7 @@ class Settings {
     if (value.is_none()) refuse(name);
     return value;
   }
+  const KernelSet& set() const { return set_; }
   void finish() const {
     if (!left_.empty()) refuse("strange settings");
   }
@@ -81,8 +83,27 @@ std::array<PoolAxis, 2> read_windows(Settings& settings);
 // Rows or columns of a resize.
 BilinearTable read_mix(Settings& settings, const char* name);
 
-// A step on bytes.
-StepPointer make_step8(const std::string& kind, Settings& settings, const Operands& operands);
+// Whether operands are bytes; `second` where there is one.
+struct OperandTypes {
+  bool out, x;
+  std::optional<bool> second;
+
+  bool all_floats() const { return !out && !x && !second.value_or(false); }
+  bool all_bytes() const { return out && x && second.value_or(true); }
+};
+
+// A kind of step: its name, how many operands it has, whether the second is spread over axes that it has not,
+// which of them may be bytes, and how it is made.
+struct StepKind {
+  const char* name;
+  size_t least, most;
+  bool spreads;
+  bool (*allows)(const OperandTypes& types);
+  StepPointer (*make)(Settings& settings, const Operands& operands, const OperandTypes& types);
+};
+
+// Of the steps on bytes; null for no name of one.
+const StepKind* find_kind8(const std::string& name);
 
 // All steps of a network; `kept` takes what they refer to.
 std::vector<StepPointer> make_steps(pybind11::handle steps, const std::vector<Buffer>& buffers,

@@ -25,7 +25,7 @@ Operand read_operand(py::handle object) {
   return o;
 }
 
-StepPointer make_layer(Settings& s, const Operands& o) {
+StepPointer make_layer(Settings& s, const Operands& o, const OperandTypes&) {
   Chain chain{s.weights<DepthwiseWeights>("depthwise"), s.weights<PointwiseWeights>("pointwise"),
               s.part<Activation>("pre_activation")};
   chain.expand = s.weights<PointwiseWeights>("expand");
@@ -43,48 +43,99 @@ StepPointer make_layer(Settings& s, const Operands& o) {
   return layer_step(chain, checked_geometry(read_integers<6>(s.take("geometry"))), o);
 }
 
-StepPointer make_step(const std::string& kind, const KernelSet& set, Settings& s, std::array<bool, 2> bytes,
-                      const Operands& o) {
-  if (kind == "layer") return make_layer(s, o);
-  if (kind == "copy") return copy_step(set, bytes, o);
-  if (kind == "add") return pair_step(set, Pair::kAdd, s.activation(), o);
-  if (kind == "multiply") return pair_step(set, Pair::kMultiply, s.activation(), o);
-  if (kind == "activation") return affine_step(set, {}, {}, s.activation(), o);
-  if (kind == "affine") {
-    std::vector<float> scale = s.vector("scale"), offset = s.vector("offset");
-    return affine_step(set, std::move(scale), std::move(offset), s.activation(), o);
-  }
-  if (kind == "pool") {
-    const Pooling pooling = read_function(s);
-    const auto [rows, columns] = read_windows(s);
-    return pool_step(set, pooling, rows, columns, o);
-  }
-  if (kind == "global_pool") {
-    const Pooling pooling = read_function(s);
-    const py::object count = s.optional("count");
-    return global_pool_step(set, pooling, count.is_none() ? 0 : read_integer(count), o);
-  }
-  if (kind == "gather") {
-    return gather_step(
-        {s.table("rows"), s.table("columns"), s.table("channels"), read_real(s.take("constant"))}, bytes[0],
-        o);
-  }
-  if (kind == "bilinear") {
-    BilinearTable rows = read_mix(s, "rows");
-    return bilinear_step(set, std::move(rows), read_mix(s, "columns"), o);
-  }
-  if (kind == "softmax") return softmax_step(set, read_real(s.take("beta")), o);
-  return make_step8(kind, s, o);
+StepPointer make_copy(Settings& s, const Operands& o, const OperandTypes& types) {
+  return copy_step(s.set(), {types.x, types.out}, o);
 }
 
-// Which of the operands (out, x, second) are bytes, by kinds of steps.
-bool has_types(const std::string& kind, bool out, bool x, bool second, bool has_second) {
-  if (kind == "copy") return x || !out;
-  if (kind == "gather") return x == out;
-  if (kind == "quantize") return out && !x;
-  if (kind == "dequantize") return x && !out;
-  const bool bytes = !kind.empty() && kind.back() == '8';
-  return out == bytes && x == bytes && second == (bytes && has_second);
+template <Pair pair>
+StepPointer make_pair(Settings& s, const Operands& o, const OperandTypes&) {
+  return pair_step(s.set(), pair, s.activation(), o);
+}
+
+StepPointer make_activation(Settings& s, const Operands& o, const OperandTypes&) {
+  return affine_step(s.set(), {}, {}, s.activation(), o);
+}
+
+StepPointer make_affine(Settings& s, const Operands& o, const OperandTypes&) {
+  std::vector<float> scale = s.vector("scale"), offset = s.vector("offset");
+  return affine_step(s.set(), std::move(scale), std::move(offset), s.activation(), o);
+}
+
+StepPointer make_pool(Settings& s, const Operands& o, const OperandTypes&) {
+  const Pooling pooling = read_function(s);
+  const auto [rows, columns] = read_windows(s);
+  return pool_step(s.set(), pooling, rows, columns, o);
+}
+
+StepPointer make_global_pool(Settings& s, const Operands& o, const OperandTypes&) {
+  const Pooling pooling = read_function(s);
+  const py::object count = s.optional("count");
+  return global_pool_step(s.set(), pooling, count.is_none() ? 0 : read_integer(count), o);
+}
+
+StepPointer make_gather(Settings& s, const Operands& o, const OperandTypes& types) {
+  return gather_step(
+      {s.table("rows"), s.table("columns"), s.table("channels"), read_real(s.take("constant"))}, types.x, o);
+}
+
+StepPointer make_bilinear(Settings& s, const Operands& o, const OperandTypes&) {
+  BilinearTable rows = read_mix(s, "rows");
+  return bilinear_step(s.set(), std::move(rows), read_mix(s, "columns"), o);
+}
+
+StepPointer make_softmax(Settings& s, const Operands& o, const OperandTypes&) {
+  return softmax_step(s.set(), read_real(s.take("beta")), o);
+}
+
+bool floats(const OperandTypes& types) { return types.all_floats(); }
+bool kept_or_widened(const OperandTypes& types) { return types.x || !types.out; }
+bool alike(const OperandTypes& types) { return types.x == types.out; }
+
+constexpr StepKind kKinds[] = {
+    {"layer", 2, 5, false, floats, make_layer},
+    {"copy", 2, 2, false, kept_or_widened, make_copy},
+    {"add", 3, 3, true, floats, make_pair<Pair::kAdd>},
+    {"multiply", 3, 3, true, floats, make_pair<Pair::kMultiply>},
+    {"activation", 2, 2, false, floats, make_activation},
+    {"affine", 2, 2, false, floats, make_affine},
+    {"pool", 2, 2, false, floats, make_pool},
+    {"global_pool", 2, 2, false, floats, make_global_pool},
+    {"gather", 2, 2, false, alike, make_gather},
+    {"bilinear", 2, 2, false, floats, make_bilinear},
+    {"softmax", 2, 2, false, floats, make_softmax},
+};
+
+const StepKind& find_kind(const std::string& name) {
+  for (const StepKind& kind : kKinds) {
+    if (name == kind.name) return kind;
+  }
+  const StepKind* kind = find_kind8(name);
+  if (!kind) refuse("kind of step");
+  return *kind;
+}
+
+StepPointer make_step(const py::tuple& parts, const std::vector<Buffer>& buffers, const KernelSet& set,
+                      const py::list& kept) {
+  const StepKind& kind = find_kind(read_text(parts[0]));
+  const py::tuple operands = read_tuple(parts[1]);
+  if (operands.size() < kind.least || operands.size() > kind.most) refuse("number of operands");
+  const auto operand = [&](size_t i) { return i < operands.size() ? read_operand(operands[i]) : Operand{}; };
+  const Operands o{operand(0), operand(1), operand(2), operand(3), operand(4)};
+  check(o.out, buffers, true, false);
+  check(o.x, buffers, false, false);
+  if (o.second.exists() || kind.least > 2) check(o.second, buffers, false, kind.spreads);
+  if (o.scale.exists()) check(o.scale, buffers, false, false);
+  if (o.sums.exists()) check(o.sums, buffers, true, false);
+  const auto bytes = [&](const Operand& a) {
+    return a.exists() && buffers[static_cast<size_t>(a.buffer)].bytes();
+  };
+  OperandTypes types{bytes(o.out), bytes(o.x), {}};
+  if (o.second.exists()) types.second = bytes(o.second);
+  if (bytes(o.scale) || bytes(o.sums) || !kind.allows(types)) refuse("bytes");
+  Settings settings(parts[2], set, kept);
+  StepPointer step = kind.make(settings, o, types);
+  settings.finish();
+  return step;
 }
 
 }  // namespace
@@ -116,33 +167,7 @@ std::vector<StepPointer> make_steps(py::handle steps, const std::vector<Buffer>&
                                     const KernelSet& set, const py::list& kept) {
   std::vector<StepPointer> made;
   for (const py::handle item : read_tuple(steps)) {
-    const py::tuple parts = read_tuple(item, 3), operands = read_tuple(parts[1]);
-    const std::string kind = read_text(parts[0]);
-    const bool pair8 = kind == "add8" || kind == "multiply8";  // or one operand and a term
-    const bool pair = kind == "add" || kind == "multiply" || (pair8 && operands.size() > 2);
-    const size_t most = kind == "layer" ? 5 : pair || kind == "layer8" ? 3 : 2;
-    if (operands.size() < (pair ? 3 : 2) || operands.size() > most) {
-      refuse("number of operands");
-    }
-    const auto operand = [&](size_t i) {
-      return i < operands.size() ? read_operand(operands[i]) : Operand{};
-    };
-    const Operands o{operand(0), operand(1), operand(2), operand(3), operand(4)};
-    check(o.out, buffers, true, false);
-    check(o.x, buffers, false, false);
-    if (pair || o.second.exists()) check(o.second, buffers, false, pair);
-    if (o.scale.exists()) check(o.scale, buffers, false, false);
-    if (o.sums.exists()) check(o.sums, buffers, true, false);
-    const auto bytes = [&](const Operand& a) {
-      return a.exists() && buffers[static_cast<size_t>(a.buffer)].bytes();
-    };
-    if (bytes(o.scale) || bytes(o.sums) ||
-        !has_types(kind, bytes(o.out), bytes(o.x), bytes(o.second), o.second.exists())) {
-      refuse("bytes");
-    }
-    Settings settings(parts[2], set, kept);
-    made.push_back(make_step(kind, set, settings, {bytes(o.x), bytes(o.out)}, o));
-    settings.finish();
+    made.push_back(make_step(read_tuple(item, 3), buffers, set, kept));
   }
   return made;
 }

@@ -45,7 +45,7 @@ std::vector<uint8_t> read_term(Settings& s) {
   return term;
 }
 
-StepPointer make_layer8(Settings& s, const Operands& o) {
+StepPointer make_layer8(Settings& s, const Operands& o, const OperandTypes&) {
   Chain8 chain{s.part<Depthwise8Weights>("depthwise"), s.part<Pointwise8Weights>("pointwise"), {}};
   if (!chain.depthwise && !chain.pointwise) refuse("parts");
   const py::object sum = s.optional("sum");
@@ -58,72 +58,100 @@ StepPointer make_layer8(Settings& s, const Operands& o) {
   return layer8_step(chain, window, {g.pad_top, g.pad_left}, o);
 }
 
+StepPointer make_add8(Settings& s, const Operands& o, const OperandTypes&) {
+  const Sum8 sum = read_sum8(s.take("sum"));
+  std::vector<uint8_t> term = read_term(s);
+  return add8_step(chosen_kernels8(s.optional("isa")), sum, std::move(term), o);
+}
+
+StepPointer make_multiply8(Settings& s, const Operands& o, const OperandTypes&) {
+  const int32_t zero_a = read_zero(s, "zero_a"), zero_b = read_zero(s, "zero_b");
+  const float factor = read_factor(s);
+  const uint8_t flip_a = read_flip(s, "flip_a"), flip_b = read_flip(s, "flip_b");
+  const Product8 product{zero_a, zero_b, factor, flip_a, flip_b, read_rescale(s)};
+  std::vector<uint8_t> term = read_term(s);
+  return multiply8_step(chosen_kernels8(s.optional("isa")), product, std::move(term), o);
+}
+
+StepPointer make_bilinear8(Settings& s, const Operands& o, const OperandTypes&) {
+  BilinearTable rows = read_mix(s, "rows"), columns = read_mix(s, "columns");
+  const int32_t origin = read_zero(s, "origin");
+  const uint8_t flip = read_flip(s);
+  const Kernels8& set = chosen_kernels8(s.optional("isa"));
+  return bilinear8_step(set, std::move(rows), std::move(columns), origin, flip, o);
+}
+
+StepPointer make_table8(Settings& s, const Operands& o, const OperandTypes&) {
+  Table8 table{{}, read_flip(s)};
+  const auto bytes = read_integers<256>(s.take("table"));
+  std::transform(bytes.begin(), bytes.end(), table.bytes.begin(), byte);
+  return table8_step(chosen_kernels8(s.optional("isa")), table, o);
+}
+
+StepPointer make_quantize(Settings& s, const Operands& o, const OperandTypes&) {
+  const float scale = read_factor(s);
+  return quantize_step(scale, read_rescale(s), o);
+}
+
+StepPointer make_dequantize(Settings& s, const Operands& o, const OperandTypes&) {
+  const float scale = read_factor(s);
+  const int32_t zero = read_zero(s);
+  return dequantize_step(scale, zero, read_flip(s), o);
+}
+
+StepPointer make_pool8(Settings& s, const Operands& o, const OperandTypes&) {
+  const Pooling pooling = read_function(s);
+  const int32_t origin = read_zero(s, "origin"), low = read_zero(s, "low"), high = read_zero(s, "high");
+  const Pool8 pool{pooling, origin, low, std::max(low, high), read_flip(s)};
+  const auto [rows, columns] = read_windows(s);
+  return pool8_step(pool, rows, columns, o);
+}
+
+StepPointer make_mean8(Settings& s, const Operands& o, const OperandTypes&) {
+  const int32_t zero = read_zero(s);
+  const float factor = read_factor(s);
+  const uint8_t flip = read_flip(s);
+  return mean8_step({zero, factor, flip, read_rescale(s)}, o);
+}
+
+StepPointer make_softmax8(Settings& s, const Operands& o, const OperandTypes&) {
+  Softmax8 softmax{};
+  const py::tuple powers = read_tuple(s.take("powers"), static_cast<ptrdiff_t>(softmax.powers.size()));
+  for (size_t i = 0; i < softmax.powers.size(); ++i) {
+    softmax.powers[i] = read_real(powers[i]);
+    if (!(softmax.powers[i] >= 0 && softmax.powers[i] <= 1)) refuse("powers");
+  }
+  if (softmax.powers[0] != 1) refuse("powers");
+  softmax.factor = read_factor(s);
+  softmax.flip = read_flip(s);
+  softmax.rescale = read_rescale(s);
+  return softmax8_step(softmax, o);
+}
+
+bool bytes(const OperandTypes& types) { return types.all_bytes(); }
+bool to_bytes(const OperandTypes& types) { return types.out && !types.x; }
+bool from_bytes(const OperandTypes& types) { return types.x && !types.out; }
+
+// A sum or product without a second operand has a term.
+constexpr StepKind kKinds[] = {
+    {"layer8", 2, 3, false, bytes, make_layer8},
+    {"add8", 2, 3, true, bytes, make_add8},
+    {"multiply8", 2, 3, true, bytes, make_multiply8},
+    {"bilinear8", 2, 2, false, bytes, make_bilinear8},
+    {"table8", 2, 2, false, bytes, make_table8},
+    {"quantize", 2, 2, false, to_bytes, make_quantize},
+    {"dequantize", 2, 2, false, from_bytes, make_dequantize},
+    {"pool8", 2, 2, false, bytes, make_pool8},
+    {"mean8", 2, 2, false, bytes, make_mean8},
+    {"softmax8", 2, 2, false, bytes, make_softmax8},
+};
+
 }  // namespace
 
-StepPointer make_step8(const std::string& kind, Settings& s, const Operands& o) {
-  if (kind == "layer8") return make_layer8(s, o);
-  if (kind == "add8") {
-    const Sum8 sum = read_sum8(s.take("sum"));
-    std::vector<uint8_t> term = read_term(s);
-    return add8_step(chosen_kernels8(s.optional("isa")), sum, std::move(term), o);
-  }
-  if (kind == "multiply8") {
-    const int32_t zero_a = read_zero(s, "zero_a"), zero_b = read_zero(s, "zero_b");
-    const float factor = read_factor(s);
-    const uint8_t flip_a = read_flip(s, "flip_a"), flip_b = read_flip(s, "flip_b");
-    const Product8 product{zero_a, zero_b, factor, flip_a, flip_b, read_rescale(s)};
-    std::vector<uint8_t> term = read_term(s);
-    return multiply8_step(chosen_kernels8(s.optional("isa")), product, std::move(term), o);
-  }
-  if (kind == "bilinear8") {
-    BilinearTable rows = read_mix(s, "rows"), columns = read_mix(s, "columns");
-    const int32_t origin = read_zero(s, "origin");
-    const uint8_t flip = read_flip(s);
-    const Kernels8& set = chosen_kernels8(s.optional("isa"));
-    return bilinear8_step(set, std::move(rows), std::move(columns), origin, flip, o);
-  }
-  if (kind == "table8") {
-    Table8 table{{}, read_flip(s)};
-    const auto bytes = read_integers<256>(s.take("table"));
-    std::transform(bytes.begin(), bytes.end(), table.bytes.begin(), byte);
-    return table8_step(chosen_kernels8(s.optional("isa")), table, o);
-  }
-  if (kind == "quantize") {
-    const float scale = read_factor(s);
-    return quantize_step(scale, read_rescale(s), o);
-  }
-  if (kind == "dequantize") {
-    const float scale = read_factor(s);
-    const int32_t zero = read_zero(s);
-    return dequantize_step(scale, zero, read_flip(s), o);
-  }
-  if (kind == "pool8") {
-    const Pooling pooling = read_function(s);
-    const int32_t origin = read_zero(s, "origin"), low = read_zero(s, "low"), high = read_zero(s, "high");
-    const Pool8 pool{pooling, origin, low, std::max(low, high), read_flip(s)};
-    const auto [rows, columns] = read_windows(s);
-    return pool8_step(pool, rows, columns, o);
-  }
-  if (kind == "mean8") {
-    const int32_t zero = read_zero(s);
-    const float factor = read_factor(s);
-    const uint8_t flip = read_flip(s);
-    return mean8_step({zero, factor, flip, read_rescale(s)}, o);
-  }
-  if (kind == "softmax8") {
-    Softmax8 softmax{};
-    const py::tuple powers = read_tuple(s.take("powers"), static_cast<ptrdiff_t>(softmax.powers.size()));
-    for (size_t i = 0; i < softmax.powers.size(); ++i) {
-      softmax.powers[i] = read_real(powers[i]);
-      if (!(softmax.powers[i] >= 0 && softmax.powers[i] <= 1)) refuse("powers");
-    }
-    if (softmax.powers[0] != 1) refuse("powers");
-    softmax.factor = read_factor(s);
-    softmax.flip = read_flip(s);
-    softmax.rescale = read_rescale(s);
-    return softmax8_step(softmax, o);
-  }
-  refuse("kind of step");
+const StepKind* find_kind8(const std::string& name) {
+  const auto named = [&](const StepKind& kind) { return name == kind.name; };
+  const StepKind* const found = std::find_if(std::begin(kKinds), std::end(kKinds), named);
+  return found == std::end(kKinds) ? nullptr : found;
 }
 
 }  // namespace fastdw
