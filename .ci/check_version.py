@@ -1,6 +1,7 @@
 """Whether a tag may be released: `python .ci/check_version.py v1.2.3`.
 
-The tag is the version of pyproject.toml, and the changelog has a dated section of it.
+The tag is the version of pyproject.toml, the changelog has a dated section of it, and whoever finds
+the package is told where it comes from.
 """
 
 import re
@@ -16,6 +17,10 @@ def problems(tag: str, metadata: str, changelog: str) -> list[str]:
     found = []
     if tag != f"v{version[1]}":
         found.append(f"the tag is {tag}, but pyproject.toml has version {version[1]}")
+    urls = re.search(r"^\[project\.urls\]\n((?:.*=.*\n)*)", metadata, re.M)
+    for name in ("Repository", "Documentation", "Changelog"):
+        if urls is None or f"{name} = " not in urls[1]:
+            found.append(f"pyproject.toml has no {name} under [project.urls]")
     heading = re.escape(version[1])
     if not re.search(rf"^## \[?{heading}\]?( - | · |, )\d{{4}}-\d\d-\d\d$", changelog, re.M):
         found.append(f'CHANGELOG.md has no line "## {version[1]} - YYYY-MM-DD"')

@@ -12,7 +12,8 @@ if not SCRIPT.exists():
     pytest.skip("needs a checkout: .ci/check_version.py", allow_module_level=True)
 problems = runpy.run_path(str(SCRIPT))["problems"]
 
-METADATA = '[project]\nname = "fastdw"\nversion = "1.2.3"\n'
+URLS = "".join(f'{name} = "https://…"\n' for name in ("Repository", "Documentation", "Changelog"))
+METADATA = f'[project]\nname = "fastdw"\nversion = "1.2.3"\n\n[project.urls]\n{URLS}\n[tool]\n'
 CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 1.2.3 - 2026-12-01\n\n### Added\n\n- All.\n"
 
 
