@@ -136,6 +136,8 @@ def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOA
 
 def _advice(name: str, given: np.dtype[Any], wanted: np.dtype[Any]) -> str:
     """How to get from one dtype to the other, where that is one step."""
+    if wanted.kind == "f" and given == np.int8:  # a cast would take steps for numbers
+        return "; integers become real numbers by fastdw.dequantize"
     if wanted.kind == "f":
         halves = _HALVES if given == FLOAT16 and name == "x" else ""
         return f"; convert it with .astype(np.{wanted.name}){halves}"

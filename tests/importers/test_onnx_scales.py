@@ -5,11 +5,12 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from fastdw import Network
+from fastdw import Network, Quantization, dequantize
 from fastdw.importers.onnx import from_onnx
 from fastdw.network._graph import run
 from onnx import TensorProto
 from onnx_models import model, node
+from support import rng
 from test_onnx_kept import (
     OUT,
     POINTS,
@@ -89,3 +90,39 @@ def test_a_dilated_pool_with_padding_runs_in_float():
     steps = [s["step"].split()[0] for s in net.summary("dict")["steps"]]
     assert "pool" in steps
     assert "quantized_pool" not in steps
+
+
+@pytest.mark.parametrize("dtype", POINTS)
+def test_integers_that_a_model_takes_and_gives_run_in_float(dtype):
+    """int8 as the real numbers that it stands for, uint8 as such; what comes out is real."""
+    nodes, constants = convolution("c", 5, 6)
+    inner = [
+        node("DequantizeLinear", "x sx zx", "X"),
+        *nodes,
+        node("QuantizeLinear", "Y sy zy", "y"),
+    ]
+    ends = {"sx": STEP, "sy": OUT, **dict(zip(("zx", "zy"), POINTS[dtype], strict=True))}
+    kind = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}[dtype]
+    data = model(inner, SHAPE, dtype=kind, **ends, **constants).SerializeToString()
+    net, real = (Network.from_onnx(data, integers=way) for way in ("keep", "float"))
+    limits = np.iinfo(dtype)
+    x = rng(5).integers(limits.min, limits.max + 1, SHAPE).astype(dtype)
+    q = Quantization(float(STEP), int(ends["zx"]), dtype)
+    y = real(x if dtype == "uint8" else dequantize(x, q))
+    assert y.dtype == np.float32
+    assert np.abs(y - dequantize(net(x), net.outputs[0].quantization)).max() <= 0.51 * OUT
+    if dtype == "int8":
+        with pytest.raises(TypeError, match=r"integers become real numbers by fastdw\.dequantize"):
+            real(x)
+
+
+@pytest.mark.parametrize("integers", ["keep", "float"])
+def test_a_quantised_image_has_its_axes_as_wanted(integers):
+    nodes, constants = convolution("c", 5, 6)
+    data, x = between(nodes, **constants).SerializeToString(), image(3)
+    first, last = (
+        Network.from_onnx(data, integers=integers, data_format=order) for order in ("NCHW", "NHWC")
+    )
+    assert (first.inputs[0].shape, last.inputs[0].shape) == ((None, 6, 7, 8), (None, 7, 8, 6))
+    y = first(x)
+    np.testing.assert_array_equal(last(x.transpose(0, 2, 3, 1)), y.transpose(0, 2, 3, 1))

@@ -68,13 +68,57 @@ def test_an_input_that_is_an_output_stays():
     assert y.shape == LAST
 
 
-def test_pixels_stay():
+def test_pixels_of_a_camera():
     layer = fastdw.PointwiseConv2D(signed(rng(5), (3, 2)))
     x = Input(LAST, "x")
     camera = Network(x, layer(x)).rescale_input(1 / 255, 0.0, "uint8")
-    with pytest.raises(ValueError, match="data_format must be None where x is of uint8"):
-        arranged(camera._graph, "NCHW")
     assert len(arranged(camera._graph, "NHWC").nodes) == len(camera._graph.nodes)
+    planes = Network._from_graph(arranged(camera._graph, "NCHW"))
+    assert planes.inputs[0][1:3] == ((None, *FIRST), "uint8")
+    pixels = rng(6).integers(0, 256, (2, *LAST), np.uint8)
+    np.testing.assert_array_equal(
+        planes(pixels.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1), camera(pixels)
+    )
+
+
+Q = (0.05, 3, "uint8")
+
+
+def moved_later(activation):
+    """An image (C, H, W) of which a step takes number by number before its channels are moved."""
+    b = GraphBuilder()
+    x = b.input("x", FIRST)
+    if activation:
+        x = b.add("transpose", b.add("activation", x, activation=activation), axes=(1, 2, 0))
+    else:
+        x = b.add("transpose", b.add("quantize", x, output=Q), axes=(1, 2, 0))
+        x = b.add("dequantize", x, input=Q)
+    y = b.add("conv2d", x, kernel=signed(rng(1), (1, 1, 3, 5)))
+    return b.build(b.add("transpose", y, axes=(2, 0, 1), name="y"))
+
+
+@pytest.mark.parametrize("activation", [None, ("clip", -1.0, 1.0)])
+def test_what_takes_number_by_number_may_go_before_the_move(activation):
+    graph, x = moved_later(activation), 2 * signed(rng(2), (2, *LAST))
+    first, last = (Network._from_graph(arranged(graph, f)) for f in ("NCHW", "NHWC"))
+    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    assert first.inputs[0].shape == (None, *FIRST)
+    np.testing.assert_array_equal(first(planes).transpose(0, 2, 3, 1), last(x))
+    assert "transpose" not in [step["step"] for step in last.summary("dict")["steps"]]
+    camera = Network._from_graph(graph).rescale_input(1 / 128, -0.5, "uint8")  # exactly
+    pixels = rng(3).integers(0, 256, (2, *LAST), np.uint8)
+    np.testing.assert_array_equal(
+        camera(pixels), first((pixels * np.float32(1 / 128) - 0.5).transpose(0, 3, 1, 2))
+    )
+
+
+def test_slopes_of_channels_stay_where_they_are():
+    slopes = ("prelu", signed(rng(7), 6))
+    graph = moved_later(slopes)
+    x = signed(rng(2), FIRST)
+    same = arranged(graph, "NHWC")
+    assert same.inputs[0].shape == FIRST  # it is an image (H, W, C) by its slopes
+    np.testing.assert_array_equal(run(same, [x])[0], run(graph, [x])[0].transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(("value", "error"), [("HWC", ValueError), (3, TypeError)])

@@ -11,7 +11,7 @@ from fastdw._quantization import Quantization
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_activations import clamped
 from fastdw.importers._onnx_file import OnnxNode
-from fastdw.importers._onnx_values import Conversion, Live, Pending, Value
+from fastdw.importers._onnx_values import STORED, Conversion, Live, Pending, Value
 
 # Of QuantizeLinear without a zero point, by `output_dtype`.
 _INTEGERS = {0: "uint8", 2: "uint8", 3: "int8"}
@@ -25,7 +25,7 @@ def _cast(c: Conversion, node: OnnxNode) -> Value:
     if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
         msg = f"to type {to}"
         raise Unsupported(msg)
-    return c.affine(x, 1.0, 0.0, None) if x.name in c.raw else x
+    return c.affine(_as_computed(c, x), 1.0, 0.0, None) if x.name in c.raw else x
 
 
 def _dropout(c: Conversion, node: OnnxNode) -> Value:
@@ -62,13 +62,21 @@ def _dequantize(c: Conversion, node: OnnxNode) -> Value:
     _, _, step, point = _steps(c, node, kind)
     q = _quantization(c, node, kind)
     if q is not None and isinstance(part, Live):
-        # Integers are brought into the order that images are computed in, not real numbers.
-        part = c.last(part, 1) if len(part.shape) == 4 else c.settled(part)
+        part = _as_computed(c, part)
         return c.like(part, c.add("dequantize", part.name, input=q))
+    if isinstance(part, Live) and kind == "uint8" and c.builder.dtype(part.name) == kind:
+        return c.affine(_as_computed(c, part), step, -step * point, None)
+    if isinstance(part, Pending) and part.kind == STORED:
+        return part.base
     if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
         msg = "of anything but a constant or QuantizeLinear's result"
         raise Unsupported(msg)
     return part.base
+
+
+def _as_computed(c: Conversion, x: Live) -> Live:
+    """In the order that images are computed in: integers are brought there, not real numbers."""
+    return c.last(x, 1) if len(x.shape) == 4 else c.settled(x)
 
 
 def _quantization(c: Conversion, node: OnnxNode, kind: str) -> Quantization | None:

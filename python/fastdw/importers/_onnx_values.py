@@ -49,8 +49,15 @@ class Live(NamedTuple):
         return self[:3] == other[:3] and self.before == other.before
 
 
+STORED = "stored"
+"""Of integers of int8 that are passed as the real numbers that they stand for."""
+
+
 class Pending(NamedTuple):
-    """A part of an activation that is spelt out: of use only to the nodes that complete it."""
+    """A part of an activation that is spelt out: of use only to the nodes that complete it.
+
+    So are integers, where all is computed in float32.
+    """
 
     kind: str
     base: Live

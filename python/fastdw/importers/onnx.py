@@ -35,7 +35,7 @@ from fastdw.importers._common import (
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
 from fastdw.importers._onnx_integers import Stored, grouped
-from fastdw.importers._onnx_values import Conversion, Live, Value, axis_of
+from fastdw.importers._onnx_values import STORED, Conversion, Live, Pending, Value, axis_of
 from fastdw.network._graph import Graph
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def from_onnx(
         it open, and goes before what the model says.
     integers : {"keep", "float"}
         "float": integers between QuantizeLinear and DequantizeLinear become float32, within their
-        ranges. "keep": they stay, and what is between DequantizeLinear and QuantizeLinear is
-        computed in integers where the graph has operators for it.
+        ranges; so do outputs, and inputs of int8. "keep": they stay, and what is between
+        DequantizeLinear and QuantizeLinear is computed in integers where the graph has operators
+        for it.
 
     Returns
     -------
@@ -186,8 +187,7 @@ def _add_inputs(c: Conversion, sizes: InputSizes) -> None:
     known = c.file.inputs()
     given = given_shapes(tuple(known), sizes)
     for name, (dtype, declared) in known.items():
-        whole = ("UINT8", "INT8") if c.keeps_integers else ("UINT8",)
-        if dtype not in (*_FLOATS, *whole):
+        if dtype not in (*_FLOATS, "UINT8", "INT8"):
             c.values[name] = None
             c.missing.add(f"an input of {dtype}", name)
             continue
@@ -197,8 +197,11 @@ def _add_inputs(c: Conversion, sizes: InputSizes) -> None:
             c.missing.add("an input without any axis but the batch", name)
             continue
         c.batched |= not declared or declared[0] != 1
-        c.builder.input(name, shape, dtype.lower() if dtype in whole else "float32")
-        c.values[name] = Live(name, (1, *shape), tuple(range(1, len(shape) + 1)))
+        as_stored = dtype == "UINT8" or (dtype == "INT8" and c.keeps_integers)
+        c.builder.input(name, shape, dtype.lower() if as_stored else "float32")
+        value = Live(name, (1, *shape), tuple(range(1, len(shape) + 1)))
+        real = dtype in _FLOATS or as_stored
+        c.values[name] = value if real else Pending(STORED, value, 1.0, "an input of INT8", name)
         if dtype == "UINT8":
             c.raw.add(name)
 
@@ -207,7 +210,10 @@ def _output(c: Conversion, name: str) -> str:
     """The graph's name of a result, in the model's order of axes."""
     c.source = (name,)
     try:
-        value = c.settled(c.plain(c.value(name)))
+        found = c.value(name)
+        if isinstance(found, Pending) and found.kind.startswith("quantised"):
+            found = found.base
+        value = c.settled(c.plain(found))
         if len(value.shape) < 2 or value.shape[0] != 1:
             msg = f"of shape {value.shape}, of which the first axis is no batch"
             raise Unsupported(msg)

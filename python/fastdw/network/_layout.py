@@ -13,9 +13,29 @@ TO_CHANNELS_FIRST = (2, 0, 1)
 
 
 def channels_first(graph: Graph, name: str) -> bool:
-    """Whether all that is done with this input begins by moving its channels to the end."""
-    readers = [node for node in graph.nodes if name in node.inputs]
-    return bool(readers) and all(node.attrs.get("axes") == TO_CHANNELS_LAST for node in readers)
+    """Whether all that is done with this input begins by moving its channels to the end.
+
+    Quantizing and clamps may go before that: they take number by number.
+    """
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for text in node.operands:
+            readers.setdefault(text, []).append(node)
+    names, moves = [name], []
+    while names:
+        for node in readers.get(names.pop(), ()):
+            if by_number(node):
+                names.append(node.output)
+            else:
+                moves.append(node.attrs.get("axes"))
+    return bool(moves) and set(moves) == {TO_CHANNELS_LAST}
+
+
+def by_number(node: Node) -> bool:
+    """Whether it makes of each number another, wherever it stands."""
+    activation = node.attrs.get("activation")
+    by_channel = isinstance(activation, tuple) and activation[0] == "prelu"
+    return node.op in ("quantize", "dequantize", "activation") and not by_channel
 
 
 def arranged(graph: Graph, data_format: object) -> Graph:
@@ -28,9 +48,8 @@ def arranged(graph: Graph, data_format: object) -> Graph:
     for spec in graph.inputs:
         shape = known[spec.name]
         if len(shape) == 3 and channels_first(graph, spec.name) != first:
-            if spec.dtype != "float32" or spec.name in graph.outputs:
-                why = "an output too" if spec.dtype == "float32" else f"of {spec.dtype}"
-                msg = f"data_format must be None where {spec.name} is {why}"
+            if spec.name in graph.outputs:
+                msg = f"data_format must be None where {spec.name} is an output too"
                 raise ValueError(msg)
             there, back = _moves(first)
             renamed[spec.name] = next(names)

@@ -55,7 +55,8 @@ class FromModels(Immutable):
         integers : {"keep", "float"}
             How what stands between QuantizeLinear and DequantizeLinear runs. "keep": in integers,
             as ONNX Runtime computes them: convolutions give its bits. "float": in float32, within
-            the ranges of the integers.
+            the ranges of the integers; an input of uint8 is taken as such, one of int8 as the
+            float32 numbers that it stands for (see `dequantize`), and outputs are such numbers.
 
         Returns
         -------
@@ -107,8 +108,7 @@ class FromModels(Immutable):
             How a model of 8-bit integers runs. "keep": in integers, inputs and outputs too, whose
             `quantization` says what they stand for: the bits of LiteRT, but for what `summary` says
             to run in float32 in between. "float": in float32, weights and values, each of these
-            clamped to the range that its type had; an input of uint8 is taken as such, one of int8
-            as the float32 numbers that it stands for.
+            clamped to the range that its type had; inputs and outputs as in `from_onnx`.
 
         Returns
         -------

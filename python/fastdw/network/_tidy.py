@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fastdw.network._attributes import NO_PADS
 from fastdw.network._graph import Node, content
+from fastdw.network._layout import by_number
 from fastdw.network._match import Editor, Found, Rule, is_affine, p
 
 _ONES = (1, 1)
@@ -62,6 +63,15 @@ def _one_transpose(editor: Editor, found: Found) -> Node:
     return inner._replace(attrs={"axes": axes})
 
 
+def _there_and_back(editor: Editor, found: Found) -> Node | None:
+    """What takes number by number needs no axes brought into another order and back."""
+    outer, node, inner = found.nodes
+    axes = tuple(inner.attrs["axes"][axis] for axis in outer.attrs["axes"])
+    if axes != tuple(range(len(axes))) or not by_number(node):
+        return None
+    return node._replace(inputs=inner.inputs)
+
+
 def _plain_term(editor: Editor, found: Found) -> Node | None:
     """A term of one entry a channel needs no reshape to be one."""
     root, reshape = found.nodes
@@ -78,6 +88,10 @@ RULES = [
     *(Rule(p(op, "x"), _identity) for op in _MOVES),
     Rule(p("reshape", p("reshape", "x")), _one_reshape),
     Rule(p("transpose", p("transpose", "x")), _one_transpose),
+    *(
+        Rule(p("transpose", p(op, p("transpose", "x"))), _there_and_back)
+        for op in ("quantize", "dequantize", "activation")
+    ),
     Rule(p("add", "y", p("reshape", "x")), _plain_term),
     Rule(p("multiply", "y", p("reshape", "x")), _plain_term),
 ]
