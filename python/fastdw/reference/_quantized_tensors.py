@@ -33,14 +33,30 @@ def quantized_conv2d(
         The image; what lies outside is the zero point.
     kernel : array_like, (kh, kw, Cin, F), int8
         Filters.
+    scales : array_like, (F,) or (1,), float32
+        What one step of the weights of an output channel is worth.
+    input, output : object or tuple
+        Quantizations of `x` and of the result.
+    strides, dilation_rate : (int, int)
+        Steps in pixels between windows, and between the taps of a window.
     padding : ((top, bottom), (left, right))
         Pixels around the image.
-    scales, input, output, strides, dilation_rate, **epilogue
-        As in `quantized_pointwise_conv2d` and `quantized_depthwise_conv2d`.
+    **epilogue
+        ``bias``, ``activation``, ``residual``, ``addend`` and ``sum``, as in
+        `quantized_pointwise_conv2d`.
 
     Returns
     -------
-    ndarray, (OH, OW, F)
+    ndarray of the dtype of `output`, or of `sum`, (OH, OW, F)
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
+
+    References
+    ----------
+    CONV_2D of LiteRT with a scale for each channel; QLinearConv of ONNX.
     """
     image, weights = np.asarray(x), np.asarray(kernel)
     require(image.ndim == 3, f"x is not 3-D: {image.shape}")
@@ -71,8 +87,10 @@ def quantized_multiply(
 
     Parameters
     ----------
-    a, b : array_like, int8 or uint8
-        `b` of the shape of `a`, or one entry a channel.
+    a : array_like, (..., C), int8 or uint8
+        The first.
+    b : array_like, (..., C) as `a`, or (C,), int8 or uint8
+        The second, or one entry a channel.
     qa, qb, output : object or tuple
         Their quantizations, and that of the product.
     activation
@@ -80,7 +98,16 @@ def quantized_multiply(
 
     Returns
     -------
-    ndarray, int8 or uint8
+    ndarray of the dtype of `output`, shape of `a`
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
+
+    References
+    ----------
+    MUL of LiteRT's default kernels.
     """
     (scale_a, zero_a, _), (scale_b, zero_b, _) = _fields(qa), _fields(qb)
     product = (np.asarray(a, np.int64) - zero_a) * (np.asarray(b, np.int64) - zero_b)
@@ -97,15 +124,25 @@ def quantized_bilinear(
     x : array_like, (H, W, C), int8 or uint8
         The image.
     rows, columns : (low, high, weight)
-        As in `bilinear`; weights are rounded to whole multiples of 1/2048.
+        As in `bilinear`: three lines of OH and of OW numbers. Weights, between 0 and 1, are rounded
+        to whole multiples of 1/2048.
     input : object or tuple
         The quantization, of the result too.
-    origin : int
+    origin : {0, 128}
         As in `quantized_pool`.
 
     Returns
     -------
-    ndarray, (OH, OW, C)
+    ndarray of the dtype of `input`, (OH, OW, C)
+
+    Raises
+    ------
+    IndexError
+        For a row or column that the image does not have.
+
+    References
+    ----------
+    RESIZE_BILINEAR of LiteRT's default kernels, for int8.
     """
     dtype = _fields(input)[2]
     zero = origin - (128 if dtype == "int8" else 0)
@@ -127,11 +164,16 @@ def quantized_mean(x: npt.ArrayLike, input: Any, output: Any) -> npt.NDArray[Any
     x : array_like, (H, W, C), int8 or uint8
         The image.
     input, output : object or tuple
-        Quantizations.
+        Quantizations of `x` and of the result.
 
     Returns
     -------
-    ndarray, (1, 1, C)
+    ndarray of the dtype of `output`, (1, 1, C)
+
+    References
+    ----------
+    MEAN of LiteRT over height and width; GlobalAveragePool of ONNX between QuantizeLinear and
+    DequantizeLinear.
     """
     q = np.asarray(x, np.int64) - _fields(input)[1]
     scale, zero_point, dtype = _fields(output)
@@ -160,18 +202,24 @@ def quantized_pool(
         The image.
     function : {"max", "average"}
         An average is the sum of integers over their number, halves away from `origin`.
-    window, strides, dilation_rate, padding
-        As in `pool`.
+    window, strides, dilation_rate : (int, int)
+        Cells of a window, steps between windows, and between the cells of one.
+    padding : ((top, bottom), (left, right))
+        How far windows reach beyond the image; each has a cell within it.
     input : object or tuple
         The quantization, of the result too.
-    origin : int
+    origin : {128, 0}
         The integer 0 of a model's int8, as a byte that begins at 0: 128; that of uint8: 0.
     activation
         As in `quantized_depthwise_conv2d`.
 
     Returns
     -------
-    ndarray, (OH, OW, C)
+    ndarray of the dtype of `input`, (OH, OW, C)
+
+    References
+    ----------
+    MAX_POOL_2D and AVERAGE_POOL_2D of LiteRT.
     """
     dtype = _fields(input)[2]
     offset = 128 if dtype == "int8" else 0
@@ -204,16 +252,20 @@ def quantized_softmax(x: npt.ArrayLike, beta: float, input: Any, output: Any) ->
 
     Parameters
     ----------
-    x : array_like, int8 or uint8
+    x : array_like, (..., C), int8 or uint8
         The integers.
     beta : float
         At least 0.
     input, output : object or tuple
-        Quantizations.
+        Quantizations of `x` and of the result.
 
     Returns
     -------
-    ndarray, int8 or uint8
+    ndarray of the dtype of `output`, shape of `x`
+
+    References
+    ----------
+    SOFTMAX of LiteRT.
     """
     q, (scale, zero_point, dtype) = np.asarray(x, np.int64), _fields(output)
     step = beta * float(_fields(input)[0])
@@ -228,16 +280,16 @@ def look_up(x: npt.ArrayLike, table: npt.ArrayLike, input: Any, output: Any) -> 
 
     Parameters
     ----------
-    x : array_like, int8 or uint8
+    x : array_like, of any shape, int8 or uint8
         The integers.
     table : array_like, (256,)
-        Integers of `output`.
+        Integers of `output`: for each of `input` from the least on.
     input, output : object or tuple
-        Quantizations.
+        Quantizations of `x` and of the result.
 
     Returns
     -------
-    ndarray, int8 or uint8
+    ndarray of the dtype of `output`, shape of `x`
     """
     least = _LIMITS[_fields(input)[2]][0]
     entries = np.asarray(table, _fields(output)[2])

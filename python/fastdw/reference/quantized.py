@@ -3,7 +3,11 @@
 The definition, to the last bit: ``acc = bias + sum(w * (x - zero_point))`` in whole numbers, then
 ``float32(acc) * s`` with ``s = input scale * kernel scale / output scale`` in float32, rounded to
 the nearest whole number, ties to even, plus the output's zero point, held between two integers.
-A quantization is (scale, zero_point, dtype), as attributes or in this order.
+So do LiteRT's default kernels compute (those of XNNPACK), and ONNX Runtime on weights of int8.
+
+A quantization is (scale, zero_point, dtype), as attributes, such as those of a `Quantization`, or
+in this order: a scale that is positive in float32, and "int8" or "uint8"; another dtype is a
+KeyError. Numbers are not checked to be of that dtype: they are taken for integers of any size.
 """
 
 from __future__ import annotations
@@ -31,14 +35,18 @@ def quantize(x: npt.ArrayLike, q: Any) -> npt.NDArray[Any]:
 
     Parameters
     ----------
-    x : array_like
-        Finite numbers.
+    x : array_like, of any shape
+        Finite numbers, taken as float32.
     q : object or tuple
         The quantization of the result.
 
     Returns
     -------
-    ndarray, int8 or uint8
+    ndarray of the dtype of `q`, shape of `x`
+
+    References
+    ----------
+    https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
     """
     scale, zero_point, dtype = _fields(q)
     with np.errstate(over="ignore"):
@@ -51,14 +59,18 @@ def dequantize(y: npt.ArrayLike, q: Any) -> npt.NDArray[np.float32]:
 
     Parameters
     ----------
-    y : array_like
+    y : array_like, of any shape, int8 or uint8
         Integers.
     q : object or tuple
         Their quantization.
 
     Returns
     -------
-    ndarray, float32
+    ndarray of float32, shape of `y`
+
+    References
+    ----------
+    https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html
     """
     scale, zero_point, _ = _fields(q)
     return (np.asarray(y, np.int64) - zero_point).astype(np.float32) * scale
@@ -93,12 +105,21 @@ def quantized_depthwise_conv2d(
         As in `depthwise_conv2d`.
     bias : array_like, (C*m,), int32, optional
         Added to the sums.
-    activation : {None, "relu", "relu6", "relu_n1_to_1"} or ("clip", lo, hi)
-        In real numbers.
+    activation : {None, "linear", "relu", "relu6", "relu_n1_to_1"} or ("clip", lo, hi)
+        In real numbers; the bounds become integers, halves away from zero.
 
     Returns
     -------
-    ndarray, (N, OH, OW, C*m) or as `x`
+    ndarray of the dtype of `output`, (N, OH, OW, C*m) or as `x`
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, an empty output, or an unknown padding.
+
+    References
+    ----------
+    DEPTHWISE_CONV_2D of LiteRT with a scale for each channel; QLinearConv of ONNX.
     """
     kernel = np.asarray(depthwise_kernel, np.int64)
     kernel = kernel[..., np.newaxis] if kernel.ndim == 3 else kernel
@@ -141,14 +162,29 @@ def quantized_pointwise_conv2d(
         The image or images.
     pointwise_kernel : array_like, (1, 1, Cin, F) or (Cin, F), int8
         The matrix.
-    residual : array_like, like the result, optional
+    kernel_scales : array_like, (F,) or (1,), float32
+        What one step of the weights of an output channel is worth.
+    bias : array_like, (F,), int32, optional
+        Added to the sums.
+    residual : array_like, like the result, int8 or uint8, optional
         Of the quantization `addend`; the result then has the quantization `sum`.
-    kernel_scales, input, output, bias, activation
-        As in `quantized_depthwise_conv2d`.
+    addend, sum : object or tuple, optional
+        Needed with a residual, and without effect otherwise.
+    input, output, activation
+        As in `quantized_depthwise_conv2d`; the activation goes before the residual.
 
     Returns
     -------
-    ndarray, (N, H, W, F) or as `x`
+    ndarray of the dtype of `output`, or of `sum`, (N, H, W, F) or as `x`
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
+
+    References
+    ----------
+    CONV_2D of LiteRT with a scale for each channel, and ADD; QLinearConv of ONNX.
     """
     kernel = np.asarray(pointwise_kernel, np.int64)
     kernel = kernel.reshape(kernel.shape[-2:])
@@ -183,18 +219,39 @@ def quantized_separable_conv2d(
 ) -> npt.NDArray[Any]:
     """Convolve depthwise, then mix the channels pointwise.
 
+    What is between them is rounded to integers.
+
     Parameters
     ----------
-    x, depthwise_kernel, depthwise_scales, strides, padding, dilation_rate
-        As in `quantized_depthwise_conv2d`, whose result has the quantization `middle`.
-    depthwise_bias, depthwise_activation
-        Its epilogue.
-    pointwise_kernel, pointwise_scales, input, output, bias, activation, residual, addend, sum
+    x : array_like, (N, H, W, C) or (H, W, C), int8 or uint8
+        The image or images.
+    depthwise_kernel : array_like, (kh, kw, C, m) or (kh, kw, C), int8
+        Filters.
+    depthwise_scales : array_like, (C*m,) or (1,), float32
+        What one step of their weights is worth.
+    pointwise_kernel : array_like, (1, 1, C*m, F) or (C*m, F), int8
+        The matrix.
+    pointwise_scales : array_like, (F,) or (1,), float32
+        What one step of its weights is worth.
+    input, middle, output : object or tuple
+        Quantizations of `x`, of what is between the two, and of the result.
+    strides, padding, dilation_rate, depthwise_bias, depthwise_activation
+        As in `quantized_depthwise_conv2d`.
+    bias, activation, residual, addend, sum
         As in `quantized_pointwise_conv2d`.
 
     Returns
     -------
-    ndarray, (N, OH, OW, F) or as `x`
+    ndarray of the dtype of `output`, or of `sum`, (N, OH, OW, F) or as `x`
+
+    Raises
+    ------
+    ValueError
+        As the two.
+
+    References
+    ----------
+    DEPTHWISE_CONV_2D, then CONV_2D of LiteRT.
     """
     y = quantized_depthwise_conv2d(
         x, depthwise_kernel, depthwise_scales, input=input, output=middle, strides=strides,
@@ -220,10 +277,13 @@ def quantized_add(
 
     Parameters
     ----------
-    a, b : array_like, int8 or uint8
-        `b` of the shape of `a`, or one entry a channel.
+    a : array_like, (..., C), int8 or uint8
+        The first.
+    b : array_like, (..., C) as `a`, or (C,), int8 or uint8
+        The second, or one entry a channel.
     qa, qb, output : object or tuple
-        Their quantizations, and that of the sum.
+        Their quantizations, and that of the sum; of the ratios of the scales of `a` and `b` to that
+        of the sum the larger one lies within 2**-9 ... 2**9.
     activation
         As in `quantized_depthwise_conv2d`.
     subtrahend : {None, "input", "second"}
@@ -231,7 +291,16 @@ def quantized_add(
 
     Returns
     -------
-    ndarray, int8 or uint8
+    ndarray of the dtype of `output`, shape of `a`
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
+
+    References
+    ----------
+    ADD and SUB of LiteRT's default kernels.
     """
     (scale_a, zero_a, _), (scale_b, zero_b, _) = _fields(qa), _fields(qb)
     scale, zero_point, dtype = _fields(output)
