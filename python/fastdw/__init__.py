@@ -40,8 +40,10 @@ if TYPE_CHECKING:
         SeparableConv2D,
         SqueezeExcite,
     )
+    from fastdw.network._graph import TensorSpec
     from fastdw.network._network import Network
     from fastdw.network._record import Input
+    from fastdw.network._symbol import Symbol
 
 __version__: str = _core.config()["version"]
 
@@ -61,6 +63,8 @@ __all__ = [
     "QuantizedSeparableConv2D",
     "SeparableConv2D",
     "SqueezeExcite",
+    "Symbol",
+    "TensorSpec",
     "__version__",
     "conv2d",
     "depthwise_conv2d",
@@ -86,8 +90,10 @@ if not TYPE_CHECKING:
             "layers": [
                 name for name in __all__ if name.endswith(("Conv2D", "Dense", "Residual", "Excite"))
             ],
+            "network._graph": ["TensorSpec"],
             "network._network": ["Network"],
             "network._record": ["Input"],
+            "network._symbol": ["Symbol"],
             "ops": [],
             "reference": [],
         },

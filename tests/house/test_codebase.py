@@ -123,6 +123,12 @@ def test_public_names_are_documented(name):
             assert getattr(public, attribute).__doc__, attribute
 
 
+def test_public_names_have_their_place_in_the_reference():
+    pages = "\n".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
+    named = set(re.findall(r"^::: fastdw\.(\w+)$", pages, re.M))
+    assert named == set(fastdw.__all__) - {"__version__"}
+
+
 def test_objects_of_instruction_sets_have_no_weak_symbols():
     """A weak symbol is one that the linker may take for another file's."""
     objects = [

@@ -30,13 +30,25 @@ DTYPES = ("float32", "uint8", "int8")
 
 
 class TensorSpec(NamedTuple):
-    """A named array: in a graph without the batch, in a network's `inputs` with it, as None."""
+    """An array that a network takes or gives, as `Network.inputs` and `Network.outputs` list them.
+
+    A named tuple of its four attributes.
+
+    Examples
+    --------
+    >>> x = fastdw.Input((8, 8, 3), "image")
+    >>> fastdw.Network(x, fastdw.ops.max_pool(x, 2)).inputs[0]
+    TensorSpec(name='image', shape=(None, 8, 8, 3), dtype='float32', quantization=None)
+    """
 
     name: str
+    """As the model or `Input` has it."""
     shape: tuple[int | None, ...]
+    """The batch is None. (Within a graph shapes are without it.)"""
     dtype: str = "float32"
+    """Of the array: "float32", "int8" or "uint8"."""
     quantization: Quantization | None = None
-    """What the integers of a network's input or output stand for, if they are quantised."""
+    """What the integers stand for; None where they are none, or plain pixels."""
 
 
 class Node(NamedTuple):

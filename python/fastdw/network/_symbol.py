@@ -15,17 +15,26 @@ if TYPE_CHECKING:
 class Symbol(Immutable):
     """A value of a network to be: what makes it, and its shape.
 
-    `Input` makes the first ones, layers and `ops` the others, `Network` a network of them.
+    `Input` makes the first ones, layers and `ops` the others, `Network` a network of them. It is
+    here for annotations and ``isinstance``: nobody calls it. It holds no numbers, and is immutable.
+
+    Examples
+    --------
+    >>> x = fastdw.Input((8, 8, 3))
+    >>> fastdw.ops.max_pool(x, 2)
+    Symbol(pool, shape=(None, 4, 4, 3))
     """
 
     __slots__ = ("attrs", "inputs", "op", "spec")
 
     op: str | None
-    """None: an input."""
+    """The operator that makes it; None: an input."""
     inputs: tuple[Symbol | None, ...]
+    """Of that operator; None: one that is left out."""
     attrs: dict[str, Any]
+    """Of that operator."""
     spec: TensorSpec
-    """Without the batch."""
+    """Name, shape and dtype, without the batch."""
 
     def __init__(
         self,
