@@ -9,8 +9,10 @@ import test_architectures as architectures
 from blocks import block, builder_of, conv, dw
 from bounds import BOUNDS, check_nodes, run_program, traced
 from fastdw._isa import packed_for8
+from fastdw.network import _shapes8
 from fastdw.network._graph import GraphBuilder, rounded
 from fastdw.network._lower import lower
+from fastdw.network._network import Network
 from fastdw.network._ops import OPS
 from fastdw.network._ops8 import OPS8
 from fastdw.network._rewrite import rewrite
@@ -255,3 +257,24 @@ def test_published_networks(name):
     for threads in (1, 3):
         for got, name in zip(run_program(program, graph, x, threads), graph.outputs, strict=True):
             assert_same(got, values[name])
+
+
+@pytest.mark.parametrize("op", ["quantized_pool", "quantized_mean"])
+def test_the_core_sums_as_many_cells_as_the_graph_allows(monkeypatch, op):
+    """So no graph is refused by the core alone, and none by the graph that the core would run."""
+    q, most = (0.5, 3, "uint8"), _shapes8.MOST_CELLS
+
+    def made(cells):
+        b = GraphBuilder()
+        x = b.input("x", (cells, 1, 2), "uint8")
+        pool = {"function": "average", "window": (cells, 1), "strides": (1, 1), "origin": 0}
+        attrs = pool if op == "quantized_pool" else {"output": q}
+        return Network._from_graph(b.build(b.add(op, x, input=q, **attrs)))
+
+    x = np.full((most, 1, 2), 255, np.uint8)
+    np.testing.assert_array_equal(made(most)(x), x[:1])
+    with pytest.raises(ValueError, match=f"at most {most}"):
+        made(most + 1)
+    monkeypatch.setattr(_shapes8, "MOST_CELLS", most + 1)
+    with pytest.raises(ValueError, match="window" if op == "quantized_pool" else "x"):
+        made(most + 1)

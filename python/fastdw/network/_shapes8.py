@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs, Shape
 
 _ENTRIES = 256
-_MOST_CELLS = 2048  # kMostCells of pool.cpp
+MOST_CELLS = (
+    2048  # an axis; so many times as many bytes add up in 32 bits, which the core insists on
+)
 
 
 def _equal(name: str, value: object, wanted: object) -> None:
@@ -83,8 +85,8 @@ def multiply(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def _check_cells(name: str, count: int) -> None:
-    if count > _MOST_CELLS:
-        msg = f"a sum of bytes takes at most {_MOST_CELLS} an axis, got a {name} of {count}"
+    if count > MOST_CELLS:
+        msg = f"a sum of bytes takes at most {MOST_CELLS} an axis, got a {name} of {count}"
         raise ValueError(msg)
 
 
