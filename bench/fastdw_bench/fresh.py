@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import text
+from . import peers, text
 from .run import Progress
 
 # What a process does, in three parts; `path` and `threads` are known, and `np`.
@@ -97,7 +97,13 @@ def _command(path: Path, threads: int) -> list[str]:
     if path.suffix.lower() not in _ENGINES:
         msg = f"{path} must end in one of {', '.join(_ENGINES)}"
         raise ValueError(msg)
-    parts = _ENGINES[path.suffix.lower()][1]
+    engine, parts = _ENGINES[path.suffix.lower()]
+    if engine in peers.NAMES and peers.missing(engine):
+        msg = (
+            f"{path.name} is for {engine} to read, which is not installed: pip install "
+            f"{' '.join(peers.missing(engine))}; fastdw reads what 'fastdw convert' makes of it"
+        )
+        raise ValueError(msg)
     clock = "times.append(time.perf_counter())"
     code = "\n".join(
         [

@@ -27,6 +27,16 @@ def test_a_line_for_each_number_of_threads(saved, capsys):
     assert 0 < least <= total
 
 
+@pytest.mark.parametrize(("name", "engine"), [("a.tflite", "litert"), ("a.onnx", "onnxruntime")])
+def test_an_engine_that_is_missing_is_named_with_its_cure(name, engine, monkeypatch, capsys):
+    monkeypatch.setattr("fastdw_bench.peers.missing", lambda name: [f"{name}-package"])
+    with pytest.raises(SystemExit):
+        main(["start", name])
+    error = capsys.readouterr().err
+    assert f"not installed: pip install {engine}-package" in error
+    assert "fastdw convert" in error
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

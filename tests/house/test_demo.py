@@ -1,5 +1,6 @@
 """The demo: its network reads digits, agrees with its twin, draws, and fails when it should."""
 
+import os
 import re
 import subprocess
 import sys
@@ -56,6 +57,15 @@ def test_no_such_digit(capsys, digit):
     with pytest.raises(SystemExit, match="2"):
         demo.main(["--digit", digit])
     assert "--digit" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "fastdw.demo"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_plot(tmp_path, capsys):
