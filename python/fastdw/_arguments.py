@@ -10,6 +10,7 @@ import operator
 import os
 import reprlib
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,26 +88,25 @@ def number(name: str, value: object) -> float:
         raise ValueError(msg) from None
 
 
+def choice(name: str, value: object, words: Collection[str]) -> str:
+    """One of some words."""
+    if not isinstance(value, str):
+        msg = f"{name} must be a str, got {describe(value)}"
+        raise TypeError(msg)
+    if value not in words:
+        msg = f"{name} must be one of {', '.join(map(repr, words))}, got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
 def data_format(value: object) -> str:
     """ "NHWC" or "NCHW"."""
-    if not isinstance(value, str):
-        msg = f"data_format must be a str, got {describe(value)}"
-        raise TypeError(msg)
-    if value not in _DATA_FORMATS:
-        msg = f"data_format must be one of {', '.join(map(repr, _DATA_FORMATS))}, got {value!r}"
-        raise ValueError(msg)
-    return _DATA_FORMATS[value]
+    return _DATA_FORMATS[choice("data_format", value, _DATA_FORMATS)]
 
 
 def layer_dtype(value: object) -> str:
     """ "float32" or "float16"."""
-    if not isinstance(value, str):
-        msg = f"dtype must be a str, got {describe(value)}"
-        raise TypeError(msg)
-    if value not in ("float32", "float16"):
-        msg = f"dtype must be 'float32' or 'float16', got {value!r}"
-        raise ValueError(msg)
-    return value
+    return choice("dtype", value, ("float32", "float16"))
 
 
 def path(name: str, value: object, wanted: str = "a path") -> str:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, overload
 
 from fastdw import _core
-from fastdw._arguments import MAX_THREADS, describe, num_threads
+from fastdw._arguments import MAX_THREADS, choice, num_threads
 
 
 class _ThisThread(threading.local):
@@ -146,12 +146,7 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     TypeError, ValueError
         For another mode.
     """
-    if not isinstance(mode, str):
-        msg = f"mode must be a str, got {describe(mode)}"
-        raise TypeError(msg)
-    if mode not in ("text", "dict"):
-        msg = f"mode must be 'text' or 'dict', got {mode!r}"
-        raise ValueError(msg)
+    choice("mode", mode, ("text", "dict"))
     config, isas8 = _core.config(), _core.config8()
     config |= {
         "isas8": isas8,

@@ -60,13 +60,9 @@ class Quantization(Immutable):
     dtype: str
 
     def __init__(self, scale: Number, zero_point: int = 0, dtype: str = "int8") -> None:
-        if not isinstance(dtype, str):
-            msg = f"dtype must be a str, got {describe(dtype)}"
-            raise TypeError(msg)
-        if dtype not in _DTYPES:
-            msg = f"dtype must be one of {', '.join(map(repr, _DTYPES))}, got {dtype!r}"
-            raise ValueError(msg)
-        zero = check.integer("zero_point", zero_point, *_DTYPES[dtype])
+        zero = check.integer(
+            "zero_point", zero_point, *_DTYPES[check.choice("dtype", dtype, _DTYPES)]
+        )
         with np.errstate(over="ignore"):
             value = float(np.float32(check.number("scale", scale)))
         if not TINY <= value < np.inf:

@@ -241,7 +241,7 @@ def test_refusals():
         pair(PointwiseConv2D, 3, 3)[0](x, out=x)
     with pytest.raises(TypeError, match="dtype must be a str"):
         PointwiseConv2D(np.ones((3, 4), F32), dtype=F16)
-    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float16'"):
+    with pytest.raises(ValueError, match="dtype must be one of 'float32', 'float16'"):
         DepthwiseConv2D(np.ones((3, 3, 4), F32), dtype="int8")
     with pytest.raises(ValueError, match=r"pointwise_kernel must fit into float16, got 70000"):
         PointwiseConv2D(np.full((3, 4), 7e4, F32), dtype="float16")

@@ -17,6 +17,7 @@ import numpy as np
 from fastdw import reference
 from fastdw._quantization import Quantization, quantize
 from fastdw.importers._common import tabulated
+from fastdw.network._attributes import place
 from fastdw.network._graph import Graph, Node, checked, checked_node, dtypes, shapes, uses
 from fastdw.network._match import Editor
 from fastdw.network._ops import with_defaults
@@ -97,8 +98,7 @@ def _convolution(g: _Groups, node: Node, output: Any, activation: Any) -> Node |
         bias = weights.bias.numbers.reshape(-1)
     elif node.attrs["bias"] is not None:
         return None
-    place = {key: node.attrs[key] for key in ("strides", "padding", "dilation_rate")}
-    attrs = place | {
+    attrs = place(node.attrs) | {
         "kernel": weights.kernel,
         "scales": weights.scales,
         "bias": bias,

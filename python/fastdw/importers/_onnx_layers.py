@@ -15,6 +15,7 @@ from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_integers import Weights
 from fastdw.importers._onnx_math import combine
 from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value
+from fastdw.network._attributes import NO_PADS
 from fastdw.network._shapes import same_pads
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
             strides=window.strides,
             dilation_rate=window.dilation_rate,
             padding=tuple(whole),
-            counted=pads if count else ((0, 0), (0, 0)),
+            counted=pads if count else NO_PADS,
         )
         return _image_value(c, name)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastdw import _arguments
 from fastdw._activations import Activation, parse_activation
 from fastdw._arguments import FLOATS, as_array, describe, integer, number
 from fastdw._geometry import MAX_EXTENT
@@ -77,13 +78,7 @@ def real(name: str, value: Any) -> float:
 
 def choice(*words: str) -> Kind:
     def check(name: str, value: Any) -> str:
-        if not isinstance(value, str):
-            msg = f"{name} must be a str, got {describe(value)}"
-            raise TypeError(msg)
-        if value not in words:
-            msg = f"{name} must be one of {', '.join(map(repr, words))}, got {value!r}"
-            raise ValueError(msg)
-        return value
+        return _arguments.choice(name, value, words)
 
     return check
 
@@ -180,6 +175,17 @@ def _sequence(name: str, value: Any, length: int | None) -> tuple[Any, ...]:
         msg = f"{name} must have {wanted}, got {describe(value)}"
         raise ValueError(msg)
     return tuple(value)
+
+
+ONES = Attribute(pair(1), (1, 1))
+PADS = Attribute(pads, NO_PADS)
+WINDOW = {"strides": ONES, "padding": PADS, "dilation_rate": ONES}
+"""Where the window of a convolution lies."""
+
+
+def place(attrs: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a window among those of a node."""
+    return {name: attrs[name] for name in WINDOW}
 
 
 BILINEAR = {

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
 import numpy as np
 
 from fastdw import _core
-from fastdw._arguments import describe
+from fastdw._arguments import choice, describe
 from fastdw.network._graph import Graph, Node, TensorSpec, checked
 
 if TYPE_CHECKING:
@@ -63,15 +63,9 @@ def write(file: BinaryIO, graph: Graph, weights: str = "float32", rewrites: int 
     `weights` is the dtype of its kernels, "float32" or "float16"; `rewrites` the version of those
     that it went through, 0 for none.
     """
-    if not isinstance(weights, str):
-        msg = f"weights must be a str, got {describe(weights)}"
-        raise TypeError(msg)
-    if weights not in WEIGHTS:
-        msg = f"weights must be one of {', '.join(map(repr, WEIGHTS))}, got {weights!r}"
-        raise ValueError(msg)
+    kernels = WEIGHTS[choice("weights", weights, WEIGHTS)]
     arrays: dict[str, AnyArray] = {}
     fields = _encoded(graph, arrays)
-    kernels = WEIGHTS[weights]
     tensors = {
         name: (_WHOLE.get(a.dtype, kernels if a.ndim == _KERNEL_RANK else "F32"), a)
         for name, a in arrays.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw.network import _attributes as kind
-from fastdw.network._attributes import NO_PADS
+from fastdw.network._attributes import NO_PADS, place
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
 from fastdw.network._ops import OPS
@@ -264,10 +264,6 @@ GATE = [Rule(p("conv2d", p("multiply", "x", "gate", activation=None)), _gate)]
 def _renamed(attrs: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Kernel, bias and activation as attributes of a part."""
     return {f"{prefix}{name}": attrs[name] for name in ("kernel", "bias", "activation")}
-
-
-def place(attrs: dict[str, Any]) -> dict[str, Any]:
-    return {name: attrs[name] for name in ("strides", "padding", "dilation_rate")}
 
 
 def _separable(editor: Editor, found: Found) -> Node | None:

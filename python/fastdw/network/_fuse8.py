@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastdw._quantization import Quantization
-from fastdw.network._fuse import is_matrix, padded_by, place, summed_pads
+from fastdw.network._attributes import place
+from fastdw.network._fuse import is_matrix, padded_by, summed_pads
 from fastdw.network._graph import Node
 from fastdw.network._match import Editor, Found, Rule, p
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw._arguments import FLOATS, describe, number, vector
+from fastdw._arguments import FLOATS, choice, describe, number, vector
 from fastdw.network._graph import Graph, Node, TensorSpec, checked, quantizations
 from fastdw.network._layout import TO_CHANNELS_FIRST, channels_first, fresh
 
@@ -14,19 +14,12 @@ if TYPE_CHECKING:
     from fastdw._quantization import Quantization
     from fastdw._typing import AnyArray
 
-_DTYPES = ("float32", "uint8")
-
 
 def rescaled(
     graph: Graph, scale: object, offset: object, dtype: object, reverse_channels: object
 ) -> Graph:
     """The graph of x·scale + offset: see `Network.rescale_input`."""
-    if not isinstance(dtype, str):
-        msg = f"dtype must be a str, got {describe(dtype)}"
-        raise TypeError(msg)
-    if dtype not in _DTYPES:
-        msg = f"dtype must be one of {', '.join(map(repr, _DTYPES))}, got {dtype!r}"
-        raise ValueError(msg)
+    kind = choice("dtype", dtype, ("float32", "uint8"))
     if not isinstance(reverse_channels, bool):
         msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"
         raise TypeError(msg)
@@ -55,7 +48,7 @@ def rescaled(
     for node in graph.nodes:
         inputs = tuple(x if text == name else text for text in node.inputs)
         nodes.append(node._replace(inputs=inputs))
-    specs = (TensorSpec(name, shape, dtype),)
+    specs = (TensorSpec(name, shape, kind),)
     return checked(graph._replace(inputs=specs, nodes=tuple(nodes)))
 
 

@@ -68,7 +68,7 @@ from typing import TYPE_CHECKING
 from fastdw._arguments import describe
 from fastdw.network import _attributes as kind
 from fastdw.network import _shapes, _steps, _twins, _types
-from fastdw.network._attributes import NO_PADS, Attribute
+from fastdw.network._attributes import ONES, PADS, WINDOW, Attribute
 from fastdw.network._op import Op
 
 if TYPE_CHECKING:
@@ -83,9 +83,6 @@ _BIAS = Attribute(kind.optional(kind.array(1)), None)
 _ACTIVATION = Attribute(kind.activation, None)
 _PICK = Attribute(kind.optional(kind.integers(-1)), None)
 _FUNCTION = Attribute(kind.choice("max", "average"))
-_PADS = Attribute(kind.pads, NO_PADS)
-_ONES = Attribute(kind.pair(1), (1, 1))
-_WINDOW = {"strides": _ONES, "padding": _PADS, "dilation_rate": _ONES}
 
 
 def _part(prefix: str) -> dict[str, Attribute]:
@@ -113,21 +110,21 @@ OPS: dict[str, Op] = _Ops(
         "conv2d": Op(
             1,
             3,
-            _part("") | _WINDOW | {"groups": Attribute(kind.count(1), 1)},
+            _part("") | WINDOW | {"groups": Attribute(kind.count(1), 1)},
             _shapes.conv2d,
             _twins.conv2d,
             _steps.conv2d,
         ),
         "depthwise": Op(
-            1, 1, _part("") | _WINDOW, _shapes.depthwise, _twins.depthwise, _steps.depthwise
+            1, 1, _part("") | WINDOW, _shapes.depthwise, _twins.depthwise, _steps.depthwise
         ),
         "conv2d_transpose": Op(
             1,
             1,
             _part("")
             | {
-                "strides": _ONES,
-                "padding": _PADS,
+                "strides": ONES,
+                "padding": PADS,
                 "output_padding": Attribute(kind.pair(0), (0, 0)),
             },
             _shapes.conv2d_transpose,
@@ -162,9 +159,9 @@ OPS: dict[str, Op] = _Ops(
                 "function": _FUNCTION,
                 "window": Attribute(kind.pair(1)),
                 "strides": Attribute(kind.pair(1)),
-                "padding": _PADS,
-                "dilation_rate": _ONES,
-                "counted": _PADS,
+                "padding": PADS,
+                "dilation_rate": ONES,
+                "counted": PADS,
             },
             _shapes.pool,
             _twins.pool,
@@ -247,7 +244,7 @@ OPS: dict[str, Op] = _Ops(
         "separable": Op(
             1,
             2,
-            _part("depthwise_") | _WINDOW | {"pre_activation": _ACTIVATION} | _LAST,
+            _part("depthwise_") | WINDOW | {"pre_activation": _ACTIVATION} | _LAST,
             _shapes.separable,
             _twins.separable,
             _steps.separable,
@@ -255,7 +252,7 @@ OPS: dict[str, Op] = _Ops(
         "expand_depthwise": Op(
             1,
             1,
-            _part("expand_") | _part("depthwise_") | _WINDOW,
+            _part("expand_") | _part("depthwise_") | WINDOW,
             _shapes.expand_depthwise,
             _twins.expand_depthwise,
             _steps.expand_depthwise,
@@ -263,7 +260,7 @@ OPS: dict[str, Op] = _Ops(
         "inverted": Op(
             1,
             2,
-            _part("expand_") | _part("depthwise_") | _WINDOW | _LAST,
+            _part("expand_") | _part("depthwise_") | WINDOW | _LAST,
             _shapes.inverted,
             _twins.inverted,
             _steps.inverted,

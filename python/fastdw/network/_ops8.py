@@ -41,15 +41,9 @@ from __future__ import annotations
 
 from fastdw.network import _attributes as kind
 from fastdw.network import _shapes, _shapes8, _steps8, _twins8, _types
-from fastdw.network._attributes import NO_PADS, Attribute
+from fastdw.network._attributes import WINDOW, Attribute
 from fastdw.network._op import Op
 
-_ONES = Attribute(kind.pair(1), (1, 1))
-_WINDOW = {
-    "strides": _ONES,
-    "padding": Attribute(kind.pads, NO_PADS),
-    "dilation_rate": _ONES,
-}
 _Q = Attribute(kind.quantization)
 _NO_Q = Attribute(kind.optional(kind.quantization), None)
 _ORIGIN = Attribute(kind.count(0))
@@ -75,7 +69,7 @@ OPS8: dict[str, Op] = {
     "quantized_conv2d": Op(
         1,
         2,
-        {"kernel": _KERNEL} | _epilogue("") | _WINDOW | _ENDS | _SUM,
+        {"kernel": _KERNEL} | _epilogue("") | WINDOW | _ENDS | _SUM,
         _shapes8.conv2d,
         _twins8.conv2d,
         _steps8.conv2d,
@@ -84,7 +78,7 @@ OPS8: dict[str, Op] = {
     "quantized_depthwise": Op(
         1,
         1,
-        {"kernel": _KERNEL} | _epilogue("") | _WINDOW | _ENDS,
+        {"kernel": _KERNEL} | _epilogue("") | WINDOW | _ENDS,
         _shapes8.depthwise,
         _twins8.depthwise,
         _steps8.depthwise,
@@ -96,7 +90,7 @@ OPS8: dict[str, Op] = {
         {"depthwise_kernel": _KERNEL, "pointwise_kernel": _KERNEL, "middle": _Q}
         | _epilogue("depthwise_")
         | _epilogue("")
-        | _WINDOW
+        | WINDOW
         | _ENDS
         | _SUM,
         _shapes8.separable,
@@ -132,7 +126,7 @@ OPS8: dict[str, Op] = {
             "origin": _ORIGIN,
             "activation": _CLAMP,
         }
-        | _WINDOW,
+        | WINDOW,
         _shapes8.pool,
         _twins8.pool,
         _steps8.pool,

@@ -50,7 +50,7 @@ def as_image(shape: Shape, name: str = "x") -> Shape:
     return shape
 
 
-def _equal(name: str, value: object, wanted: object) -> None:
+def equal(name: str, value: object, wanted: object) -> None:
     if value != wanted:
         msg = f"{name} must be {wanted}, got {value}"
         raise ValueError(msg)
@@ -68,25 +68,25 @@ def windows(x: Shape, taps: Sequence[int], attrs: Attrs) -> Shape:
 def _epilogue(attrs: Attrs, channels: int, prefix: str = "") -> None:
     bias = attrs.get(f"{prefix}bias")
     if bias is not None:
-        _equal(f"{prefix}bias.shape", bias.shape, (channels,))
+        equal(f"{prefix}bias.shape", bias.shape, (channels,))
     kind.fits(f"{prefix}activation", attrs[f"{prefix}activation"], channels)
 
 
 def _residual(inputs: Sequence[Any], shape: Shape) -> Shape:
     if len(inputs) > 1 and inputs[1] is not None:
-        _equal("the residual's shape", inputs[1], shape)
+        equal("the residual's shape", inputs[1], shape)
     return shape
 
 
 def _one_by_one(attrs: Attrs, name: str, channels: int) -> int:
     """The filters of a 1×1 kernel."""
-    _equal(f"{name}.shape[:3]", attrs[name].shape[:3], (1, 1, channels))
+    equal(f"{name}.shape[:3]", attrs[name].shape[:3], (1, 1, channels))
     return int(attrs[name].shape[3])
 
 
 def _depthwise_part(x: Shape, attrs: Attrs, prefix: str) -> Shape:
     kernel = attrs[f"{prefix}kernel"]
-    _equal(f"{prefix}kernel.shape[2]", kernel.shape[2], x[2])
+    equal(f"{prefix}kernel.shape[2]", kernel.shape[2], x[2])
     channels = x[2] * kernel.shape[3]
     _epilogue(attrs, channels, prefix)
     return (*windows(x, kernel.shape, attrs), channels)
@@ -95,19 +95,19 @@ def _depthwise_part(x: Shape, attrs: Attrs, prefix: str) -> Shape:
 def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x, (kh, kw, depth, filters) = as_image(inputs[0]), attrs["kernel"].shape
     groups = attrs["groups"]
-    _equal("kernel.shape[2] * groups", depth * groups, x[2])
-    _equal("kernel.shape[3] % groups", filters % groups, 0)
+    equal("kernel.shape[2] * groups", depth * groups, x[2])
+    equal("kernel.shape[3] % groups", filters % groups, 0)
     _epilogue(attrs, filters)
     if len(inputs) > 2:
         simple = (kh, kw, groups) == (1, 1, 1) and attrs["padding"] == NO_PADS
-        _equal("1×1, not padded and of one group, with x_scale,", simple, True)
+        equal("1×1, not padded and of one group, with x_scale,", simple, True)
         _per_channel(inputs[2], x[2], "x_scale")
     return _residual(inputs, (*windows(x, (kh, kw), attrs), filters))
 
 
 def conv2d_transpose(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x, kernel = as_image(inputs[0]), attrs["kernel"].shape
-    _equal("kernel.shape[2]", kernel[2], x[2])
+    equal("kernel.shape[2]", kernel[2], x[2])
     _epilogue(attrs, kernel[3])
     more = attrs["output_padding"]
     rows, columns = (
@@ -147,7 +147,7 @@ def like_x(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x: Shape = inputs[0]
     for name in ("scale", "offset"):
         if name in attrs:
-            _equal(f"{name}.shape", attrs[name].shape, x[-1:])
+            equal(f"{name}.shape", attrs[name].shape, x[-1:])
     if "activation" in attrs:
         kind.fits("activation", attrs["activation"], x[-1])
     return x
@@ -188,14 +188,14 @@ def concat(inputs: Sequence[Any], attrs: Attrs) -> Shape:
         raise ValueError(msg)
     for shape in inputs[1:]:
         rest = (*shape[:axis], *shape[axis + 1 :])
-        _equal("shape besides the axis", rest, (*first[:axis], *first[axis + 1 :]))
-        _equal("number of axes", len(shape), len(first))
+        equal("shape besides the axis", rest, (*first[:axis], *first[axis + 1 :]))
+        equal("number of axes", len(shape), len(first))
     return (*first[:axis], sum(shape[axis] for shape in inputs), *first[axis + 1 :])
 
 
 def slice_(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x, begin, size, step = inputs[0], attrs["begin"], attrs["size"], attrs["step"]
-    _equal("entries of begin, size and step", {len(begin), len(size), len(step)}, {len(x)})
+    equal("entries of begin, size and step", {len(begin), len(size), len(step)}, {len(x)})
     for axis, (b, n, s) in enumerate(zip(begin, size, step, strict=True)):
         if b + (n - 1) * s >= x[axis]:
             msg = f"the slice of axis {axis} must end within {x[axis]}, got {b}, {n}, {s}"
@@ -224,7 +224,7 @@ def bilinear(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x = as_image(inputs[0])
     for axis, name in enumerate(("row", "column")):
         low, high, weight = (attrs[f"{name}_{part}"] for part in ("low", "high", "weight"))
-        _equal(f"lengths of the tables of {name}s", (len(high), len(weight)), (len(low),) * 2)
+        equal(f"lengths of the tables of {name}s", (len(high), len(weight)), (len(low),) * 2)
         _below(f"{name}_low", low, x[axis])
         _below(f"{name}_high", high, x[axis])
     return len(attrs["row_low"]), len(attrs["column_low"]), x[2]
@@ -234,13 +234,13 @@ def reshape(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     if len(attrs["shape"]) > MAX_RANK:
         msg = f"shape must have at most {MAX_RANK} axes, got {len(attrs['shape'])}"
         raise ValueError(msg)
-    _equal("entries of shape", prod(attrs["shape"]), prod(inputs[0]))
+    equal("entries of shape", prod(attrs["shape"]), prod(inputs[0]))
     return tuple(attrs["shape"])
 
 
 def transpose(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     axes = attrs["axes"]
-    _equal("sorted axes", sorted(axes), list(range(len(inputs[0]))))
+    equal("sorted axes", sorted(axes), list(range(len(inputs[0]))))
     return tuple(inputs[0][axis] for axis in axes)
 
 

@@ -17,17 +17,11 @@ MOST_CELLS = (
 )
 
 
-def _equal(name: str, value: object, wanted: object) -> None:
-    if value != wanted:
-        msg = f"{name} must be {wanted}, got {value}"
-        raise ValueError(msg)
-
-
 def _residual(inputs: Sequence[Any], attrs: Attrs, shape: Shape) -> Shape:
     there = len(inputs) > 1
-    _equal("quantizations of residual and sum", _there(attrs), (there, there))
+    _shapes.equal("quantizations of residual and sum", _there(attrs), (there, there))
     if there:
-        _equal("the residual's shape", inputs[1], shape)
+        _shapes.equal("the residual's shape", inputs[1], shape)
     return shape
 
 
@@ -37,7 +31,7 @@ def _there(attrs: Attrs) -> tuple[bool, bool]:
 
 def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x, (kh, kw, depth, filters) = _shapes.as_image(inputs[0]), attrs["kernel"].shape
-    _equal("kernel.shape[2]", depth, x[2])
+    _shapes.equal("kernel.shape[2]", depth, x[2])
     numbers.convolution(attrs)
     numbers.residual(attrs)
     return _residual(inputs, attrs, (*_shapes.windows(x, (kh, kw), attrs), filters))
@@ -45,7 +39,7 @@ def conv2d(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 def _depthwise(x: Shape, attrs: Attrs, name: str) -> Shape:
     kernel = attrs[name].shape
-    _equal(f"{name}.shape[2]", kernel[2], x[2])
+    _shapes.equal(f"{name}.shape[2]", kernel[2], x[2])
     return (*_shapes.windows(x, kernel, attrs), x[2] * kernel[3])
 
 
@@ -58,7 +52,7 @@ def depthwise(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     middle = _depthwise(_shapes.as_image(inputs[0]), attrs, "depthwise_kernel")
     kernel = attrs["pointwise_kernel"].shape
-    _equal("pointwise_kernel.shape[:3]", kernel[:3], (1, 1, middle[2]))
+    _shapes.equal("pointwise_kernel.shape[:3]", kernel[:3], (1, 1, middle[2]))
     numbers.depthwise(attrs, "depthwise_", "middle")
     numbers.convolution(attrs, "pointwise_kernel", "middle")
     numbers.residual(attrs)
@@ -68,9 +62,9 @@ def separable(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 def _pair(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     shape: Shape = inputs[0]
     if len(inputs) > 1:
-        _equal("term beside a second input", attrs["term"], None)
+        _shapes.equal("term beside a second input", attrs["term"], None)
         return _shapes.two(inputs, {})
-    _equal("entries of term", len(attrs["term"] or ()), shape[-1])
+    _shapes.equal("entries of term", len(attrs["term"] or ()), shape[-1])
     return shape
 
 
@@ -123,7 +117,7 @@ def softmax(inputs: Sequence[Any], attrs: Attrs) -> Shape:
 
 
 def table(inputs: Sequence[Any], attrs: Attrs) -> Shape:
-    _equal("entries of table", len(attrs["table"]), _ENTRIES)
+    _shapes.equal("entries of table", len(attrs["table"]), _ENTRIES)
     numbers.table(attrs)
     shape: Shape = inputs[0]
     return shape

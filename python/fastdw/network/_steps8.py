@@ -10,6 +10,7 @@ from fastdw import _core
 from fastdw._half8 import packed_depthwise, packed_pointwise
 from fastdw._isa import chosen_isa8
 from fastdw.network import _numbers8 as numbers
+from fastdw.network._attributes import NO_PADS
 from fastdw.network._steps import Lowering, Site, array, geometry_of, image_step, spread
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ def _bilinear(site: Site) -> Iterator[Step]:
 
 
 def _pool(site: Site) -> Iterator[Step]:
-    none = ((0, 0), (0, 0))
     names = ("function", "window", "strides", "padding")
     settings = {name: site.attrs[name] for name in names}
-    settings |= {"dilation": site.attrs["dilation_rate"], "counted": none}
+    settings |= {"dilation": site.attrs["dilation_rate"], "counted": NO_PADS}
     yield image_step("pool8", site.out, (site.x,), **settings, **numbers.pool(site.attrs))
 
 

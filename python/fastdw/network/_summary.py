@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw._arguments import describe
+from fastdw._arguments import choice
 from fastdw.network._graph import Graph, Node
 
 if TYPE_CHECKING:
@@ -97,12 +97,7 @@ def shown(
     mode: object, steps: list[dict[str, Any]], arena: Arena, notes: tuple[str, ...]
 ) -> dict[str, Any] | None:
     """All of it, printed, or as a dict."""
-    if not isinstance(mode, str):
-        msg = f"mode must be a str, got {describe(mode)}"
-        raise TypeError(msg)
-    if mode not in ("text", "dict"):
-        msg = f"mode must be 'text' or 'dict', got {mode!r}"
-        raise ValueError(msg)
+    choice("mode", mode, ("text", "dict"))
     names = ("num_parameters", "macs", "nbytes", "traffic")
     count, work, weights, traffic = (sum(step[name] for step in steps) for name in names)
     if mode == "dict":

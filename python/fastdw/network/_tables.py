@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from fastdw._arguments import describe, integer
+from fastdw._arguments import choice, describe, integer
 from fastdw._geometry import pair
 
 _MIRRORS = ("reflect", "symmetric")
@@ -39,12 +39,7 @@ def padded(size: int, before: int, after: int, mode: str = "constant") -> tuple[
 
 def pad(shape: tuple[int, ...], pad_width: object, mode: object) -> dict[str, Any]:
     """The tables of a gather that pads an image, by the `pad_width` of NumPy."""
-    if not isinstance(mode, str):
-        msg = f"mode must be a str, got {describe(mode)}"
-        raise TypeError(msg)
-    if mode not in _MODES:
-        msg = f"mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}"
-        raise ValueError(msg)
+    mode = choice("mode", mode, _MODES)
     if not isinstance(pad_width, (tuple, list)):
         msg = f"pad_width must be pairs of ints, got {describe(pad_width)}"
         raise TypeError(msg)
@@ -130,12 +125,7 @@ def resize(
     shape: tuple[int, ...], size: object, interpolation: object
 ) -> tuple[str, dict[str, Any]]:
     """The operator that resizes an image, and its tables."""
-    if not isinstance(interpolation, str):
-        msg = f"interpolation must be a str, got {describe(interpolation)}"
-        raise TypeError(msg)
-    if interpolation not in ("bilinear", "nearest"):
-        msg = f"interpolation must be 'bilinear' or 'nearest', got {interpolation!r}"
-        raise ValueError(msg)
+    choice("interpolation", interpolation, ("bilinear", "nearest"))
     sizes = pair("size", size, _MAX_PIXELS)
     rows, columns = (
         positions(before, after, "half_pixel")

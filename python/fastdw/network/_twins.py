@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fastdw
+from fastdw.network._attributes import place
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
     from fastdw.network._shapes import Attrs
 
 Values = Sequence[Any]
-
-
-def _window(attrs: Attrs) -> dict[str, Any]:
-    return {name: attrs[name] for name in ("strides", "padding", "dilation_rate")}
 
 
 def _second(inputs: Values) -> AnyArray | None:
@@ -31,7 +28,7 @@ def _depthwise(x: AnyArray, attrs: Attrs, prefix: str) -> AnyArray:
     return fastdw.reference.depthwise_conv2d(
         x,
         attrs[f"{prefix}kernel"],
-        **_window(attrs),
+        **place(attrs),
         bias=attrs[f"{prefix}bias"],
         activation=attrs[f"{prefix}activation"],
     )

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fastdw
+from fastdw.network._attributes import place
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
     from fastdw.network._shapes import Attrs
     from fastdw.network._twins import Values
-
-_WINDOW = ("strides", "padding", "dilation_rate")
 
 
 def _take(attrs: Attrs, *names: str, prefix: str = "") -> dict[str, Any]:
@@ -32,13 +31,14 @@ def _project(x: AnyArray, inputs: Values, attrs: Attrs, name: str, **more: Any) 
 
 
 def conv2d(inputs: Values, attrs: Attrs) -> AnyArray:
-    return _project(inputs[0], inputs, attrs, "kernel", **_take(attrs, "input", *_WINDOW))
+    return _project(inputs[0], inputs, attrs, "kernel", **_take(attrs, "input"), **place(attrs))
 
 
 def _depthwise(x: AnyArray, attrs: Attrs, prefix: str, output: Any) -> AnyArray:
     return fastdw.reference.quantized_depthwise_conv2d(
         x, attrs[f"{prefix}kernel"], attrs[f"{prefix}scales"], output=output,
-        **_take(attrs, "input", *_WINDOW), **_take(attrs, "bias", "activation", prefix=prefix),
+        **_take(attrs, "input"), **place(attrs),
+        **_take(attrs, "bias", "activation", prefix=prefix),
     )  # fmt: skip
 
 
