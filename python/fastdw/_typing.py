@@ -14,7 +14,6 @@ class SupportsDLPack(Protocol):
 
 
 Float32: TypeAlias = npt.NDArray[np.float32]
-Float64: TypeAlias = npt.NDArray[np.float64]
 AnyArray: TypeAlias = npt.NDArray[Any]
 ArrayInput: TypeAlias = AnyArray | SupportsDLPack | memoryview
 Number: TypeAlias = SupportsFloat

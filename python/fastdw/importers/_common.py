@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,10 @@ InputSizes = Sizes | dict[str, Sizes] | None
 
 MAX_TABLE = 1 << 17
 """Longest table of a resize or a pad: no file makes one of gigabytes."""
+
+MAX_FOLDED = 1 << 20
+"""Entries of a constant that is larger than those of which it is made: no small file makes a large
+array."""
 
 MAX_CHANNELS = 1 << 21
 """Most factors that are made of one."""
@@ -254,7 +259,7 @@ def dense(
     shape, kernel = builder.shape(x), matrix[np.newaxis, np.newaxis]
     if len(shape) == 3:
         return builder.add("conv2d", x, kernel=kernel, bias=bias, **names)
-    pixels = reshape(builder, x, (int(np.prod(shape[:-1])), 1, shape[-1]))
+    pixels = reshape(builder, x, (prod(shape[:-1]), 1, shape[-1]))
     y = builder.add("conv2d", pixels, kernel=kernel, bias=bias, source=names.pop("source", ()))
     return reshape(builder, y, (*shape[:-1], matrix.shape[1]), **names)
 
@@ -274,3 +279,28 @@ def check_length(length: int) -> None:
     if not 1 <= length <= MAX_TABLE:
         msg = f"a resized or padded axis must have 1 to {MAX_TABLE} pixels, got {length}"
         raise ValueError(msg)
+
+
+# --- nodes of constants alone ---
+
+
+def bounded(shape: Sequence[int], *inputs: AnyArray) -> tuple[int, ...]:
+    """The shape of a constant that is made of others."""
+    sizes = tuple(int(n) for n in shape)
+    if min(sizes, default=1) < 0:
+        msg = f"of the shape {sizes}"
+        raise Unsupported(msg)
+    if prod(sizes) > max(MAX_FOLDED, *(a.size for a in inputs), 0):
+        msg = f"that makes a constant of shape {sizes}"
+        raise Unsupported(msg)
+    return sizes
+
+
+def quotient(a: AnyArray, b: AnyArray) -> Any:
+    """a / b, of integers rounded towards zero, as in C."""
+    if a.dtype.kind not in "iu":
+        return a / b
+    if not np.all(b):
+        msg = "by zero"
+        raise Unsupported(msg)
+    return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)

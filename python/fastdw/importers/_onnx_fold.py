@@ -7,49 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers._common import Unsupported
+from fastdw.importers._common import Unsupported, bounded, quotient
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import axis_of, ints, size_of
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray
+    pass
 
 Inputs = Sequence[Any]
-MAX_FOLDED = 1 << 20
-"""Entries of a result that is larger than its inputs: no small file makes a large array."""
 MAX_FILLED = 1 << 22
-"""Those of one number alone, which takes no memory."""
-
-
-def _bounded(shape: Sequence[int], *inputs: AnyArray) -> tuple[int, ...]:
-    shape = tuple(int(n) for n in shape)
-    if min(shape, default=1) < 0:
-        msg = f"of the shape {shape}"
-        raise Unsupported(msg)
-    if size_of(shape) > max(MAX_FOLDED, *(a.size for a in inputs), 0):
-        msg = f"that makes a constant of shape {shape}"
-        raise Unsupported(msg)
-    return shape
+"""Entries of one number alone, which takes no memory."""
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[[OnnxNode, Inputs, int], Any]:
     def fold(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
-        _bounded(np.broadcast_shapes(*(a.shape for a in inputs)), *inputs)
+        bounded(np.broadcast_shapes(*(a.shape for a in inputs)), *inputs)
         result = inputs[0] if len(inputs) > 1 else function(inputs[0])
         for other in inputs[1:]:
             result = function(result, other)
         return result
 
     return fold
-
-
-def _divide(a: AnyArray, b: AnyArray) -> Any:
-    if a.dtype.kind not in "iu":
-        return a / b
-    if not np.all(b):
-        msg = "by zero"
-        raise Unsupported(msg)
-    return (np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
 
 
 def _constant(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
@@ -94,7 +72,7 @@ def _cast(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
 def _gather(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     axis = axis_of(node.integer("axis", 0), inputs[0].ndim)
     shape = inputs[0].shape
-    _bounded((*shape[:axis], *inputs[1].shape, *shape[axis + 1 :]), *inputs)
+    bounded((*shape[:axis], *inputs[1].shape, *shape[axis + 1 :]), *inputs)
     return np.take(inputs[0], inputs[1].astype(np.int64), axis)
 
 
@@ -181,17 +159,17 @@ def _transpose(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
 
 def _range(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     start, limit, step = (a.reshape(-1)[0].item() for a in inputs)
-    _bounded((max(0, int(np.ceil((limit - start) / step))) if step else -1,))
+    bounded((max(0, int(np.ceil((limit - start) / step))) if step else -1,))
     return np.arange(start, limit, step).astype(inputs[0].dtype)
 
 
 def _expand(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
-    shape = np.broadcast_shapes(inputs[0].shape, _bounded(ints(inputs[1])))
-    return np.broadcast_to(inputs[0], _bounded(shape, inputs[0])).copy()
+    shape = np.broadcast_shapes(inputs[0].shape, bounded(ints(inputs[1])))
+    return np.broadcast_to(inputs[0], bounded(shape, inputs[0])).copy()
 
 
 def _where(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
-    _bounded(np.broadcast_shapes(*(a.shape for a in inputs)), *inputs)
+    bounded(np.broadcast_shapes(*(a.shape for a in inputs)), *inputs)
     return np.where(*inputs)
 
 
@@ -238,7 +216,7 @@ FOLDS: dict[str, Callable[[OnnxNode, Inputs, int], Any]] = {
     "Add": _elementwise(np.add),
     "Sub": _elementwise(np.subtract),
     "Mul": _elementwise(np.multiply),
-    "Div": _elementwise(_divide),
+    "Div": _elementwise(quotient),
     "Pow": _elementwise(np.power),
     "Min": _elementwise(np.minimum),
     "Max": _elementwise(np.maximum),

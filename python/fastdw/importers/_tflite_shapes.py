@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers._common import Unsupported
+from fastdw.importers._common import Unsupported, bounded, quotient
 from fastdw.importers._tflite_file import TfliteNode, ints
 
 if TYPE_CHECKING:
-    from fastdw._typing import AnyArray
+    pass
 
 Shape = tuple[int, ...]
 Fold = Callable[[TfliteNode, Sequence[Any]], Any]
-_MAX_FOLDED = 1 << 20
-"""Entries of a result that is larger than its inputs: no small file makes a large array."""
 
 
 def new_shape(shape: Shape, wanted: Sequence[int]) -> Shape:
@@ -89,20 +87,10 @@ def _arithmetic(kind: str, function: Callable[..., Any]) -> Fold:
         if options is not None and options.FusedActivationFunction():
             msg = "of constants with an activation"
             raise Unsupported(msg)
-        _bounded(np.broadcast_shapes(a.shape, b.shape), a, b)
+        bounded(np.broadcast_shapes(a.shape, b.shape), a, b)
         return function(a, b).astype(a.dtype)
 
     return fold
-
-
-def _whole(a: AnyArray, b: AnyArray) -> Any:
-    """Rounded towards zero, as in C."""
-    if a.dtype.kind not in "iu":
-        return a / b
-    if not np.all(b):
-        msg = "by zero"
-        raise Unsupported(msg)
-    return np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
 
 
 def _pack(node: TfliteNode, inputs: Sequence[Any]) -> Any:
@@ -123,7 +111,7 @@ def _gather(node: TfliteNode, inputs: Sequence[Any]) -> Any:
     if options.BatchDims() or index.ndim > 1:
         msg = "of constants with indices of several axes"
         raise Unsupported(msg)
-    _bounded((*x.shape, index.size), x, index)
+    bounded((*x.shape, index.size), x, index)
     return np.take(x, index.astype(np.int64), options.Axis())
 
 
@@ -139,21 +127,13 @@ def _cast(node: TfliteNode, inputs: Sequence[Any]) -> Any:
 
 def _fill(node: TfliteNode, inputs: Sequence[Any]) -> Any:
     shape = tuple(ints(inputs[0]))
-    _bounded(shape)
+    bounded(shape)
     return np.full(shape, inputs[1].reshape(-1)[0])
 
 
 def _product(node: TfliteNode, inputs: Sequence[Any]) -> Any:
     keep = bool(node.options("ReducerOptions").KeepDims())
     return np.prod(inputs[0], tuple(ints(inputs[1])), inputs[0].dtype, keepdims=keep)
-
-
-def _bounded(shape: Sequence[int], *inputs: AnyArray) -> None:
-    if min(shape, default=1) < 0 or math.prod(shape) > max(
-        _MAX_FOLDED, *(a.size for a in inputs), 0
-    ):
-        msg = f"that makes a constant of shape {tuple(shape)}"
-        raise Unsupported(msg)
 
 
 FOLDS: dict[str, Fold] = {
@@ -173,7 +153,7 @@ FOLDS: dict[str, Fold] = {
     "ADD": _arithmetic("Add", np.add),
     "SUB": _arithmetic("Sub", np.subtract),
     "MUL": _arithmetic("Mul", np.multiply),
-    "DIV": _arithmetic("Div", _whole),
+    "DIV": _arithmetic("Div", quotient),
     "FLOOR_DIV": _arithmetic("", np.floor_divide),
     "MAXIMUM": _arithmetic("", np.maximum),
     "MINIMUM": _arithmetic("", np.minimum),

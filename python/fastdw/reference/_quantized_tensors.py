@@ -61,23 +61,24 @@ def quantized_conv2d(
     image, weights = np.asarray(x), np.asarray(kernel)
     require(image.ndim == 3, f"x is not 3-D: {image.shape}")
     wide = np.pad(image, (*padding, (0, 0)), constant_values=_fields(input)[1])
-    taps = weights.shape[:2]
-    oh, ow = (
-        (wide.shape[a] - (taps[a] - 1) * dilation_rate[a] - 1) // strides[a] + 1 for a in (0, 1)
-    )
-    windows = [
-        wide[
-            di * dilation_rate[0] :: strides[0],
-            dj * dilation_rate[1] :: strides[1],
-        ][:oh, :ow]
-        for di in range(taps[0])
-        for dj in range(taps[1])
-    ]
+    pixels = np.concatenate(_taps(wide, weights.shape[:2], strides, dilation_rate), axis=2)
     matrix = weights.reshape(-1, weights.shape[3])
-    pixels = np.concatenate(windows, axis=2)
     return quantized_pointwise_conv2d(
         pixels, matrix, scales, input=input, output=output, **epilogue
     )
+
+
+def _taps(
+    image: npt.NDArray[Any], window: Pair, strides: Pair, dilation_rate: Pair
+) -> list[npt.NDArray[Any]]:
+    """For each cell of a window what it meets, (OH, OW, C)."""
+    oh, ow = (
+        (image.shape[a] - (window[a] - 1) * dilation_rate[a] - 1) // strides[a] + 1 for a in (0, 1)
+    )
+    tops, lefts = (range(0, window[a] * dilation_rate[a], dilation_rate[a]) for a in (0, 1))
+    return [
+        image[top :: strides[0], left :: strides[1]][:oh, :ow] for top in tops for left in lefts
+    ]
 
 
 def quantized_multiply(
@@ -225,18 +226,7 @@ def quantized_pool(
     offset = 128 if dtype == "int8" else 0
     image = np.asarray(x, np.int64) + offset
     cells = np.pad(image, (*padding, (0, 0)), constant_values=-1)
-    oh, ow = (
-        (cells.shape[a] - (window[a] - 1) * dilation_rate[a] - 1) // strides[a] + 1 for a in (0, 1)
-    )
-    found = np.stack(
-        [
-            cells[di * dilation_rate[0] :: strides[0], dj * dilation_rate[1] :: strides[1]][
-                :oh, :ow
-            ]
-            for di in range(window[0])
-            for dj in range(window[1])
-        ]
-    )
+    found = np.stack(_taps(cells, window, strides, dilation_rate))
     live = found >= 0
     if function == "max":
         y = found.max(axis=0)
