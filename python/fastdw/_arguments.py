@@ -10,7 +10,9 @@ import operator
 import os
 import reprlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,6 +239,23 @@ def pointwise_kernel(
         )
         raise ValueError(msg)
     return kernel
+
+
+def output_channels(kernel: AnyArray) -> int:
+    """Of a checked kernel, depthwise or pointwise."""
+    return prod(kernel.shape[2:]) if kernel.ndim == 4 else int(kernel.shape[1])
+
+
+def chained(kernels: Mapping[str, AnyArray]) -> None:
+    """Refuse kernels of which one does not take what the one before it gives."""
+    for (before, first), (name, kernel) in pairwise(kernels.items()):
+        takes, gives = kernel.shape[2 if kernel.ndim == 4 else 0], output_channels(first)
+        if takes != gives:
+            msg = (
+                f"{name} has {takes} input channels, but {before} gives {gives} "
+                f"({before}.shape = {first.shape})"
+            )
+            raise ValueError(msg)
 
 
 def dense_kernel(value: object) -> Float32:

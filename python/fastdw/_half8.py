@@ -53,8 +53,7 @@ def half8(
 ) -> Half8:
     """Check one half; `ends` are the quantizations before and after it."""
     bias, activation = epilogue
-    channels = int(np.prod(kernel.shape[2:])) if kernel.ndim == 4 else kernel.shape[1]
-    flat = kernel.reshape(*kernel.shape[:-2], channels) if kernel.ndim == 4 else kernel
+    flat = kernel.reshape(-1, check.output_channels(kernel))
     numbers = rescale((prefix, scales_name), flat, scales, ends, bias, activation)
     factors = check.as_array(scales_name, scales)
     terms = None if bias is None else numbers.bias

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdw._arguments import output_channels
 from fastdw._geometry import Plan, Signature
 from fastdw._isa import packed_for
 from fastdw.layers._call import checked_call
@@ -40,9 +41,7 @@ class Composed(Layer):
         for half in spec.halves:
             kernel, bias, _ = half.packable()
             arrays[half.kernel_name] = kernel.copy()
-            zeros = np.zeros(kernel.shape[-1], np.float32)  # only depthwise kernels have an m
-            if kernel.ndim == 4:
-                zeros = np.zeros(prod(kernel.shape[2:]), np.float32)
+            zeros = np.zeros(output_channels(kernel), np.float32)
             arrays[f"{half.prefix}bias"] = zeros if bias is None else bias.copy()
         self._describe(spec)
         self._set(_replay=_never, _arrays=arrays, _isa=spec.isa, _networks={})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw._arguments import describe
+from fastdw._arguments import describe, output_channels
 from fastdw._quantization import Quantization, quantization
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def real(
     kernel: AnyArray, scales: Float32, bias: AnyArray | None, given: Quantization
 ) -> tuple[Float32, Float32 | None]:
     """Kernel and bias in real numbers."""
-    channels = int(np.prod(kernel.shape[2:])) if kernel.ndim == 4 else kernel.shape[-1]
+    channels = output_channels(kernel)
     factors = np.broadcast_to(scales, channels)
     flat = kernel.reshape(-1, channels).astype(np.float32) * factors
     terms = None

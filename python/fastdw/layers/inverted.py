@@ -19,29 +19,23 @@ if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, ArrayInput, Ints, PaddingInput
     from fastdw.network._symbol import Symbol
 
-_NAMES = ("expand_kernel", "depthwise_kernel", "pointwise_kernel")
-_PREFIXES = ("expand_", "depthwise_", "")
+NAMES = ("expand_kernel", "depthwise_kernel", "pointwise_kernel")
+PREFIXES = ("expand_", "depthwise_", "")
 
 
 def _halves(kernels: tuple[object, ...], epilogues: tuple[Any, ...]) -> tuple[Any, ...]:
     """The three convolutions, checked one against the other."""
     arrays = (
-        check.pointwise_kernel(kernels[0], _NAMES[0]),
+        check.pointwise_kernel(kernels[0], NAMES[0]),
         check.depthwise_kernel(kernels[1]),
         check.pointwise_kernel(kernels[2]),
     )
-    given = None
-    halves = []
-    for name, prefix, array, epilogue in zip(_NAMES, _PREFIXES, arrays, epilogues, strict=True):
-        channels = array.shape[2] if array.ndim == 4 else array.shape[0]
-        if given is not None and channels != given:
-            msg = (
-                f"{name} has {channels} input channels, but {halves[-1].kernel_name} gives {given}"
-            )
-            raise ValueError(msg)
-        given = array.shape[2] * array.shape[3] if array.ndim == 4 else array.shape[1]
-        halves.append(checked_half(name, prefix, array, given, epilogue))
-    return tuple(halves)
+    check.chained(dict(zip(NAMES, arrays, strict=True)))
+    parts = zip(NAMES, PREFIXES, arrays, epilogues, strict=True)
+    return tuple(
+        checked_half(name, prefix, array, check.output_channels(array), epilogue)
+        for name, prefix, array, epilogue in parts
+    )
 
 
 @final
@@ -125,8 +119,8 @@ class InvertedResidual(Composed, AddingLayer):
         layout = check.data_format(data_format)
         first, middle, last = (half.kernel for half in halves)
         _check_gate(squeeze_excite, last.shape[0], layout)
-        view = window(middle.shape[:2], strides, dilation_rate, padding, layout, _NAMES[1])
-        signature = Signature(layout, _NAMES[0], first.shape[0], last.shape[1], view)
+        view = window(middle.shape[:2], strides, dilation_rate, padding, layout, NAMES[1])
+        signature = Signature(layout, NAMES[0], first.shape[0], last.shape[1], view)
         self._prepare(Spec(signature, halves, None, chosen_isa()))
         more = 0 if squeeze_excite is None else squeeze_excite.num_parameters
         self._set(
@@ -269,9 +263,9 @@ class InvertedResidual(Composed, AddingLayer):
         assert view is not None, "the constructor made it"
         expand, middle, last = (
             {"bias": self._arrays[f"{p}bias"], "activation": self._settings[f"{p}activation"]}
-            for p in _PREFIXES
+            for p in PREFIXES
         )
-        first, taps, second = (self._arrays[name] for name in _NAMES)
+        first, taps, second = (self._arrays[name] for name in NAMES)
         y = _record.channels_last(x, order)
         term = None if residual is None else _record.channels_last(residual, order)
         y = record("conv2d", [y], kernel=first.reshape(1, 1, *first.shape), **expand)

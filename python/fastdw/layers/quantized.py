@@ -278,14 +278,7 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
     ) -> None:
         name, kernel = "depthwise_kernel", check.depthwise_kernel(depthwise_kernel, dtype=INT8)
         matrix = check.pointwise_kernel(pointwise_kernel, dtype=INT8)
-        channels, multiplier = kernel.shape[2:]
-        between, filters = matrix.shape
-        if between != channels * multiplier:
-            msg = (
-                f"pointwise_kernel has {between} input channels, but depthwise_kernel gives "
-                f"{channels * multiplier}"
-            )
-            raise ValueError(msg)
+        check.chained({name: kernel, "pointwise_kernel": matrix})
         view = window(kernel.shape[:2], strides, dilation_rate, padding, "NHWC", name)
         ends = quantization("input", input), quantization("middle", middle)
         first = half8(
@@ -298,7 +291,7 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
             "input": input, "middle": middle, "output": output, "residual": residual, "sum": sum,
         }  # fmt: skip
         self._build(
-            Signature("NHWC", name, channels, filters, view),
+            Signature("NHWC", name, kernel.shape[2], matrix.shape[1], view),
             {name: first, "pointwise_kernel": second},
             (packed_depthwise(first, _place(view)), packed_pointwise(second)),
             settings,

@@ -14,13 +14,11 @@ from fastdw._half8 import Half8, checked_sum, half8, packed_depthwise, packed_po
 from fastdw._quantization import INT8, Quantization, quantization
 from fastdw.layers._float8 import float_activation, real, weights_of, whole
 from fastdw.layers._layer8 import AddingQuantizedLayer
-from fastdw.layers.inverted import InvertedResidual
+from fastdw.layers.inverted import NAMES, PREFIXES, InvertedResidual
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, AnyArray, ArrayInput, Ints, PaddingInput
 
-_NAMES = ("expand_kernel", "depthwise_kernel", "pointwise_kernel")
-_PREFIXES = ("expand_", "depthwise_", "")
 _SCALES = ("expand_scales", "depthwise_scales", "pointwise_scales")
 
 
@@ -110,12 +108,12 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         sum: Quantization | None = None,
     ) -> None:
         kernels = (
-            check.pointwise_kernel(expand_kernel, _NAMES[0], INT8),
+            check.pointwise_kernel(expand_kernel, NAMES[0], INT8),
             check.depthwise_kernel(depthwise_kernel, dtype=INT8),
             check.pointwise_kernel(pointwise_kernel, dtype=INT8),
         )
-        _check_channels(kernels)
-        view = window(kernels[1].shape[:2], strides, dilation_rate, padding, "NHWC", _NAMES[1])
+        check.chained(dict(zip(NAMES, kernels, strict=True)))
+        view = window(kernels[1].shape[:2], strides, dilation_rate, padding, "NHWC", NAMES[1])
         given = {"input": input, "expanded": expanded, "middle": middle, "output": output}
         tensors = [quantization(name, q) for name, q in given.items()]
         scales = (expand_scales, depthwise_scales, pointwise_scales)
@@ -125,16 +123,14 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
             (bias, activation),
         )
         halves: dict[str, Half8] = {}
-        for i, name in enumerate(_NAMES):
+        for i, name in enumerate(NAMES):
             ends = tensors[i], tensors[i + 1]
-            halves[name] = half8(
-                _PREFIXES[i], _SCALES[i], kernels[i], scales[i], ends, epilogues[i]
-            )
+            halves[name] = half8(PREFIXES[i], _SCALES[i], kernels[i], scales[i], ends, epilogues[i])
         place = (*view.strides, *view.dilation_rate)
         first, taps, last = halves.values()
         settings: dict[str, Any] = view.arguments | given | {"residual": residual, "sum": sum}
         self._build(
-            Signature("NHWC", _NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
+            Signature("NHWC", NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
             halves,
             (packed_pointwise(first), packed_depthwise(taps, place), packed_pointwise(last)),
             settings,
@@ -147,7 +143,7 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         expand, taps, project = parts
         first = _core.Operator8(None, expand)
         last = _core.Operator8(taps, project, addition)
-        half = halves[_NAMES[0]]
+        half = halves[NAMES[0]]
         return _Pair(first, last, half.kernel.shape[1], np.dtype(half.ends[1].dtype))
 
     @property
@@ -190,7 +186,7 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         given = {"input": input, "expanded": expanded, "middle": middle}
         arguments: dict[str, Any] = {**given, "output": output}
         for i, (word, q) in enumerate(given.items()):
-            name, prefix = _NAMES[i], _PREFIXES[i]
+            name, prefix = NAMES[i], PREFIXES[i]
             kernel, scales, bias = whole(w[name], w[f"{prefix}bias"], q, word)
             arguments |= {name: kernel, _SCALES[i]: scales, f"{prefix}bias": bias}
             arguments[f"{prefix}activation"] = layer._settings[f"{prefix}activation"]
@@ -203,22 +199,9 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         tensors = [self._settings[name] for name in ("input", "expanded", "middle")]
         names = ("strides", "padding", "dilation_rate")
         arguments: dict[str, Any] = {name: getattr(self, name) for name in names}
-        for i, name in enumerate(_NAMES):
-            prefix = _PREFIXES[i]
+        for i, name in enumerate(NAMES):
+            prefix = PREFIXES[i]
             kernel, bias = real(a[name], a[_SCALES[i]], a.get(f"{prefix}bias"), tensors[i])
             activation = float_activation(self._settings[f"{prefix}activation"])
             arguments |= {name: kernel, f"{prefix}bias": bias, f"{prefix}activation": activation}
         return InvertedResidual(**arguments)
-
-
-def _check_channels(kernels: tuple[AnyArray, AnyArray, AnyArray]) -> None:
-    """Each takes what the one before it gives."""
-    expand, taps, project = kernels
-    pairs = (
-        (_NAMES[1], taps.shape[2], _NAMES[0], expand.shape[1]),
-        (_NAMES[2], project.shape[0], _NAMES[1], taps.shape[2] * taps.shape[3]),
-    )
-    for name, takes, before, gives in pairs:
-        if takes != gives:
-            msg = f"{name} has {takes} input channels, but {before} gives {gives}"
-            raise ValueError(msg)

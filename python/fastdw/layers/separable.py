@@ -55,14 +55,8 @@ def separable_spec(
     """Check the arguments of a separable convolution."""
     name, kernel = "depthwise_kernel", check.depthwise_kernel(kernels[0])
     matrix = check.pointwise_kernel(kernels[1])
-    _, _, channels, multiplier = kernel.shape
-    middle, filters = matrix.shape
-    if middle != channels * multiplier:
-        msg = (
-            f"pointwise_kernel has {middle} input channels, but depthwise_kernel gives "
-            f"{channels * multiplier} (depthwise_kernel.shape = {kernel.shape})"
-        )
-        raise ValueError(msg)
+    check.chained({name: kernel, "pointwise_kernel": matrix})
+    channels, (middle, filters) = kernel.shape[2], matrix.shape
     layout = check.data_format(data_format)
     view = window(kernel.shape[:2], *place, layout, name)
     before = parse_activation("pre_activation", pre_activation, channels)

@@ -153,35 +153,23 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
     addend = only_symbols(residual, out)
     signature, weights, settings = layer._signature, layer._weights(), layer._settings
     signature.plan("x.shape", (1, *x.image_shape))  # its checks
-    order = signature.data_format
+    order, window = signature.data_format, signature.window
     y = channels_last(x, order)
-    fused = "pointwise_kernel" in weights
-    if "depthwise_kernel" in weights:
-        if settings.get("pre_activation") is not None:
-            y = record("activation", [y], activation=settings["pre_activation"])
-        prefix = "depthwise_" if fused else ""
-        y = record(
-            "depthwise",
-            [y],
-            kernel=weights["depthwise_kernel"],
-            bias=weights[f"{prefix}bias"],
-            activation=settings[f"{prefix}activation"],
-            **placed(signature.window, y),
-        )
-    dense = "kernel" in weights
-    if dense or fused:
-        kernel = weights["kernel" if dense else "pointwise_kernel"]
-        term = None if addend is None else channels_last(addend, order)
-        # That of a separable layer was its depthwise half's.
-        own_window = signature.window is not None and "depthwise_kernel" not in weights
-        windows = placed(signature.window, y) if own_window else {}
-        windows |= {"groups": settings["groups"]} if dense else {}
-        y = record(
-            "conv2d",
-            [y, term],
-            kernel=kernel if dense else kernel.reshape(1, 1, *kernel.shape[-2:]),
-            bias=weights["bias"],
-            activation=settings["activation"],
-            **windows,
-        )
+    term = None if addend is None else channels_last(addend, order)
+    if settings.get("pre_activation") is not None:
+        y = record("activation", [y], activation=settings["pre_activation"])
+    for name, prefix in zip(layer._kernels, layer._prefixes, strict=True):
+        kernel = weights[name]
+        attrs = {"bias": weights[f"{prefix}bias"], "activation": settings[f"{prefix}activation"]}
+        if window is not None:
+            attrs |= placed(window, y)
+            window = None  # it is that of the first half
+        if name == "depthwise_kernel":
+            y = record("depthwise", [y], kernel=kernel, **attrs)
+            continue
+        if name == "pointwise_kernel":
+            kernel = kernel.reshape(1, 1, *kernel.shape[-2:])
+        else:
+            attrs["groups"] = settings["groups"]
+        y = record("conv2d", [y, term], kernel=kernel, **attrs)
     return channels_first(y, order)
