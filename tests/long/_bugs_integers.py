@@ -10,7 +10,9 @@ QUADS, WIDENED, DW8 = (
     "csrc/kernels/pointwise8/widened.h",
     "csrc/kernels/depthwise8/generic.h",
 )
-TABLE8 = "csrc/kernels/table8/table.h"
+TABLE8, FIVES = "csrc/kernels/table8/table.h", "csrc/kernels/depthwise8/fives.h"
+ADD8, MULTIPLY8 = "csrc/kernels/add8/add.h", "csrc/kernels/add8/multiply.h"
+POOL, BYTES = "csrc/network/pool.cpp", "csrc/network/bytes.cpp"
 QUANTIZATION = "python/fastdw/_quantization.py"
 HARD_SWISH = "python/fastdw/importers/_tflite_hard_swish.py"
 WIDE = "python/fastdw/importers/_wide_weights.py"
@@ -159,4 +161,41 @@ INTEGERS = [
         "first, 0 * second[:, :, again]",
     ),
     Mutant("rows that are there twice are padded once", WIDE, "(2 * top, 2 *", "(top, 2 *"),
+    Mutant(
+        "a tile of five taps has a column too many",
+        FIVES,
+        "if (column + j < t.columns)",
+        "if (column + j <= t.columns)",
+    ),
+    Mutant(
+        "windows of five taps are the first of a row", FIVES, "+ column * S, channel", ", channel"
+    ),
+    Mutant("a sum's halves are cut", ADD8, "(1 << (s.shift - 1)) - s.zero_a", "-s.zero_a"),
+    Mutant(
+        "the last products are left out",
+        MULTIPLY8,
+        "if (i < count) multiply",
+        "if (i < 0) multiply",
+    ),
+    Mutant(
+        "an average's halves go up",
+        POOL,
+        "(sum >= 0 ? cells / 2 : -(cells / 2))",
+        "cells / 2",
+    ),
+    Mutant("a pool's border has cells", POOL, "(column) + across.first * dilation_w", "(column)"),
+    Mutant(
+        "a pool's channels after 256 are the first",
+        POOL,
+        "across.first * dilation_w, first)",
+        "across.first * dilation_w, 0)",
+    ),
+    Mutant(
+        "a pool's windows on the right are not looked at", POOL, "i = axis.last_inside()", "break"
+    ),
+    Mutant(
+        "a mean has the zeros of a row", POOL, "(x.height * x.width) * mean", "(x.width) * mean"
+    ),
+    Mutant("NaN has no byte", BYTES, "rescale(t == t ? t : 0)", "rescale(t)"),
+    Mutant("the softmax of bytes has no largest", BYTES, "std::max(most, x[i] ^ s.flip)", "255"),
 ]
