@@ -39,7 +39,7 @@ def call(num_threads: int, begin: float, seconds: float) -> list[float]:
 
 def measure(executor: Executor, callers: int, num_threads: int, seconds: float) -> str:
     """Two cells: calls a second, and the milliseconds of a call, median and 99 %."""
-    begin = time.monotonic() + 0.5
+    begin = time.monotonic() + 0.2
     runs = [executor.submit(call, num_threads, begin, seconds) for _ in range(callers)]
     took = np.concatenate([run.result() for run in runs])
     median, late = np.percentile(took, [50, 99]) * 1e3
