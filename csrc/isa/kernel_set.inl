@@ -142,11 +142,20 @@ constexpr bool cuts_windows(int size, int most) {
   return false;
 }
 
+constexpr bool cuts_windows(int size, const TilePixels& pixels) {
+  return cuts_windows(size, pixels.most) || cuts_windows(size, pixels.light);
+}
+
 template <int MR, int NV>
 constexpr PwWindowTileFn window_tile() {
-  constexpr const TilePixels& pixels = Tuning::tile_pixels[NV - 1];
-  if constexpr (cuts_windows(MR, pixels.most) || cuts_windows(MR, pixels.light)) {
-    return Tuning::template windows<MR, NV>;
+  if constexpr (cuts_windows(MR, Tuning::tile_pixels[NV - 1])) return Tuning::template windows<MR, NV>;
+  return nullptr;
+}
+
+template <int MR, int NV>
+constexpr PwWindowTileFn halved_window_tile() {
+  if constexpr (cuts_windows(MR, Tuning::halved_pixels[NV - 1])) {
+    return Tuning::template halved_windows<MR, NV>;
   }
   return nullptr;
 }
@@ -161,7 +170,10 @@ constexpr PwKernels tiles(std::integer_sequence<int, I...>) {
 template <int NV, int... I>
 constexpr PwKernels halved_tiles(std::integer_sequence<int, I...>) {
   constexpr const TilePixels& pixels = Tuning::halved_pixels[NV - 1];
-  return {pixels.most, pixels.light, {Tuning::template halved<I + 1, NV>...}, {}};
+  return {pixels.most,
+          pixels.light,
+          {Tuning::template halved<I + 1, NV>...},
+          {halved_window_tile<I + 1, NV>()...}};
 }
 
 template <int... I>

@@ -83,6 +83,8 @@ struct Bodies {
   // Tiles of halved panels, and the most pixels of one: for a set whose vectors are long enough to waste.
   template <int MR, int NV>
   static constexpr PwTileFn halved = nullptr;
+  template <int MR, int NV>
+  static constexpr PwWindowTileFn halved_windows = nullptr;
   static constexpr TilePixels halved_pixels[kMaxPanelVectors] = {};
   static constexpr TransposeFn transpose = fastdw::transpose<V>;
   static constexpr PlaneKernels planes = {};

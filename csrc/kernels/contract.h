@@ -256,7 +256,7 @@ struct PwKernels {
   int pixels;                      // most of a tile
   int light_pixels;                // the same where many tiles read a panel that stays in L1
   PwTileFn tiles[kMaxTilePixels];  // by pixels less one
-  // The same; null where no row is cut so small, and of halved panels and quads.
+  // The same; null where no row is cut so small, and of quads.
   PwWindowTileFn windows[kMaxTilePixels];
 };
 

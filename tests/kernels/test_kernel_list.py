@@ -86,13 +86,13 @@ def force_pointwise(isa, name):
 
 def force_windows(isa, name):
     """Rows of outputs that some largest tile cuts into ones of this size."""
-    pixels, vectors = map(int, re.fullmatch(r"pwconv_(\d+)x(\d+)_windows", name).groups())
+    pixels, vectors = map(float, re.fullmatch(r"pwconv_(\d+)x([\d.]+)_windows", name).groups())
     generator = rng(7)
-    kernel = integers(generator, (3, 2, 3, vectors * _core.lanes(isa)))
+    kernel = integers(generator, (3, 2, 3, int(vectors * _core.lanes(isa))))
     weights = _core.Pointwise(kernel.reshape(-1, kernel.shape[-1]), None, CLAMP, isa)
     operator = _core.Operator(None, weights, None, False, (3, 2))
     for columns in range(24, 60):
-        counts = {-(-columns // most) for most in range(pixels, 17)}
+        counts = {-(-columns // most) for most in range(int(pixels), 17)}
         cuts = [(columns // count, -(-columns // count)) for count in counts]
         if not any(pixels in cut for cut in cuts):
             continue

@@ -11,8 +11,8 @@ namespace {
 
 // MR pixels × NV − ½ vectors of output channels. The last half vector's accumulators hold two pixels: the
 // lower lanes the odd one, the upper lanes the even one. Same order of sums as in pwconv_tile.
-template <int MR, int NV, int kSteps>
-void pwconv_halved_tile(const PwTile& t) {
+template <int MR, int NV, int kSteps, class Tile = PwTile>
+void pwconv_halved_tile(const Tile& t) {
   constexpr int kWhole = NV - 1, kPairs = (MR + 1) / 2;
   const char* ahead = t.ahead;
   for (ptrdiff_t tile = 0; tile < t.tiles; ++tile) {
