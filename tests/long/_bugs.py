@@ -20,6 +20,7 @@ CURVES, POINTWISE = "csrc/kernels/curves/curves.h", "csrc/ops/pointwise.cpp"
 DEPTHWISE, DW_CALLS = "csrc/ops/depthwise_source.cpp", "csrc/ops/depthwise_calls.cpp"
 PLAN_DEPTHWISE = "csrc/plan/depthwise.cpp"
 PACK_DEPTHWISE, PACK_POINTWISE = "csrc/pack/depthwise.cpp", "csrc/pack/pointwise.cpp"
+TRANSPOSE = "csrc/kernels/transpose/transpose.h"
 HALVED = "csrc/kernels/pointwise/halved_avx512.h"
 PLANES, VEC = "csrc/kernels/planar/planes.h", "csrc/simd/vec.h"
 
@@ -106,6 +107,7 @@ LAYERS = [
         "t.y + tile * MR * y_stride",
         "t.y",
     ),
+    Mutant("the third plane is the second", TRANSPOSE, "to[2] = third[j]", "to[2] = second[j]"),
     Mutant("ln 2 is a bit long", CURVES, "set1(2.12194440e-4f)", "set1(2.12194440e-5f)"),
     Mutant("swish stops short of its limit", CURVES, "-88.72284f", "-88.0f"),
     Mutant("a power of two in eighths", CURVES, "shift_left<19>", "shift_left<20>"),
