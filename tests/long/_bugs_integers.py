@@ -12,7 +12,7 @@ QUADS, WIDENED, DW8 = (
 )
 TABLE8, FIVES = "csrc/kernels/table8/table.h", "csrc/kernels/depthwise8/fives.h"
 ADD8, MULTIPLY8 = "csrc/kernels/add8/add.h", "csrc/kernels/add8/multiply.h"
-POOL, BYTES = "csrc/network/pool.cpp", "csrc/network/bytes.cpp"
+POOL = "csrc/network/pool.cpp"
 QUANTIZATION = "python/fastdw/_quantization.py"
 HARD_SWISH = "python/fastdw/importers/_tflite_hard_swish.py"
 WIDE = "python/fastdw/importers/_wide_weights.py"
@@ -184,18 +184,4 @@ INTEGERS = [
         "cells / 2",
     ),
     Mutant("a pool's border has cells", POOL, "(column) + across.first * dilation_w", "(column)"),
-    Mutant(
-        "a pool's channels after 256 are the first",
-        POOL,
-        "across.first * dilation_w, first)",
-        "across.first * dilation_w, 0)",
-    ),
-    Mutant(
-        "a pool's windows on the right are not looked at", POOL, "i = axis.last_inside()", "break"
-    ),
-    Mutant(
-        "a mean has the zeros of a row", POOL, "(x.height * x.width) * mean", "(x.width) * mean"
-    ),
-    Mutant("NaN has no byte", BYTES, "rescale(t == t ? t : 0)", "rescale(t)"),
-    Mutant("the softmax of bytes has no largest", BYTES, "std::max(most, x[i] ^ s.flip)", "255"),
 ]
