@@ -270,7 +270,10 @@ Plan::Task Plan::task(ptrdiff_t i) const {
             all ? thread * whole + number : panel_shares + number - whole - rest_shares};
   }
   ptrdiff_t share = by_shares ? 0 : next(panel_shares);
-  const ptrdiff_t column = next(blocks.across.parts), row = next(blocks.down.parts),
+  // By diagonals: what begins a thread's share has as many large rows and columns as what ends it (7×7 in
+  // four blocks, two threads: 25 and 24 pixels; row by row 28 and 21).
+  const ptrdiff_t row = next(blocks.down.parts),
+                  column = (next(blocks.across.parts) + row) % blocks.across.parts,
                   channel = next(channels.parts), image = next(images);
   if (by_shares) share = next(panel_shares);
   return {image,

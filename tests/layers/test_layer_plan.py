@@ -100,6 +100,17 @@ def test_shares_are_even(isa, size, threads):
     assert longest(tasks, threads) * threads <= 1.25 * size * size
 
 
+@pytest.mark.parametrize("size", [7, 14])
+def test_shares_are_even_where_rows_and_columns_are_not(isa, size):
+    """Row by row two threads would take 28 and 21 of 7×7; four blocks by diagonals make 25 and 24."""
+    depthwise = _core.Depthwise(np.zeros((3, 3, 960, 1), np.float32), None, CLAMP, isa, fused=True)
+    pointwise = _core.Pointwise(np.zeros((960, 160), np.float32), None, CLAMP, isa)
+    shapes = (1, size, size, 960), (1, size, size, 160)
+    plan = _core.Operator(depthwise, pointwise).plan(*shapes, (1, 1, 1, 1, 1, 1), 2)
+    tasks = [rows * columns for _, _, rows, _, columns, _, _, _ in plan["tasks"]]
+    assert 2 * longest(tasks, 2) <= size * size + 3
+
+
 def longest(tasks, threads):
     """Each thread has as many neighbours; who is done with them takes the next of another's."""
     ends = [len(tasks) * i // threads for i in range(threads + 1)]
