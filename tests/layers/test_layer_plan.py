@@ -102,7 +102,7 @@ def test_shares_are_even(isa, size, threads):
 
 @pytest.mark.parametrize("size", [7, 14])
 def test_shares_are_even_where_rows_and_columns_are_not(isa, size):
-    """Row by row two threads would take 28 and 21 of 7×7; four blocks by diagonals make 25 and 24."""
+    """Row by row two threads take 28 and 21 pixels of 7×7, by diagonals 25 and 24."""
     depthwise = _core.Depthwise(np.zeros((3, 3, 960, 1), np.float32), None, CLAMP, isa, fused=True)
     pointwise = _core.Pointwise(np.zeros((960, 160), np.float32), None, CLAMP, isa)
     shapes = (1, size, size, 960), (1, size, size, 160)
