@@ -76,8 +76,8 @@ Names kernel_names(const KernelSet& set) {
 
 Names kernel_names(const Kernels8& set) {
   const auto& [isa, lanes, offset, dot_inputs, weight_bytes, panel_vectors, pointwise, tap_vectors,
-               quad_vectors, depthwise, threes, most_pairs, fives, add, multiply, table, bilinear, mac_ns,
-               value_ns] = set;
+               quad_vectors, depthwise, threes, most_pairs, fives, add, multiply, table, bilinear,
+               block_bytes, mac_ns, value_ns, line_ns, weight_ns] = set;
   Names names;
   for (const DwKernel8* kernel : {&threes[0], &threes[1], &fives[0], &fives[1], &depthwise}) {
     if (kernel->run) names.emplace_back(kernel->name);

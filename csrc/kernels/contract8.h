@@ -148,7 +148,9 @@ struct Kernels8 {
   Multiply8Fn multiply;
   Table8Fn table;
   Bilinear8Fn bilinear;
-  double mac_ns, value_ns;
+  ptrdiff_t block_bytes;      // of a block, beside its panel in L2
+  double mac_ns, value_ns;    // a multiply-add, and a result
+  double line_ns, weight_ns;  // copying one row of a window, a word or some; reading a byte of weights once
 
   // What turns bytes in memory into those inside, and back.
   uint8_t flip(bool is_signed) const { return is_signed == (offset == 0) ? 0 : 0x80; }

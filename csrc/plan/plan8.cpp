@@ -10,16 +10,11 @@
 namespace fastdw {
 namespace {
 
-constexpr ptrdiff_t kBlockBytes = 128 * 1024;
 // A band of fewer rows reads too many of them twice.
 constexpr ptrdiff_t kBandRows = 4;
 
 // A thread that has fewer must have as many as the others.
 constexpr ptrdiff_t kFewTasks = 4;
-// Copies one row of a window, a word or some.
-constexpr double kLineNs = 1;
-// Reads a byte of weights, once: what takes the time of a last layer, of one pixel.
-constexpr double kWeightNs = 0.01;
 
 ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.width; }
 
@@ -37,7 +32,8 @@ double pixel_ns(const Pointwise8Weights& w) {
 
 double pointwise_ns(const Problem8& p) {
   const Pointwise8Weights& w = *p.chain.pointwise;
-  return static_cast<double>(pixels_of(p.out)) * pixel_ns(w) + static_cast<double>(w.nbytes()) * kWeightNs;
+  return static_cast<double>(pixels_of(p.out)) * pixel_ns(w) +
+         static_cast<double>(w.nbytes()) * w.set.weight_ns;
 }
 
 // Whole rows, as many as `most` pixels are; a part of a band where it has more.
@@ -83,7 +79,7 @@ double cost_ns(const Problem8& p) {
   double pixel = 0;
   if (p.chain.depthwise) pixel += pixel_ns(*p.chain.depthwise);
   const bool copies = p.chain.pointwise && !p.chain.depthwise && !in_place(p);
-  if (copies) pixel += static_cast<double>(p.window.kernel_h) * kLineNs;
+  if (copies) pixel += static_cast<double>(p.window.kernel_h) * p.chain.set().line_ns;
   return static_cast<double>(pixels_of(p.out)) * pixel + (p.chain.pointwise ? pointwise_ns(p) : 0);
 }
 
@@ -96,7 +92,7 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   const ptrdiff_t between = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
   const ptrdiff_t stride =
       block_stride(ceil_div(between, ptrdiff_t{sizeof(float)})) * ptrdiff_t{sizeof(float)};
-  const Blocks largest = largest_blocks(p, std::max<ptrdiff_t>(1, kBlockBytes / stride));
+  const Blocks largest = largest_blocks(p, std::max<ptrdiff_t>(1, chain.set().block_bytes / stride));
   plan.blocks = shared_blocks(largest, plan.images, threads);
   if (threads > 1 && chain.pointwise && !chain.sum) {
     const ptrdiff_t panels = chain.pointwise->panels();
