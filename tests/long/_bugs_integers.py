@@ -184,4 +184,16 @@ INTEGERS = [
         "cells / 2",
     ),
     Mutant("a pool's border has cells", POOL, "(column) + across.first * dilation_w", "(column)"),
+    Mutant(
+        "a pool's channels after 256 are the first",
+        POOL,
+        "across.first * dilation_w, first)",
+        "across.first * dilation_w, 0)",
+    ),
+    Mutant(
+        "a pool's windows on the right are not looked at", POOL, "i = axis.last_inside()", "break"
+    ),
+    Mutant(
+        "a mean has the zeros of a row", POOL, "(x.height * x.width) * mean", "(x.width) * mean"
+    ),
 ]

@@ -28,7 +28,7 @@ from _bugs_integers import INTEGERS
 from _bugs_networks import NETWORKS
 
 ROOT = pathlib.Path(__file__).parents[2]
-TIMEOUT = 600
+HANG = 300  # seconds without a word
 # Tests that find most bugs in seconds.
 FIRST = [
     "kernels/test_bits.py",
@@ -109,18 +109,27 @@ class Copy:
         path = f"{self.tree / 'python'}{os.pathsep}{self.tree / 'bench'}"
         environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         environment["PYTHONUNBUFFERED"] = "1"  # a crash would lose the name of its test
-        try:
-            done = sh(*command, cwd=self.tree, env=environment, timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            return "none ends: a hang", ""
-        if done.returncode == 0:
-            return None, done.stdout
-        # A crash leaves no summary: then it is the last test that was begun.
-        named = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
-        begun = re.findall(r"^(\S+::\S+.*?)(?: (?:PASSED|SKIPPED).*)?$", done.stdout, re.M)
-        return (named or [f"crash in {begun[-1]}" if begun else f"crash ({done.returncode})"])[
-            0
-        ], done.stdout
+        status, text = self._until_it_hangs(command, environment)
+        if status == 0:
+            return None, text
+        # A crash or a hang leaves no summary: then it is the last test that was begun.
+        named = re.findall(r"^(?:FAILED|ERROR) (\S+)", text, re.M)
+        begun = re.findall(r"^(\S+::\S+.*?)(?: (?:PASSED|SKIPPED).*)?$", text, re.M)
+        kind = "hang" if status == -signal.SIGKILL else "crash"
+        return (named or [f"{kind} in {begun[-1]}" if begun else f"{kind} ({status})"])[0], text
+
+    def _until_it_hangs(self, command, environment):
+        """The exit status of tests, and what they print; a slow machine alone ends none."""
+        said = self.build / "said"
+        with said.open("w") as file:
+            tests = subprocess.Popen(
+                command, cwd=self.tree, env=environment, stdout=file, stderr=subprocess.STDOUT
+            )
+            while tests.poll() is None:
+                time.sleep(0.2)
+                if time.time() - said.stat().st_mtime > HANG:
+                    tests.kill()
+        return tests.returncode, said.read_text()
 
 
 def main():

@@ -8,6 +8,7 @@ import support
 import test_architectures as architectures
 from blocks import block, builder_of, conv, dw
 from bounds import BOUNDS, check_nodes, run_program, traced
+from fastdw import _core
 from fastdw._isa import packed_for8
 from fastdw.network import _shapes8
 from fastdw.network._graph import GraphBuilder, rounded
@@ -18,6 +19,7 @@ from fastdw.network._ops8 import OPS8
 from fastdw.network._rewrite import rewrite
 from graphs import drawn, example, kernel
 from hypothesis import given, settings
+from plans import dense, network
 from support import assert_same, rng, signed
 from test_drawn_rewrites import graphs
 
@@ -286,3 +288,29 @@ def test_the_core_sums_as_many_cells_as_the_graph_allows(monkeypatch, op):
     monkeypatch.setattr(_shapes8, "MOST_CELLS", most + 1)
     with pytest.raises(ValueError, match="window" if op == "quantized_pool" else "x"):
         made(most + 1)
+
+
+@pytest.mark.parametrize("function", ["max", "average"])
+def test_pools_of_more_channels_than_are_added_at_once(function):
+    q = (0.5, 3, "int8")
+    b = GraphBuilder()
+    x = b.input("x", (3, 5, 600), "int8")
+    pool = {"window": (2, 3), "padding": ((0, 1), (1, 1)), "origin": 128, "activation": None}
+    y = b.add("quantized_pool", x, function=function, strides=(2, 1), input=q, **pool)
+    check(b.build([y, b.add("quantized_mean", x, input=q, output=q)]))
+
+
+@pytest.mark.parametrize("pads", [(1, 0), (0, 1), (2, 3)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_core_too_refuses_pools_of_padding_alone(axis, pads):
+    """The graph does before it; but there is no number to divide by."""
+    window = [(0, 0), (0, 0)]
+    window[axis] = pads
+    size = [3, 3]
+    size[axis] += sum(pads)
+    settings = {"function": "average", "window": (1, 1), "strides": (1, 1), "dilation": (1, 1)}
+    settings |= {"padding": tuple(window), "counted": ((0, 0), (0, 0))}
+    settings |= {"origin": 0, "low": 0, "high": 255, "flip": 0}
+    x, out = (dense(np.zeros((*shape, 2), np.uint8)) for shape in ((3, 3), size))
+    with pytest.raises(ValueError, match="window"):
+        network(_core.config()["isas"]["active"], "pool8", out, [x], settings)
