@@ -126,3 +126,38 @@ def test_a_quantised_image_has_its_axes_as_wanted(integers):
     assert (first.inputs[0].shape, last.inputs[0].shape) == ((None, 6, 7, 8), (None, 7, 8, 6))
     y = first(x)
     np.testing.assert_array_equal(last(x.transpose(0, 2, 3, 1)), y.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(np.float32(0.2), 3), (STEP, 4)])
+def test_a_float_input_stands_for_the_numbers_of_one_reader(scale, zero):
+    nodes = [
+        node("DequantizeLinear", "x s z", "X"),
+        node("DequantizeLinear", "x s z", "Y"),
+        node("Add", "X Y", "Z"),
+        node("DequantizeLinear", "x t w", "W"),
+        node("Add", "Z W", "y"),
+    ]
+    ends, others = {"s": STEP, "z": np.int8(3)}, {"t": scale, "w": np.int8(zero)}
+    data = model(nodes, SHAPE, dtype=TensorProto.INT8, **ends, **others).SerializeToString()
+    x = rng(6).integers(-128, 128, SHAPE).astype(np.int8)
+    wanted = 2 * STEP * (x - 3.0) + scale * (x - float(zero))
+    np.testing.assert_allclose(Network.from_onnx(data)(x), wanted, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match=r"another scale or zero point .*'DequantizeLinear W'"):
+        Network.from_onnx(data, integers="float")
+    same = model([*nodes[:2], node("Add", "X Y", "y")], SHAPE, dtype=TensorProto.INT8, **ends)
+    real = Network.from_onnx(same.SerializeToString(), integers="float")
+    x = rng(7).standard_normal(SHAPE).astype(np.float32)
+    np.testing.assert_array_equal(real(x), 2 * x)
+
+
+@pytest.mark.parametrize("dtype", POINTS)
+def test_casts_of_integers_give_real_numbers(dtype):
+    kind = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}[dtype]
+    x = np.arange(256).astype(dtype).reshape(1, 4, 8, 8)
+    alone = [node("Cast", "x", to=TensorProto.FLOAT)]
+    before = [node("Cast", "x", "X", to=TensorProto.FLOAT), node("Mul", "X a")]
+    for nodes, factor in ((alone, 1), (before, 0.5)):
+        proto = model(nodes, x.shape, dtype=kind, a=np.float32(0.5))
+        y = Network.from_onnx(proto.SerializeToString())(x)
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(y, x * np.float32(factor))

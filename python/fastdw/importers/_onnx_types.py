@@ -25,7 +25,13 @@ def _cast(c: Conversion, node: OnnxNode) -> Value:
     if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
         msg = f"to type {to}"
         raise Unsupported(msg)
-    return c.affine(_as_computed(c, x), 1.0, 0.0, None) if x.name in c.raw else x
+    kind = c.builder.dtype(x.name)
+    if kind == "float32":
+        return x
+    x = _as_computed(c, x)
+    if kind == "uint8":
+        return c.affine(x, 1.0, 0.0, None)
+    return c.like(x, c.add("dequantize", x.name, input=(1.0, 0, kind)))
 
 
 def _dropout(c: Conversion, node: OnnxNode) -> Value:
@@ -67,9 +73,14 @@ def _dequantize(c: Conversion, node: OnnxNode) -> Value:
     if isinstance(part, Live) and kind == "uint8" and c.builder.dtype(part.name) == kind:
         return c.affine(_as_computed(c, part), step, -step * point, None)
     if isinstance(part, Pending) and part.kind == STORED:
-        return part.base
-    if not isinstance(part, Pending) or (part.kind, part.factor) != (f"quantised {point}", step):
+        # Whoever else reads the input must take it for the same numbers.
+        part = part._replace(kind=f"quantised {point}", factor=step)
+        c.values[node.inputs[0]] = part
+    if not isinstance(part, Pending) or not part.kind.startswith("quantised"):
         msg = "of anything but a constant or QuantizeLinear's result"
+        raise Unsupported(msg)
+    if (part.kind, part.factor) != (f"quantised {point}", step):
+        msg = "with another scale or zero point than its integers had before"
         raise Unsupported(msg)
     return part.base
 

@@ -85,8 +85,6 @@ class Conversion:
         self.values: dict[str, Value | None] = {}
         self.batched = False
         """Whether the model takes more than one image at once."""
-        self.raw: set[str] = set()
-        """Inputs of uint8."""
         self.source: tuple[str, ...] = ()
         self._told: set[str] = set()
         self._grown = 0

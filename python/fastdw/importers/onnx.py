@@ -202,8 +202,6 @@ def _add_inputs(c: Conversion, sizes: InputSizes) -> None:
         value = Live(name, (1, *shape), tuple(range(1, len(shape) + 1)))
         real = dtype in _FLOATS or as_stored
         c.values[name] = value if real else Pending(STORED, value, 1.0, "an input of INT8", name)
-        if dtype == "UINT8":
-            c.raw.add(name)
 
 
 def _output(c: Conversion, name: str) -> str:
