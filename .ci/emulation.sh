@@ -34,7 +34,7 @@ cross_wheel() {
   "$python" -m zipfile -e "$out"/fastdw-*-cp311-cp311-"linux_$3.whl" "$out/site"
 }
 
-# cross_words ARCHITECTURE TRIPLE EMULATED-MACHINE: every word of Vec alone.
+# cross_words ARCHITECTURE TRIPLE EMULATED-MACHINE: every word of Vec and of Bytes alone.
 cross_words() {
   local build=$work/words-$1
   SYSROOT=$cache/$1 TRIPLE=$2 cmake -S tests/kernels -B "$build" -DFASTDW_WERROR=ON \

@@ -1,4 +1,4 @@
-// The words of the 8-bit kernels (contract8.h) with AVX2: eight sums a vector. Products are of 16 bits, by
+// The words of the 8-bit kernels (words8.inc) with AVX2: eight sums a vector. Products are of 16 bits, by
 // pairs: vpmaddubsw would saturate.
 #pragma once
 #include <immintrin.h>
@@ -53,6 +53,7 @@ FASTDW_INLINE void store_bytes(uint8_t* y, __m128i bytes, int n) {
 struct Bytes {
   static constexpr int lanes = 8, offset = 128, tap_vectors = 1, quad_vectors = 2, most_pairs = 1;
   static constexpr int weight_bytes = 2;
+  static constexpr bool dots_by_lane = false;
   using Ints = __m256i;
   using Pixel = Ints;
   // Of four pixels, in 16 bits: the first two, and the others.
@@ -78,9 +79,9 @@ struct Bytes {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
   // The upper halves of a's lanes are 0.
-  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) { dot_pair(acc[0], a, b); }
+  static FASTDW_INLINE void multiply_add(Ints (&acc)[1], Ints a, Ints b) { dot(acc[0], a, b); }
 
-  static FASTDW_INLINE void dot_pair(Ints& acc, Ints x, Ints w) {
+  static FASTDW_INLINE void dot(Ints& acc, Ints x, Ints w) {
     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x, w));
   }
   static FASTDW_INLINE void widen_line(const uint8_t* x, ptrdiff_t count, int16_t* y) {
@@ -93,13 +94,6 @@ struct Bytes {
   static FASTDW_INLINE void dot_memory(Ints& acc, const Quad& x, const uint8_t* w) {
     add_products(acc, x.first, w);
     add_products(acc, x.second, w + quad_vectors * sizeof(Ints));
-  }
-  // By hand, for GCC 12 keeps products of several rows in memory until a branch wants their sum.
-  static FASTDW_INLINE void add_products(Ints& acc, Ints x, const uint8_t* w) {
-    Ints products;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
-            : "+x"(acc), "=&x"(products)
-            : "x"(x), "m"(*reinterpret_cast<const __m256i_u*>(w)));
   }
   template <int P>
   static FASTDW_INLINE Ints chunks(const uint8_t* const (&pixels)[P], int n, uint8_t flip) {
@@ -140,7 +134,7 @@ struct Bytes {
     }
   };
 
-  // Of NV vectors: read where they are needed.
+  // Read where they are needed.
   template <int>
   using Factors = const uint8_t*;
 
@@ -148,6 +142,18 @@ struct Bytes {
     const Rescale8& r;
     explicit FASTDW_INLINE Rescale(const Rescale8& rescale) : r(rescale) {}
 
+    template <int NV>
+    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+      store_bytes(y, bytes_of<NV>(acc, factors), n);
+    }
+
+    template <int P>
+    FASTDW_INLINE void store_chunks(const Ints (&acc)[2], const uint8_t* factors, uint8_t* y, ptrdiff_t,
+                                    int n, int) const {
+      store<2>(acc, factors, y, n);
+    }
+
+   private:
     // As they are stored, the channels in their order from the lowest byte on.
     template <int NV>
     FASTDW_INLINE __m128i bytes_of(const Ints (&acc)[NV], const uint8_t* factors) const {
@@ -169,18 +175,16 @@ struct Bytes {
       if constexpr (NV == 1) bytes = _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0));
       return _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(r.flip)));
     }
-
-    template <int NV>
-    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
-      store_bytes(y, bytes_of<NV>(acc, factors), n);
-    }
-
-    template <int P>
-    FASTDW_INLINE void store_chunks(const Ints (&acc)[2], const uint8_t* factors, uint8_t* y, ptrdiff_t,
-                                    int n, int) const {
-      store<2>(acc, factors, y, n);
-    }
   };
+
+ private:
+  // By hand, for GCC 12 keeps products of several rows in memory until a branch wants their sum.
+  static FASTDW_INLINE void add_products(Ints& acc, Ints x, const uint8_t* w) {
+    Ints products;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+            : "+x"(acc), "=&x"(products)
+            : "x"(x), "m"(*reinterpret_cast<const __m256i_u*>(w)));
+  }
 };
 
 }  // namespace

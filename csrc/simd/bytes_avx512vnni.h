@@ -1,4 +1,4 @@
-// The words of the 8-bit kernels (contract8.h) with AVX-512 VNNI: sixteen sums a vector.
+// The words of the 8-bit kernels (words8.inc) with AVX-512 VNNI: sixteen sums a vector.
 #pragma once
 #include <immintrin.h>
 
@@ -83,11 +83,6 @@ struct Bytes {
       for (int i = 0; i < 4; ++i) words[i] = load(table + 64 * i);
     }
 
-    // By words, of whose index the highest bit picks the half.
-    FASTDW_INLINE __m512i pairs(__m512i index, __mmask32 upper) const {
-      const __m512i low = _mm512_permutex2var_epi16(words[0], index, words[1]);
-      return _mm512_mask_mov_epi16(low, upper, _mm512_permutex2var_epi16(words[2], index, words[3]));
-    }
     // Of a pair the even bytes of x need the entry in the lower half, the odd ones that in the upper half.
     FASTDW_INLINE void look_up(const uint8_t* x, uint8_t* y) const {
       const __m512i bytes = load(x), eight = _mm512_set1_epi16(8);
@@ -99,9 +94,16 @@ struct Bytes {
       _mm512_storeu_si512(y, _mm512_mask_mov_epi8(_mm512_srlv_epi16(even, down), 0xAAAAAAAAAAAAAAAA,
                                                   _mm512_sllv_epi16(odd, up)));
     }
+
+   private:
+    // By words, of whose index the highest bit picks the half.
+    FASTDW_INLINE __m512i pairs(__m512i index, __mmask32 upper) const {
+      const __m512i low = _mm512_permutex2var_epi16(words[0], index, words[1]);
+      return _mm512_mask_mov_epi16(low, upper, _mm512_permutex2var_epi16(words[2], index, words[3]));
+    }
   };
 
-  // Of NV vectors: read where they are needed.
+  // Read where they are needed.
   template <int>
   using Factors = const uint8_t*;
 
@@ -109,6 +111,31 @@ struct Bytes {
     const Rescale8& r;
     explicit FASTDW_INLINE Rescale(const Rescale8& rescale) : r(rescale) {}
 
+    template <int NV>
+    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+      _mm512_mask_storeu_epi8(y, first(n), bytes_of<NV>(acc, factors));
+    }
+
+    template <int P>
+    FASTDW_INLINE void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y,
+                                    ptrdiff_t stride, int n, int count) const {
+      const __m512i bytes = bytes_of<4>(acc, factors);
+      if constexpr (P == 1) {
+        _mm512_mask_storeu_epi8(y, first(n), bytes);
+      } else if constexpr (P == 2) {
+        const auto live = static_cast<__mmask32>(first(n));
+        _mm256_mask_storeu_epi8(y, live, _mm512_castsi512_si256(bytes));
+        if (count > 1) _mm256_mask_storeu_epi8(y + stride, live, _mm512_extracti64x4_epi64(bytes, 1));
+      } else {
+        const auto live = static_cast<__mmask16>(first(n));
+        _mm_mask_storeu_epi8(y, live, _mm512_castsi512_si128(bytes));
+        if (count > 1) _mm_mask_storeu_epi8(y + stride, live, _mm512_extracti32x4_epi32(bytes, 1));
+        if (count > 2) _mm_mask_storeu_epi8(y + 2 * stride, live, _mm512_extracti32x4_epi32(bytes, 2));
+        if (count > 3) _mm_mask_storeu_epi8(y + 3 * stride, live, _mm512_extracti32x4_epi32(bytes, 3));
+      }
+    }
+
+   private:
     // As they are stored, the channels in their order from the lowest byte on.
     template <int NV>
     FASTDW_INLINE __m512i bytes_of(const Ints (&acc)[NV], const uint8_t* factors) const {
@@ -140,30 +167,6 @@ struct Bytes {
             _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0), bytes);
       }
       return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(r.flip)));
-    }
-
-    template <int NV>
-    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
-      _mm512_mask_storeu_epi8(y, first(n), bytes_of<NV>(acc, factors));
-    }
-
-    template <int P>
-    FASTDW_INLINE void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y,
-                                    ptrdiff_t stride, int n, int count) const {
-      const __m512i bytes = bytes_of<4>(acc, factors);
-      if constexpr (P == 1) {
-        _mm512_mask_storeu_epi8(y, first(n), bytes);
-      } else if constexpr (P == 2) {
-        const auto live = static_cast<__mmask32>(first(n));
-        _mm256_mask_storeu_epi8(y, live, _mm512_castsi512_si256(bytes));
-        if (count > 1) _mm256_mask_storeu_epi8(y + stride, live, _mm512_extracti64x4_epi64(bytes, 1));
-      } else {
-        const auto live = static_cast<__mmask16>(first(n));
-        _mm_mask_storeu_epi8(y, live, _mm512_castsi512_si128(bytes));
-        if (count > 1) _mm_mask_storeu_epi8(y + stride, live, _mm512_extracti32x4_epi32(bytes, 1));
-        if (count > 2) _mm_mask_storeu_epi8(y + 2 * stride, live, _mm512_extracti32x4_epi32(bytes, 2));
-        if (count > 3) _mm_mask_storeu_epi8(y + 3 * stride, live, _mm512_extracti32x4_epi32(bytes, 3));
-      }
     }
   };
 };

@@ -1,4 +1,4 @@
-// The words of the 8-bit kernels (contract8.h) with AVX-VNNI: those of AVX2, but dot products of four bytes.
+// The words of the 8-bit kernels (words8.inc) with AVX-VNNI: those of AVX2, but dot products of four bytes.
 #pragma once
 #include "simd/bytes_avx2.h"
 
@@ -15,7 +15,6 @@ namespace {
 
 struct Bytes : avx2::Bytes {
   static constexpr int weight_bytes = 1;
-  static constexpr bool dots_by_lane = false;
   using Pixel = __m128i;
   using Quad = Ints;
 

@@ -1,4 +1,5 @@
-// The words of the 8-bit kernels with SDOT, beside those of NEON: sixteen multiply-adds an instruction.
+// The words of the 8-bit kernels (words8.inc) with SDOT, beside those of NEON: sixteen multiply-adds an
+// instruction.
 #pragma once
 #include "simd/bytes_neon.h"
 
@@ -23,8 +24,6 @@ struct Bytes : neon::Bytes {
     acc = vdotq_laneq_s32(acc, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x), Lane);
   }
 
-  // A row of a 3×3 kernel for eight channels (w0 w1 w2 0 of each), and at stride 1 for the next column
-  // (0 w0 w1 w2).
   struct Taps {
     static constexpr ptrdiff_t bytes = 64;
     Ints left[2], right[2];
@@ -36,16 +35,9 @@ struct Bytes : neon::Bytes {
     }
   };
 
-  // Eight channels of a row of pixels under two columns of outputs: the four bytes that each one meets.
+  // The four bytes that each column meets.
   struct Row {
     Ints left[2], right[2];
-
-    static FASTDW_INLINE void quads(uint8x16_t ab, uint8x16_t cd, uint8x16_t flip, Ints (&quad)[2]) {
-      const uint16x8_t first = vreinterpretq_u16_u8(veorq_u8(ab, flip));
-      const uint16x8_t last = vreinterpretq_u16_u8(veorq_u8(cd, flip));
-      quad[0] = vreinterpretq_s32_u16(vzip1q_u16(first, last));
-      quad[1] = vreinterpretq_s32_u16(vzip2q_u16(first, last));
-    }
 
     template <int S>
     static FASTDW_INLINE Row of(const Eight (&pixel)[S + 3], uint8x16_t flip) {
@@ -59,6 +51,14 @@ struct Bytes : neon::Bytes {
         quads(cd, vzip1q_u8(pixel[4], pixel[4]), flip, row.right);
       }
       return row;
+    }
+
+   private:
+    static FASTDW_INLINE void quads(uint8x16_t ab, uint8x16_t cd, uint8x16_t flip, Ints (&quad)[2]) {
+      const uint16x8_t first = vreinterpretq_u16_u8(veorq_u8(ab, flip));
+      const uint16x8_t last = vreinterpretq_u16_u8(veorq_u8(cd, flip));
+      quad[0] = vreinterpretq_s32_u16(vzip1q_u16(first, last));
+      quad[1] = vreinterpretq_s32_u16(vzip2q_u16(first, last));
     }
   };
 

@@ -1,5 +1,5 @@
-// The words of the 8-bit kernels with SMMLA, beside those of NEON: two pixels by two channels, eight inputs
-// of each, are 32 multiply-adds an instruction.
+// The words of the 8-bit kernels (words8.inc) with SMMLA, beside those of NEON: two pixels by two channels,
+// eight inputs of each, are 32 multiply-adds an instruction.
 #pragma once
 #include "simd/bytes_neon.h"
 
@@ -8,12 +8,10 @@ namespace i8mm {
 namespace {
 
 struct Bytes : neon::Bytes {
-  // Eight bytes of the first of two pixels or channels, eight of the second.
   using Two = int8x16_t;
 
   static FASTDW_INLINE Two weights(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
-  // Eight inputs of two pixels, N times.
   template <int N>
   static FASTDW_INLINE void inputs(Two (&of)[N], const uint8_t* first, const uint8_t* second) {
     if constexpr (N == 1) {
@@ -26,12 +24,10 @@ struct Bytes : neon::Bytes {
     }
   }
 
-  // Sums of 2×2: first pixel by both channels, second pixel by both.
   static FASTDW_INLINE void add_block(Ints& acc, Two pixels, Two channels) {
     acc = vmmlaq_s32(acc, pixels, channels);
   }
 
-  // The lower halves of two vectors, and the upper ones.
   static FASTDW_INLINE Ints lower(Ints a, Ints b) {
     return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
   }

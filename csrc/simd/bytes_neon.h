@@ -1,4 +1,4 @@
-// The words of the 8-bit kernels (contract8.h) with NEON on AArch64: four sums a vector, and bytes with a
+// The words of the 8-bit kernels (words8.inc) with NEON on AArch64: four sums a vector, and bytes with a
 // sign.
 #pragma once
 #include <arm_neon.h>
@@ -45,7 +45,6 @@ struct Bytes {
   using Ints = int32x4_t;
   using Eight = uint8x16_t;  // the first eight: zip takes no less
 
-  // The first n of eight bytes.
   static FASTDW_INLINE Eight load_first(const uint8_t* p, int n) {
     const uint8x8_t none = vdup_n_u8(0);
     if (n >= 8) return vcombine_u8(vld1_u8(p), none);
@@ -85,11 +84,10 @@ struct Bytes {
     }
   };
 
-  // Whether a tile has a loop of its own.
   template <int MR, int NV>
   static constexpr bool woven = false;
 
-  // Pairs of inputs, each in all lanes: one instruction loads four.
+  // Each in all lanes: one instruction loads four.
   template <int N>
   struct InputPairs {
     int8x16_t pair[N];
@@ -107,7 +105,7 @@ struct Bytes {
     }
     return r;
   }
-  // N pairs of weights of NV·4 channels: eight bytes for each four.
+  // Eight bytes for each vector.
   template <int N, int NV>
   struct WeightPairs {
     int8x16_t v[(N * NV + 1) / 2];
@@ -137,17 +135,8 @@ struct Bytes {
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { acc[v] = vpadalq_s16(acc[v], products[v]); });
     });
   }
-  // Eight bytes by eight, the lower or the upper ones.
-  template <bool kFirst, bool kUpper>
-  static FASTDW_INLINE void multiply(int16x8_t& products, int8x16_t a, int8x16_t b) {
-    if constexpr (kFirst && kUpper) products = vmull_high_s8(a, b);
-    if constexpr (kFirst && !kUpper) products = vmull_s8(vget_low_s8(a), vget_low_s8(b));
-    if constexpr (!kFirst && kUpper) products = vmlal_high_s8(products, a, b);
-    if constexpr (!kFirst && !kUpper) products = vmlal_s8(products, vget_low_s8(a), vget_low_s8(b));
-  }
 
   static FASTDW_INLINE Eight flipped(Eight bytes, uint8x16_t flip) { return veorq_u8(bytes, flip); }
-  static FASTDW_INLINE int8x16_t zip(Eight a, Eight b) { return vreinterpretq_s8_u8(vzip1q_u8(a, b)); }
 
   // Eight channels of a row of pixels under two columns of outputs. For each of these two pixels side by
   // side, and one alone, left or right of them.
@@ -220,7 +209,6 @@ struct Bytes {
     });
   }
 
-  // Of NV vectors.
   template <int NV>
   struct Factors {
     float32x4_t v[NV];
@@ -243,6 +231,30 @@ struct Bytes {
           plain(r.flip == 0 && static_cast<int>(r.low) + r.zero_point == -128 &&
                 static_cast<int>(r.high) + r.zero_point == 127) {}
 
+    template <int NV, bool kPlain = false>
+    FASTDW_INLINE void store(const Ints (&acc)[NV], const Factors<NV>& factors, uint8_t* y, int n) const {
+      constexpr int second = NV > 1 ? 1 : 0, third = NV > 2 ? 2 : 0, last = NV - 1;
+      const int8x8_t low = vqmovn_s16(eight(acc[0], factors.v[0], acc[second], factors.v[second]));
+      const int8x16_t bytes =
+          NV > 2 ? vqmovn_high_s16(low, eight(acc[third], factors.v[third], acc[last], factors.v[last]))
+                 : vcombine_s8(low, vdup_n_s8(0));
+      store_first<NV>(y, held<kPlain>(bytes), n);
+    }
+    template <bool kPlain = false>
+    FASTDW_INLINE void store_two(const Ints (&acc)[2][2], const Factors<2>& factors, uint8_t* y,
+                                 uint8_t* second, int n) const {
+      const int8x8_t low = vqmovn_s16(eight(acc[0][0], factors.v[0], acc[0][1], factors.v[1]));
+      const uint8x16_t bytes =
+          held<kPlain>(vqmovn_high_s16(low, eight(acc[1][0], factors.v[0], acc[1][1], factors.v[1])));
+      if (n == 8) {
+        vst1q_lane_u64(reinterpret_cast<uint64_t*>(second), vreinterpretq_u64_u8(bytes), 1);
+      } else {
+        store_first<2>(second, vextq_u8(bytes, bytes, 8), n);
+      }
+      store_first<2>(y, bytes, n);
+    }
+
+   private:
     // Conversion and narrowing saturate, so no sum is out of range.
     static FASTDW_INLINE Ints rounded(Ints acc, float32x4_t factor) {
       return vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), factor));
@@ -258,31 +270,18 @@ struct Bytes {
       if constexpr (kPlain) return vreinterpretq_u8_s8(bytes);
       return veorq_u8(vreinterpretq_u8_s8(vminq_s8(vmaxq_s8(bytes, least), most)), flip);
     }
-
-    template <int NV, bool kPlain = false>
-    FASTDW_INLINE void store(const Ints (&acc)[NV], const Factors<NV>& factors, uint8_t* y, int n) const {
-      constexpr int second = NV > 1 ? 1 : 0, third = NV > 2 ? 2 : 0, last = NV - 1;
-      const int8x8_t low = vqmovn_s16(eight(acc[0], factors.v[0], acc[second], factors.v[second]));
-      const int8x16_t bytes =
-          NV > 2 ? vqmovn_high_s16(low, eight(acc[third], factors.v[third], acc[last], factors.v[last]))
-                 : vcombine_s8(low, vdup_n_s8(0));
-      store_first<NV>(y, held<kPlain>(bytes), n);
-    }
-    // Two pixels, of which the second may be the first once more: written first, then.
-    template <bool kPlain = false>
-    FASTDW_INLINE void store_two(const Ints (&acc)[2][2], const Factors<2>& factors, uint8_t* y,
-                                 uint8_t* second, int n) const {
-      const int8x8_t low = vqmovn_s16(eight(acc[0][0], factors.v[0], acc[0][1], factors.v[1]));
-      const uint8x16_t bytes =
-          held<kPlain>(vqmovn_high_s16(low, eight(acc[1][0], factors.v[0], acc[1][1], factors.v[1])));
-      if (n == 8) {
-        vst1q_lane_u64(reinterpret_cast<uint64_t*>(second), vreinterpretq_u64_u8(bytes), 1);
-      } else {
-        store_first<2>(second, vextq_u8(bytes, bytes, 8), n);
-      }
-      store_first<2>(y, bytes, n);
-    }
   };
+
+ private:
+  // Eight bytes by eight, the lower or the upper ones.
+  template <bool kFirst, bool kUpper>
+  static FASTDW_INLINE void multiply(int16x8_t& products, int8x16_t a, int8x16_t b) {
+    if constexpr (kFirst && kUpper) products = vmull_high_s8(a, b);
+    if constexpr (kFirst && !kUpper) products = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+    if constexpr (!kFirst && kUpper) products = vmlal_high_s8(products, a, b);
+    if constexpr (!kFirst && !kUpper) products = vmlal_s8(products, vget_low_s8(a), vget_low_s8(b));
+  }
+  static FASTDW_INLINE int8x16_t zip(Eight a, Eight b) { return vreinterpretq_s8_u8(vzip1q_u8(a, b)); }
 };
 
 }  // namespace

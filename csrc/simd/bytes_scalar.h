@@ -1,4 +1,4 @@
-// The words of the 8-bit kernels (contract8.h) in portable C++: four sums a vector.
+// The words of the 8-bit kernels (words8.inc) in portable C++: four sums a vector.
 #pragma once
 #include <cstring>
 
@@ -42,7 +42,6 @@ struct Bytes {
   static void multiply_add(Ints (&acc)[1], Ints a, Ints b) {
     for (int i = 0; i < lanes; ++i) acc[0].v[i] += a.v[i] * b.v[i];
   }
-  // Four unsigned bytes by four signed ones, a lane.
   static void dot(Ints& acc, Ints x, Ints w) {
     uint8_t a[4 * lanes];
     int8_t b[4 * lanes];
@@ -51,7 +50,6 @@ struct Bytes {
     for (int i = 0; i < 4 * lanes; ++i) acc.v[i / 4] += a[i] * b[i];
   }
   static void dot_memory(Ints& acc, Ints x, const uint8_t* w) { dot(acc, x, load(w)); }
-  // Of P pixels a chunk each, of n live channels.
   template <int P>
   static Ints chunks(const uint8_t* const (&pixels)[P], int n, uint8_t flip) {
     static_assert(P == 1);
@@ -59,7 +57,6 @@ struct Bytes {
     for (int i = 0; i < 4 * lanes && i < n; ++i) bytes[i] = pixels[0][i] ^ flip;
     return load(bytes);
   }
-  // Of each channel the bytes of four pixels.
   static void interleave(const Ints (&pixels)[4], Ints (&quad)[4]) {
     uint8_t from[4][4 * lanes];
     std::memcpy(from, pixels, sizeof from);
@@ -79,7 +76,7 @@ struct Bytes {
     }
   };
 
-  // Of NV vectors: read where they are needed.
+  // Read where they are needed.
   template <int>
   using Factors = const uint8_t*;
 
@@ -95,7 +92,6 @@ struct Bytes {
         y[i] = r(static_cast<float>(acc[i / lanes].v[i % lanes]) * factor);
       }
     }
-    // Of a group whose chunks are those of pixels `stride` apart; `count` of them are there.
     template <int P>
     void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y, ptrdiff_t, int n, int) const {
       store<4>(acc, factors, y, n);

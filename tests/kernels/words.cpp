@@ -1,11 +1,7 @@
 // Every word of Vec alone, on the instruction set FASTDW_SET with its header FASTDW_VEC, against plain C++:
 // csrc/simd/vec.h says what it means. Prints each word before it runs, so that a crash has a name, then what
 // is wrong. A word of words.inc without a test here does not compile, nor does a test without a word.
-#define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
-#define QUOTE_(x) #x
-#define QUOTE(x) QUOTE_(x)
-#include "words.h"
+#include "floats.h"
 
 #include FASTDW_VEC
 
@@ -354,10 +350,6 @@ void test_loops() {
   }
 }
 
-struct Word {
-  const char *form, *meaning;
-  void (*test)();
-};
 const Word kWords[] = {
 #define FASTDW_WORD(name, form, meaning) {form, meaning, test_##name},
 #if PASTE(IS_AVX512_, FASTDW_SET)
@@ -378,16 +370,4 @@ const Word kWords[] = {
 }  // namespace FASTDW_SET
 }  // namespace fastdw
 
-int main() {
-  int wrong = 0;
-  for (const auto& word : fastdw::FASTDW_SET::kWords) {
-    std::printf("%s: %s\n", word.form, word.meaning);
-    std::fflush(stdout);
-    failures = 0;
-    word.test();
-    if (failures) std::printf("  WRONG: %s (%d times)\n", word.form, failures);
-    wrong += failures > 0;
-  }
-  std::printf("%s: %d words wrong\n", QUOTE(FASTDW_SET), wrong);
-  return wrong ? 1 : 0;
-}
+int main() { return run_alone(QUOTE(FASTDW_SET), fastdw::FASTDW_SET::kWords); }

@@ -26,7 +26,7 @@ FASTDW_INLINE void pw8_widened_tile(const Pointwise8& t, const typename B::Resca
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { row[v] = B::load(w + v * B::lanes * 4); });
       unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
         const auto pair = B::broadcast(in + i * kWidened);
-        unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { B::dot_pair(acc[i][v], pair, row[v]); });
+        unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { B::dot(acc[i][v], pair, row[v]); });
       });
     }
   }
