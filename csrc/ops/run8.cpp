@@ -69,16 +69,19 @@ void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_
   w.kernel.run(t);
 }
 
-// Words of eight bytes, and what turns all of them.
-constexpr ptrdiff_t kWord = sizeof(uint64_t);
-uint64_t flips_of(uint8_t flip) { return flip * (~uint64_t{0} / 0xFF); }
+// Words of eight or sixteen bytes, which GCC and Clang put into one register each.
+using Word = uint8_t __attribute__((vector_size(8)));
+using WideWord = uint8_t __attribute__((vector_size(16)));
 
-inline void copy_word(uint8_t* to, const uint8_t* from, uint64_t flips) {
-  uint64_t word;
-  std::memcpy(&word, from, kWord);
-  word ^= flips;
-  std::memcpy(to, &word, kWord);
+template <class W>
+inline void copy_word(uint8_t* to, const uint8_t* from, uint8_t flip) {
+  W word;
+  std::memcpy(&word, from, sizeof(W));
+  word ^= flip;
+  std::memcpy(to, &word, sizeof(W));
 }
+
+constexpr ptrdiff_t kWord = sizeof(Word), kWideWord = sizeof(WideWord);
 
 // The last word may lie across the one before it.
 void copy_flipped(uint8_t* to, const uint8_t* from, ptrdiff_t count, uint8_t flip) {
@@ -86,25 +89,27 @@ void copy_flipped(uint8_t* to, const uint8_t* from, ptrdiff_t count, uint8_t fli
     for (ptrdiff_t i = 0; i < count; ++i) to[i] = from[i] ^ flip;
     return;
   }
-  const uint64_t flips = flips_of(flip);
-  for (ptrdiff_t i = 0; i + kWord <= count; i += kWord) copy_word(to + i, from + i, flips);
-  copy_word(to + count - kWord, from + count - kWord, flips);
+  for (ptrdiff_t i = 0; i + kWord <= count; i += kWord) copy_word<Word>(to + i, from + i, flip);
+  copy_word<Word>(to + count - kWord, from + count - kWord, flip);
 }
 
-// Lines of bytes, `from_step` and `to_step` apart. Those of a first layer, three pixels of three, are two
-// words: a loop of their own takes a third of the time.
-void copy_lines(uint8_t* to, ptrdiff_t to_step, const uint8_t* from, ptrdiff_t from_step, ptrdiff_t lines,
-                ptrdiff_t count, uint8_t flip) {
-  if (count < kWord || count > 2 * kWord) {
-    for (ptrdiff_t i = 0; i < lines; ++i) copy_flipped(to + i * to_step, from + i * from_step, count, flip);
-    return;
+// Some lines of `bytes` bytes, so far apart.
+struct Lines {
+  uint8_t* to;
+  const uint8_t* from;
+  ptrdiff_t to_step, from_step, count, bytes;
+};
+
+// Those of a first layer, three pixels of three, are copied in wide words, as long as these end before
+// `from_end`, where each line has room for them and nothing behind it that was written before: a stem of
+// 224×224×3 takes 0.92 of the time.
+void copy_lines(const Lines& t, const uint8_t* from_end, bool room, uint8_t flip) {
+  ptrdiff_t i = 0;
+  if (room && t.bytes <= kWideWord && from_end - t.from >= kWideWord) {
+    const ptrdiff_t wide = std::min(t.count, (from_end - t.from - kWideWord) / t.from_step + 1);
+    for (; i < wide; ++i) copy_word<WideWord>(t.to + i * t.to_step, t.from + i * t.from_step, flip);
   }
-  const uint64_t flips = flips_of(flip);
-  const ptrdiff_t last = count - kWord;
-  for (ptrdiff_t i = 0; i < lines; ++i, to += to_step, from += from_step) {
-    copy_word(to, from, flips);
-    copy_word(to + last, from + last, flips);
-  }
+  for (; i < t.count; ++i) copy_flipped(t.to + i * t.to_step, t.from + i * t.from_step, t.bytes, flip);
 }
 
 // Windows of pixels side by side, with padding where they reach beyond the image.
@@ -131,8 +136,10 @@ class Windows {
       uint8_t* const to = y.data + i * line_;
       for (ptrdiff_t j = 0; j < columns; ++j) {
         if (j == begin && begin < end && from >= 0 && from < x_.height) {
-          copy_lines(to + j * y.column_stride, y.column_stride, x_.at(image, from, column(first + j), 0),
-                     window_.stride_w * x_.channels, end - begin, line_, flip_);
+          const uint8_t* const line = x_.at(image, from, column(first + j), 0);
+          copy_lines({to + j * y.column_stride, line, y.column_stride, window_.stride_w * x_.channels,
+                      end - begin, line_},
+                     x_.at(image, from, x_.width, 0), i * line_ + kWideWord <= y.column_stride, flip_);
           j = end - 1;
         } else {
           copy_taps(image, from, column(first + j), to + j * y.column_stride);
