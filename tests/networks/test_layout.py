@@ -8,6 +8,7 @@ from fastdw.network._layout import arranged
 from fastdw.network._network import Network
 from fastdw.network._record import Input
 from support import rng, signed
+from test_network import close
 
 LAST, FIRST = (4, 6, 3), (3, 4, 6)
 
@@ -110,6 +111,82 @@ def test_what_takes_number_by_number_may_go_before_the_move(activation):
     np.testing.assert_array_equal(
         camera(pixels), first((pixels * np.float32(1 / 128) - 0.5).transpose(0, 3, 1, 2))
     )
+
+
+def one_or_the_other(steps, channels=3, filters=5):
+    """An image (C, H, W) that goes through steps, and what a convolution makes of that."""
+    b = GraphBuilder()
+    x = b.input("x", (channels, 4, 6))
+    y = steps(b, x)
+    channels, height, width = b.shape(y)
+    if channels == 1:
+        y = b.add("reshape", y, shape=(height, width, 1))
+    else:
+        y = b.add("transpose", y, axes=(1, 2, 0))
+    y = b.add("conv2d", y, kernel=signed(rng(1), (1, 1, channels, filters)))
+    if filters == 1:
+        return b.build(b.add("reshape", y, shape=(1, height, width), name="y"))
+    return b.build(b.add("transpose", y, axes=(2, 0, 1), name="y"))
+
+
+def halved(b, x):
+    width = np.full(6, 0.5, np.float32)
+    return b.add("affine", x, scale=width, offset=-width)
+
+
+STEPS = {
+    "none": lambda b, x: x,
+    "numbers": halved,
+    "itself": lambda b, x: b.add("multiply", [x, halved(b, x)]),
+    "pads": lambda b, x: b.add("gather", x, rows=None, columns=(-1, 0, 1, 2, 3), constant=0.0),
+    "parts": lambda b, x: b.add("concat", [x, halved(b, x)], axis=0),
+    "a part": lambda b, x: b.add(
+        "slice", x, begin=(0, 1, 0), size=(b.shape(x)[0], 2, 6), step=(1, 1, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("filters", [1, 5])
+@pytest.mark.parametrize("steps", STEPS)
+def test_what_keeps_the_order_may_go_before_the_move(steps, channels, filters):
+    graph = one_or_the_other(STEPS[steps], channels, filters)
+    first, last = (Network._from_graph(arranged(graph, f)) for f in ("NCHW", "NHWC"))
+    plain = Network._from_graph(graph)
+    assert [first.inputs, first.outputs] == [plain.inputs, plain.outputs]
+    assert last.inputs[0].shape == (None, 4, 6, channels)
+    x = signed(rng(2), (2, 4, 6, channels))
+    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(first(planes), plain(planes))
+    np.testing.assert_array_equal(last(x), plain(planes).transpose(0, 2, 3, 1))
+    camera = plain.rescale_input(1 / 128, -0.5, "uint8", reverse_channels=True)
+    pixels = rng(3).integers(0, 256, (2, 4, 6, channels), np.uint8)
+    x = pixels[..., ::-1] * np.float32(1 / 128) - np.float32(0.5)
+    close(camera(pixels), plain(np.ascontiguousarray(x.transpose(0, 3, 1, 2))))
+
+
+@pytest.mark.parametrize("one_pixel", [False, True])
+def test_a_single_pixel_has_its_channels_first_too(one_pixel):
+    b = GraphBuilder()
+    x = b.input("x", (3, 1, 1) if one_pixel else FIRST)
+    to_last = ("reshape", {"shape": (1, 1, 3)}) if one_pixel else ("transpose", {"axes": (1, 2, 0)})
+    y = b.add("global_pool", b.add(to_last[0], x, **to_last[1]), function="average")
+    graph = b.build(b.add("reshape", y, shape=(3, 1, 1)))
+    first, last = (arranged(graph, order) for order in ("NCHW", "NHWC"))
+    x = signed(rng(2), graph.inputs[0].shape)
+    (wanted,) = run(graph, [x])
+    np.testing.assert_array_equal(run(first, [x])[0], wanted)
+    np.testing.assert_array_equal(run(last, [x.transpose(1, 2, 0)])[0], wanted.reshape(1, 1, 3))
+
+
+def test_channels_that_are_moved_there_and_back_are_last():
+    b = GraphBuilder()
+    x = b.add("quantize", b.input("x", LAST), output=Q)
+    x = b.add("dequantize", b.add("transpose", x, axes=(1, 2, 0)), input=Q)
+    x = b.add("transpose", x, axes=(2, 0, 1))
+    graph = b.build(b.add("conv2d", x, kernel=signed(rng(1), (1, 1, 3, 5))))
+    last, first = (arranged(graph, order) for order in ("NHWC", "NCHW"))
+    assert (last.inputs[0].shape, first.inputs[0].shape) == (LAST, FIRST)
 
 
 def test_slopes_of_channels_stay_where_they_are():

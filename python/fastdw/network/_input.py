@@ -24,7 +24,7 @@ def rescaled(
         msg = f"reverse_channels must be a bool, got {describe(reverse_channels)}"
         raise TypeError(msg)
     name, shape, q = _image(graph)
-    first = channels_first(graph, name)
+    first = name in channels_first(graph)
     if first:
         shape = (*shape[1:], shape[0])
     step = -1 if reverse_channels else 1

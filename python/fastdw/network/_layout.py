@@ -4,38 +4,87 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fastdw import _arguments as check
 from fastdw.network._graph import Graph, Node, checked, shapes
+
+if TYPE_CHECKING:
+    from fastdw.network._shapes import Shape
 
 TO_CHANNELS_LAST = (1, 2, 0)
 TO_CHANNELS_FIRST = (2, 0, 1)
 
 
-def channels_first(graph: Graph, name: str) -> bool:
-    """Whether all that is done with this input begins by moving its channels to the end.
+_PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
+_ALONG_AXES = ("concat", "slice", "gather")
 
-    Quantizing and clamps may go before that: they take number by number.
+
+def channels_first(graph: Graph) -> set[str]:
+    """The images (C, H, W), as far as the nodes show it.
+
+    A node that moves channels says where they are, before and after; most others take the last
+    axis for them; and what keeps the order of axes hands on what is known.
     """
-    readers: dict[str, list[Node]] = {}
+    known = shapes(graph)
+    first, last = set(), set()
+    alike: dict[str, set[str]] = {}
     for node in graph.nodes:
-        for text in node.operands:
-            readers.setdefault(text, []).append(node)
-    names, moves = [name], []
-    while names:
-        for node in readers.get(names.pop(), ()):
-            if by_number(node):
-                names.append(node.output)
-            else:
-                moves.append(node.attrs.get("axes"))
-    return bool(moves) and set(moves) == {TO_CHANNELS_LAST}
+        images = [name for name in node.operands if len(known[name]) == 3]
+        ends = {*images, node.output}
+        axes = _moved(node, known)
+        if axes in (TO_CHANNELS_LAST, TO_CHANNELS_FIRST):
+            first.add(images[0] if axes == TO_CHANNELS_LAST else node.output)
+            last.add(node.output if axes == TO_CHANNELS_LAST else images[0])
+        elif _keeps_axes(node, known):
+            for name in ends:
+                alike.setdefault(name, set()).update(ends)
+        elif node.op not in ("reshape", "transpose"):
+            last |= ends
+    return _spread(first, alike) - _spread(last, alike)
+
+
+def _moved(node: Node, known: dict[str, Shape]) -> object:
+    """The order in which a node puts axes: where there is one channel or pixel, by a reshape."""
+    if node.op == "reshape":
+        given, result = known[node.inputs[0]], known[node.output]
+        for axes in (TO_CHANNELS_LAST, TO_CHANNELS_FIRST):
+            large = [axis for axis in axes if len(given) == 3 and given[axis] > 1]
+            if len(given) == 3 and result == tuple(given[axis] for axis in axes):
+                return axes if large == sorted(large) else None
+    return node.attrs.get("axes") if node.op == "transpose" else None
+
+
+def _keeps_axes(node: Node, known: dict[str, Shape]) -> bool:
+    """Whether it does the same whatever its axes are."""
+    attrs = node.attrs
+    if node.op in _PAIRS:
+        same = len({known[name] for name in node.operands}) == 1 < len(node.operands)
+        return same and not _by_channel(node)
+    if node.op == "affine":
+        numbers = (attrs["scale"], attrs["offset"])
+        return all((n == n[0]).all() for n in numbers) and not _by_channel(node)
+    return node.op in _ALONG_AXES or node.op == "table" or by_number(node)
 
 
 def by_number(node: Node) -> bool:
     """Whether it makes of each number another, wherever it stands."""
+    return node.op in ("quantize", "dequantize", "activation") and not _by_channel(node)
+
+
+def _by_channel(node: Node) -> bool:
     activation = node.attrs.get("activation")
-    by_channel = isinstance(activation, tuple) and activation[0] == "prelu"
-    return node.op in ("quantize", "dequantize", "activation") and not by_channel
+    return isinstance(activation, tuple) and activation[0] == "prelu"
+
+
+def _spread(names: set[str], alike: dict[str, set[str]]) -> set[str]:
+    """With these all that are alike."""
+    found, new = set(names), list(names)
+    while new:
+        more = alike.get(new.pop(), set()) - found
+        found |= more
+        new += more
+    return found
 
 
 def arranged(graph: Graph, data_format: object) -> Graph:
@@ -43,11 +92,15 @@ def arranged(graph: Graph, data_format: object) -> Graph:
     if data_format is None:
         return graph
     first = check.data_format(data_format) == "NCHW"
+    from fastdw.network._rewrite import rewrite  # a file that was saved is loaded without
+
+    # Importers bring integers into their own order, and back where the model has another.
+    planes = channels_first(rewrite(graph, enabled=("tidy",))[0])
     known, names = shapes(graph), fresh(graph, "arranged")
     moves, renamed, specs, ends = [], {}, [], []
     for spec in graph.inputs:
         shape = known[spec.name]
-        if len(shape) == 3 and channels_first(graph, spec.name) != first:
+        if len(shape) == 3 and (spec.name in planes) != first:
             if spec.name in graph.outputs:
                 msg = f"data_format must be None where {spec.name} is an output too"
                 raise ValueError(msg)
@@ -58,8 +111,7 @@ def arranged(graph: Graph, data_format: object) -> Graph:
         specs.append(spec)
     made = {node.output: node for node in graph.nodes}
     for name in graph.outputs:
-        moved = name in made and made[name].attrs.get("axes") == TO_CHANNELS_FIRST
-        if len(known[name]) == 3 and name in made and moved != first:
+        if len(known[name]) == 3 and name in made and (name in planes) != first:
             renamed[name] = next(names)
             axes = {"axes": _moves(first)[0]}
             ends.append(Node("transpose", (renamed[name],), name, axes, made[name].source))
