@@ -45,6 +45,8 @@ def test_a_rescaled_float_image():
         (("1",), {}, TypeError, "scale"),
         ((np.ones(4),), {}, ValueError, "scale"),
         ((1.0, np.nan), {}, ValueError, "offset"),
+        ((1e39,), {}, ValueError, "scale must be finite in float32"),
+        ((1.0, np.array([0, -1e300, 0])), {}, ValueError, "offset must be finite in float32"),
         ((1.0, 0.0, "int8"), {}, ValueError, "dtype"),
         ((1.0, 0.0, 3), {}, TypeError, "dtype"),
         ((1.0,), {"reverse_channels": 1}, TypeError, "reverse_channels"),

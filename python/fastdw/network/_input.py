@@ -71,7 +71,7 @@ def _per_channel(name: str, value: object, channels: int) -> AnyArray:
         result = vector(name, value, channels, FLOATS).astype(np.float64)
     else:
         result = np.full(channels, number(name, value))
-    if not np.isfinite(result).all():
-        msg = f"{name} must be finite, got {describe(value)}"
+    if not (np.abs(result) <= np.finfo(np.float32).max).all():
+        msg = f"{name} must be finite in float32, got {describe(value)}"
         raise ValueError(msg)
     return result
