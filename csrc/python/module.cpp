@@ -36,8 +36,8 @@ Activation make_activation(const std::string& curve, float a, float b, py::objec
     Activation f{static_cast<Curve>(i), a, b, {}};
     if ((f.curve == Curve::kPrelu) != !slopes.is_none()) refuse("slopes go with prelu");
     if (!slopes.is_none()) {
-      const Plain s = plain(slopes, 1, "slopes");
-      f.slopes.assign(s.data(), s.data() + s.size(0));
+      const auto s = dense<float>(slopes, 1, "slopes");
+      f.slopes.assign(s.data(), s.data() + s.shape(0));
     }
     return f;
   }
@@ -58,15 +58,15 @@ const KernelSet& chosen_set(const py::object& isa) {
 
 const float* checked_bias(const py::object& bias, ptrdiff_t channels) {
   if (bias.is_none()) return nullptr;
-  const Plain p = plain(bias, 1, "bias");
-  if (p.size(0) != channels) refuse("bias");
+  const auto p = dense<float>(bias, 1, "bias");
+  if (p.shape(0) != channels) refuse("bias");
   return p.data();
 }
 
 std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object bias,
                                                  const Activation& activation, py::object isa,
                                                  py::object kernel_name, bool fused) {
-  const Plain k = plain(kernel, 4, "kernel");
+  const auto k = dense<float>(kernel, 4, "kernel");
   const KernelSet& set = chosen_set(isa);
   const DwKernel* forced = nullptr;
   if (!kernel_name.is_none()) {
@@ -74,25 +74,25 @@ std::unique_ptr<DepthwiseWeights> make_depthwise(py::handle kernel, py::object b
     for (int i = 0; i < set.depthwise_count; ++i) {
       const DwKernel& entry = set.depthwise[i];
       const bool fits =
-          entry.kind == DwKind::kGeneric || (entry.kernel_h == k.size(0) && entry.kernel_w == k.size(1) &&
-                                             (k.size(3) == 1 || entry.multiplies()));
+          entry.kind == DwKind::kGeneric || (entry.kernel_h == k.shape(0) && entry.kernel_w == k.shape(1) &&
+                                             (k.shape(3) == 1 || entry.multiplies()));
       if (name == entry.name && fits) forced = &entry;
     }
     if (!forced) refuse("kernel_name");
   }
-  const ptrdiff_t outputs = checked_product(k.size(2), k.size(3));
+  const ptrdiff_t outputs = checked_product(k.shape(2), k.shape(3));
   check_slopes(activation, outputs);
-  return std::make_unique<DepthwiseWeights>(set, k.data(), checked_bias(bias, outputs), k.size(0), k.size(1),
-                                            k.size(2), k.size(3), activation, forced, fused);
+  return std::make_unique<DepthwiseWeights>(set, k.data(), checked_bias(bias, outputs), k.shape(0),
+                                            k.shape(1), k.shape(2), k.shape(3), activation, forced, fused);
 }
 
 std::unique_ptr<PointwiseWeights> make_pointwise(py::handle kernel, py::object bias,
                                                  const Activation& activation, py::object isa,
                                                  FloatStore* store) {
-  const Plain k = plain(kernel, 2, "kernel");
-  check_slopes(activation, k.size(1));
-  return std::make_unique<PointwiseWeights>(chosen_set(isa), k.data(), checked_bias(bias, k.size(1)),
-                                            k.size(0), k.size(1), activation, store);
+  const auto k = dense<float>(kernel, 2, "kernel");
+  check_slopes(activation, k.shape(1));
+  return std::make_unique<PointwiseWeights>(chosen_set(isa), k.data(), checked_bias(bias, k.shape(1)),
+                                            k.shape(0), k.shape(1), activation, store);
 }
 
 py::tuple depthwise_weights(const DepthwiseWeights& w) {
@@ -131,18 +131,10 @@ py::tuple fold_batch_norm(const Dense<float>& kernel, const std::optional<Dense<
 
 // Fills y with halves as floats: arrays of one axis.
 void widen(py::handle x_array, py::handle y_array) {
-  const auto checked = [](py::handle array, bool of_kind, size_t alignment) {
-    if (!of_kind) refuse("dtype");
-    const py::array a = py::reinterpret_borrow<py::array>(array);
-    const bool aligned = reinterpret_cast<uintptr_t>(a.data()) % alignment == 0;
-    if (a.ndim() != 1 || !(a.flags() & py::array::c_style) || !aligned) refuse("layout");
-    return a;
-  };
-  const py::array x = checked(x_array, py::isinstance<py::array_t<uint16_t>>(x_array), alignof(uint16_t));
-  const py::array y = checked(y_array, py::isinstance<py::array_t<float>>(y_array), alignof(float));
+  const auto x = dense<uint16_t>(x_array, 1, "x");
+  auto y = dense<float>(y_array, 1, "y");
   if (x.size() != y.size() || !y.writeable()) refuse("y");
-  auto* const floats = static_cast<float*>(const_cast<void*>(y.data()));
-  active_kernel_set().network.from_halves({static_cast<const uint16_t*>(x.data()), floats, x.size()});
+  active_kernel_set().network.from_halves({x.data(), y.mutable_data(), x.size()});
 }
 
 // Runs the FMA loop on the calling thread; returns its floating-point operations.

@@ -1,9 +1,9 @@
 #include "python/operator.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "base/refuse.h"
+#include "python/arrays.h"
 #include "python/call.h"
 
 namespace py = pybind11;
@@ -14,28 +14,6 @@ namespace {
 template <class T>
 const T* part(const py::object& object) {
   return object.is_none() ? nullptr : object.cast<const T*>();
-}
-
-template <class T>
-View<T> strided(py::handle object, bool writeable, const char* what) {
-  using Element = std::remove_const_t<T>;
-  if (!py::isinstance<py::array_t<Element>>(object)) refuse(what);
-  const py::array array = py::reinterpret_borrow<py::array>(object);
-  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
-  View<T> v;
-  v.data = static_cast<T*>(const_cast<void*>(array.data()));
-  ptrdiff_t* const sizes[] = {&v.images, &v.height, &v.width, &v.channels};
-  ptrdiff_t* const strides[] = {&v.image_stride, &v.row_stride, &v.column_stride, &v.channel_stride};
-  bool aligned = reinterpret_cast<uintptr_t>(v.data) % alignof(Element) == 0;
-  for (int axis = 0; axis < 4; ++axis) {
-    *sizes[axis] = array.shape(axis);
-    // The stride of an axis of one means nothing, and may be anything.
-    const ptrdiff_t stride = array.shape(axis) == 1 ? 0 : array.strides(axis);
-    aligned = aligned && stride % ptrdiff_t{sizeof(Element)} == 0;
-    *strides[axis] = stride / ptrdiff_t{sizeof(Element)};
-  }
-  if (!aligned || v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
-  return v;
 }
 
 }  // namespace
@@ -72,10 +50,10 @@ void Operator::check_groups(const Problem& problem) const {
 
 void Operator::run(py::handle x_array, py::handle residual_array, py::handle out_array,
                    const std::array<ptrdiff_t, 6>& geometry, int threads) const {
-  const Input x = strided<const float>(x_array, false, "x");
-  const Output out = strided<float>(out_array, true, "out");
+  const Input x = strided<const float>(x_array, "x");
+  const Output out = strided<float>(out_array, "out");
   const Input residual =
-      residual_array.is_none() ? Input{} : strided<const float>(residual_array, false, "residual");
+      residual_array.is_none() ? Input{} : strided<const float>(residual_array, "residual");
   const Problem problem{groups_.front(), checked_geometry(geometry), x, residual, out};
   check_groups(problem);
   if (threads < 1) refuse("num_threads");
@@ -84,8 +62,8 @@ void Operator::run(py::handle x_array, py::handle residual_array, py::handle out
 
 void Operator::run_halves(py::handle x_array, py::handle residual_array, py::handle out_array,
                           const std::array<ptrdiff_t, 6>& geometry, int threads) const {
-  Halves halves{strided<const uint16_t>(x_array, false, "x"), {}, strided<uint16_t>(out_array, true, "out")};
-  if (!residual_array.is_none()) halves.residual = strided<const uint16_t>(residual_array, false, "residual");
+  Halves halves{strided<const uint16_t>(x_array, "x"), {}, strided<uint16_t>(out_array, "out")};
+  if (!residual_array.is_none()) halves.residual = strided<const uint16_t>(residual_array, "residual");
   if (threads < 1) refuse("num_threads");
   call(HalfCall(groups_, checked_geometry(geometry), halves, threads));
 }

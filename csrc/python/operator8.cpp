@@ -1,6 +1,5 @@
 #include "python/operator8.h"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <array>
@@ -11,6 +10,7 @@
 #include "ops/chain.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
+#include "python/arrays.h"
 #include "python/call.h"
 #include "python/read.h"
 #include "python/replay.h"
@@ -26,15 +26,6 @@ struct Epilogue {
   py::array_t<int32_t> bias;
   Rescale8 rescale;
 };
-
-template <class T>
-py::array_t<T> dense(py::handle object, int rank, const char* what) {
-  if (!py::isinstance<py::array_t<T>>(object)) refuse(what);
-  auto array = py::reinterpret_borrow<py::array_t<T>>(object);
-  if (array.ndim() != rank || !(array.flags() & py::array::c_style) || array.size() < 1) refuse(what);
-  if (reinterpret_cast<uintptr_t>(array.data()) % alignof(T) != 0) refuse(what);
-  return array;
-}
 
 Epilogue epilogue(const Kernels8& set, const py::tuple& given, ptrdiff_t channels, bool is_signed) {
   if (given.size() != 6) refuse("epilogue");
@@ -74,27 +65,6 @@ std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::t
   return std::make_unique<Pointwise8Weights>(
       set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
       k.shape(1), set.flip(signs[0]), e.rescale);
-}
-
-template <class T>
-View<T> strided(py::handle object, bool writeable, const char* what) {
-  if (!py::isinstance<py::array_t<int8_t>>(object) && !py::isinstance<py::array_t<uint8_t>>(object)) {
-    refuse(what);
-  }
-  const auto array = py::reinterpret_borrow<py::array>(object);
-  if (array.ndim() != 4 || (writeable && !array.writeable())) refuse(what);
-  const auto stride = [&](int axis) { return array.shape(axis) == 1 ? 0 : array.strides(axis); };
-  const View<T> v{static_cast<T*>(const_cast<void*>(array.data())),
-                  array.shape(0),
-                  array.shape(1),
-                  array.shape(2),
-                  array.shape(3),
-                  stride(0),
-                  stride(1),
-                  stride(2),
-                  stride(3)};
-  if (v.height < 1 || v.width < 1 || v.channels < 1) refuse(what);
-  return v;
 }
 
 // Some images of the problem.
@@ -150,10 +120,9 @@ class Operator8 final : public Replays<Pads, Plan8> {
       : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise, sum), strides) {}
 
   void run(py::handle x, py::handle residual, py::handle out, Pads pads, int threads) const {
-    const Problem8 p =
-        problem(strided<const uint8_t>(x, false, "x"),
-                residual.is_none() ? Input8{} : strided<const uint8_t>(residual, false, "residual"),
-                strided<uint8_t>(out, true, "out"), pads);
+    const Problem8 p = problem(strided<const uint8_t>(x, "x"),
+                               residual.is_none() ? Input8{} : strided<const uint8_t>(residual, "residual"),
+                               strided<uint8_t>(out, "out"), pads);
     if (threads < 1) refuse("num_threads");
     if (p.out.images > 0) call(p, threads);
   }

@@ -58,8 +58,8 @@ class Settings {
     return found ? *found : Activation{Curve::kClamp, -kInfinity, kInfinity, {}};
   }
   std::vector<float> vector(const char* name) {
-    const Plain p = plain(take(name), 1, name);
-    return {p.data(), p.data() + p.size(0)};
+    const auto p = dense<float>(take(name), 1, name);
+    return {p.data(), p.data() + p.shape(0)};
   }
   // Empty for None.
   std::vector<ptrdiff_t> table(const char* name) {

@@ -142,8 +142,8 @@ StepPointer make_step(const py::tuple& parts, const std::vector<Buffer>& buffers
 
 BilinearTable read_mix(Settings& s, const char* name) {
   const py::tuple parts = read_tuple(s.take(name), 3);
-  const Plain weight = plain(parts[2], 1, name);
-  return {read_integers(parts[0]), read_integers(parts[1]), {weight.data(), weight.data() + weight.size(0)}};
+  const auto weight = dense<float>(parts[2], 1, name);
+  return {read_integers(parts[0]), read_integers(parts[1]), {weight.data(), weight.data() + weight.shape(0)}};
 }
 
 Pooling read_function(Settings& s) {
