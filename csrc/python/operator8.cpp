@@ -116,8 +116,8 @@ ArrayTypes types_of(const Chain8& chain) {
 
 class Operator8 final : public Replays<Pads, Plan8> {
  public:
-  Operator8(const py::object& depthwise, const py::object& pointwise, const py::object& sum, Pads strides)
-      : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise, sum), strides) {}
+  Operator8(const py::object& depthwise, const py::object& pointwise, const py::object& sum)
+      : Operator8(py::make_tuple(depthwise, pointwise), chain_of(depthwise, pointwise, sum)) {}
 
   void run(py::handle x, py::handle residual, py::handle out, Pads pads, int threads) const {
     const Problem8 p = problem(strided<const uint8_t>(x, "x"),
@@ -141,8 +141,8 @@ class Operator8 final : public Replays<Pads, Plan8> {
   }
 
  private:
-  Operator8(py::tuple parts, const Chain8& chain, Pads strides)
-      : Replays(types_of(chain)), parts_(std::move(parts)), strides_(strides), chain_(chain) {}
+  Operator8(py::tuple parts, const Chain8& chain)
+      : Replays(types_of(chain)), parts_(std::move(parts)), chain_(chain) {}
 
   bool takes_residual(bool given) const override { return given == chain_.sum.has_value(); }
   Plan8 make_plan(const Call& call, int threads) const override {
@@ -164,16 +164,14 @@ class Operator8 final : public Replays<Pads, Plan8> {
   }
 
   Problem8 problem(const Input8& x, const Input8& residual, const Output8& out, Pads pads) const {
-    const Geometry g = checked_geometry({strides_[0], strides_[1], 1, 1, pads[0], pads[1]});
-    const Window8 pixel{1, 1, g.stride_h, g.stride_w, 1, 1};
-    const Window8& window = chain_.depthwise ? chain_.depthwise->window : pixel;
+    const Geometry g = checked_geometry({1, 1, 1, 1, pads[0], pads[1]});
+    const Window8 window = chain_.depthwise ? chain_.depthwise->window : Window8{1, 1, 1, 1, 1, 1};
     const Problem8 p{chain_, g.pad_top, g.pad_left, window, x, residual, out};
     check(p);
     return p;
   }
 
   const py::tuple parts_;
-  const Pads strides_;
   const Chain8 chain_;
 };
 
@@ -218,9 +216,8 @@ void bind_operator8(py::module_& m) {
       .def_property_readonly("nbytes", &Pointwise8Weights::nbytes)
       .def_property_readonly("isa", [](const Pointwise8Weights& w) { return w.set.isa; });
   py::class_<Operator8>(m, "Operator8", py::is_final())
-      .def(py::init<const py::object&, const py::object&, const py::object&, std::array<ptrdiff_t, 2>>(),
-           py::arg("depthwise"), py::arg("pointwise"), py::arg("sum") = py::none(),
-           py::arg("strides") = std::array<ptrdiff_t, 2>{1, 1})
+      .def(py::init<const py::object&, const py::object&, const py::object&>(), py::arg("depthwise"),
+           py::arg("pointwise"), py::arg("sum") = py::none())
       .def("run", &Operator8::run, py::arg("x"), py::arg("residual"), py::arg("out"), py::arg("pads"),
            py::arg("num_threads"))
       .def("remember", &Operator8::remember, py::arg("x_shape"), py::arg("out_shape"), py::arg("pads"))

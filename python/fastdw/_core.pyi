@@ -290,7 +290,6 @@ class Operator8:
         depthwise: Depthwise8 | None,
         pointwise: Pointwise8 | None,
         sum: tuple[int, ...] | None = None,
-        strides: tuple[int, int] = (1, 1),
     ) -> None:
         """`sum`: zero, factor; those of the residual; shift, zero, low, high, signs."""
     def run(

@@ -140,11 +140,6 @@ def test_strides_and_dilation_of_the_core(place, number):
     numbers[place] = number
     with pytest.raises(ValueError, match="geometry"):
         _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, tuple(numbers))
-    if place < 2:
-        pointwise = _core.Pointwise8(MATRIX, EPILOGUE, 0, SIGNED)
-        layer = _core.Operator8(None, pointwise, strides=tuple(numbers[:2]))
-        with pytest.raises(ValueError, match="geometry"):
-            layer.plan((1, 4, 4, 2), (1, 4, 4, 2), 1)
 
 
 @pytest.mark.skipif(len(ISAS8) < 2, reason="one instruction set alone")
