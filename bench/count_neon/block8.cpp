@@ -58,9 +58,9 @@ int main(int count, char** arguments) {
   const Pointwise8Weights pointwise(set, last.given(), channels, filters, set.flip(true), rescale);
   const auto x = numbers<uint8_t>(height * width * channels, 127);
   std::vector<uint8_t> y(static_cast<size_t>(height * width * filters));
-  const Problem8 problem{
-      {&depthwise, &pointwise, {}},          1, 1, window, view(x.data(), height, width, channels), {},
-      view(y.data(), height, width, filters)};
+  const Chain8 chain{&depthwise, &pointwise, {}};
+  const Problem8 problem{chain, 1, 1, window, view(x.data(), height, width, channels), {},
+                         view(y.data(), height, width, filters)};
   check(problem);
   for (ptrdiff_t i = sizes[4]; i > 0; --i) run(problem, make_plan8(problem, 1));
 }
