@@ -174,7 +174,6 @@ class GlobalPoolStep final : public Step {
 
 // The cells of one output, for some channels at a time: their sums stay in L1.
 constexpr ptrdiff_t kSums = 256;
-constexpr ptrdiff_t kMostCells = 2048;  // an axis: sums stay below 2³¹
 constexpr ptrdiff_t kMostBorders = 1 << 20;
 constexpr double kByteNs = 0.1;  // to add one byte
 

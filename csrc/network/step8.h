@@ -28,6 +28,9 @@ StepPointer quantize_step(float scale, const Rescale8& rescale, const Operands& 
 // (x − zero)·scale
 StepPointer dequantize_step(float scale, int32_t zero, uint8_t flip, const Operands& operands);
 
+// An average adds up so many bytes an axis: sums stay below 2³¹.
+constexpr ptrdiff_t kMostCells = 2048;
+
 // An average is rounded away from `origin`, the byte that is the integer 0. Padding is never counted.
 struct Pool8 {
   Pooling pooling;

@@ -7,6 +7,7 @@
 #include "base/refuse.h"
 #include "isa/dispatch.h"
 #include "isa/names.h"
+#include "network/step8.h"
 #include "ops/chain.h"
 #include "ops/run8.h"
 #include "plan/cost.h"
@@ -204,6 +205,7 @@ void bind_operator8(py::module_& m) {
     return py::dict("built"_a = built_isas8(), "supported"_a = supported_isas8(),
                     "active"_a = active_kernels8().isa);
   });
+  m.attr("most_cells") = kMostCells;
   m.def("kernels8", [](const std::string& isa) { return kernel_names(kernels8(isa)); }, py::arg("isa"));
   py::class_<Depthwise8Weights>(m, "Depthwise8", py::is_final())
       .def(py::init(&make_depthwise), py::arg("kernel"), py::arg("rescale"), py::arg("input_zero"),

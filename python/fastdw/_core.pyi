@@ -312,6 +312,9 @@ class Operator8:
     def replay(self) -> Callable[[object, object, object, object], _Array | None]:
         """As `Operator.replay`."""
 
+most_cells: int
+"""So many bytes along an axis a mean or an average adds up."""
+
 def config8() -> dict[str, Any]:
     """The 8-bit instruction sets: built, supported, active."""
 

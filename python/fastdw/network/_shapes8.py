@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastdw import _core
 from fastdw.network import _numbers8 as numbers
 from fastdw.network import _shapes
 
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs, Shape
 
 _ENTRIES = 256
-MOST_CELLS = (
-    2048  # an axis; so many times as many bytes add up in 32 bits, which the core insists on
-)
+MOST_CELLS = _core.most_cells  # an axis
 
 
 def _residual(inputs: Sequence[Any], attrs: Attrs, shape: Shape) -> Shape:
