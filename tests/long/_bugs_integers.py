@@ -41,7 +41,7 @@ INTEGERS = [
         "t + 12582912.0f",
         "t + (t < 0 ? -0.25f : 0.25f) + 12582912.0f",
     ),
-    Mutant("bytes keep their sign", RUN, "word ^= flips;", ""),
+    Mutant("bytes keep their sign", RUN, "word ^= flip;", ""),
     Mutant("a second column that is not there", QUADS, "if (right > 0) store", "store"),
     Mutant(
         "the third row of a window is the second",
