@@ -48,7 +48,29 @@ FIRST = [
 ]
 # And most of those of a list.
 FIRST_OF = [
+    (
+        CALLS,
+        [
+            "layers/test_remembered_calls.py",
+            "operators/test_calls_in_parts.py",
+            "service/test_threads.py",
+            "service/test_float_environment.py",
+            "service/test_interrupts.py",
+            "service/test_allocation_failure.py",
+            "service/test_services.py",
+        ],
+    ),
     (HALVES, ["layers/test_halves.py"]),
+    (
+        NETWORKS,
+        [
+            "networks/test_expanded.py",
+            "networks/test_inverted.py",
+            "networks/test_lower.py",
+            "networks/test_steps.py",
+            "networks/test_network.py",
+        ],
+    ),
     (
         INTEGERS,
         [

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -161,6 +162,25 @@ def preloaded(shim, function):
     return json.loads(done.stdout)
 
 
+TALL = (28, 60, 64)
+
+
+def layer_of_two_parts():
+    """Of 16 rows of `TALL` and of 12, which are one block and want more scratch."""
+    g = rng(2)
+    return fastdw.SeparableConv2D(signed(g, (3, 3, 64)), signed(g, (64, 12000)), padding="same")
+
+
+def test_a_later_part_wants_more_scratch():
+    layer = layer_of_two_parts()
+
+    def planned(word, height):
+        return float(re.search(rf"^{word} +([\d.]+)", layer.plan((height, *TALL[1:])), re.M)[1])
+
+    assert planned("scratch", 12) > planned("scratch", 16)
+    assert planned("estimate", 28) > 20_000  # in microseconds; what is brief has one part
+
+
 def calls():
     """Name: threads, and what a call returns, given `out` and a number of threads."""
     g = rng(1)
@@ -173,9 +193,7 @@ def calls():
     first = fastdw.SeparableConv2D(taps, mixer, data_format="NCHW")
     shared = fastdw.SeparableConv2D(signed(g, (3, 3, 256)), signed(g, (256, 96)), padding="same")
     pointwise = fastdw.PointwiseConv2D(mixer, data_format="NCHW")
-    # Two parts, of 16 rows and of 3, whose blocks are larger.
-    tall = signed(g, (19, 110, 64))
-    parted = fastdw.SeparableConv2D(signed(g, (3, 3, 64)), signed(g, (64, 7600)), padding="same")
+    tall, parted = signed(g, TALL), layer_of_two_parts()
     stored = pickle.dumps(first)
     symbol = Input((40, 41, 20))
     mixed = activated(symbol)
