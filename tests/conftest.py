@@ -8,10 +8,11 @@ import support
 from fastdw import _core
 from fastdw._isa import packed_for
 
-ISAS, ISAS8 = _core.config()["isas"], _core.config8()
+ISAS, ISAS8, ISAS16 = _core.config()["isas"], _core.config8(), _core.config16()
 REQUIRED = [name for name in os.environ.get("FASTDW_REQUIRE_ISA", "").lower().split(",") if name]
 tested: set[str] = set()
 tested8: set[str] = set()
+tested16: set[str] = set()
 # Parameters by which a test forces an instruction set, of floats or of bytes.
 FORCING = ("isa", "dwconv", "pwconv", "isa8")
 # Kernels that no plain depthwise or pointwise convolution takes.
@@ -81,7 +82,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for kind, sets, ran in (("floats", ISAS, tested), ("integers", ISAS8, tested8)):
+    kinds = [("floats", ISAS, tested), ("integers", ISAS8, tested8)]
+    if ISAS16["built"]:
+        kinds.append(("float16", ISAS16, tested16))
+    for kind, sets, ran in kinds:
         skipped = [name for name in sets["built"] if name not in sets["supported"]]
         terminalreporter.write_line(
             f"fastdw instruction sets of {kind}: active {sets['active']}; "
@@ -96,6 +100,8 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("isa", ISAS["supported"], indirect=True)
     if "isa8" in metafunc.fixturenames:
         metafunc.parametrize("isa8", ISAS8["supported"], indirect=True)
+    if "isa16" in metafunc.fixturenames:
+        metafunc.parametrize("isa16", ISAS16["supported"], indirect=True)
     for fixture in {"dwconv", "pwconv"}.intersection(metafunc.fixturenames):
         entries = [
             (isa, kernel)
@@ -118,6 +124,13 @@ def isa(request):
 def isa8(request):
     """The name of an instruction set of integers, for tests that call their core."""
     tested8.add(request.param)
+    return request.param
+
+
+@pytest.fixture
+def isa16(request):
+    """The name of an instruction set with sums of float16: that of all layers, for there is one."""
+    tested16.add(request.param)
     return request.param
 
 

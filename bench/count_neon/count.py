@@ -9,11 +9,11 @@ perfect. The last column is the same figure of ncnn 20261020.
 That is for neon. neon_inorder, its variant for Cortex-A53 and -A55, is not written to run fewer
 instructions: what --inspect says of it is a model estimate, by the rules in in_order.py.
 
-With --integers it counts the blocks in 8-bit integers instead, and neon beside them: instructions
-for each single multiply-add, OH*OW*C*(k*k + F).
+With --integers it counts the blocks in 8-bit integers instead, with --halves those with sums of
+float16, and neon beside them: instructions for each single multiply-add, OH*OW*C*(k*k + F).
 
 Before it counts floats, the program compares blocks of many shapes with a plain loop over fused
-multiply-adds, bit by bit. Integers are the emulated tests' business.
+multiply-adds, bit by bit. Integers and halves are the emulated tests' business.
 
 Needs: g++-aarch64-linux-gnu, gcc, qemu-user up to 8; for --inspect also llvm-19.
 """
@@ -26,7 +26,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,10 @@ ISAS8: dict[str, list[str]] = {
     "i8mm": ["-march=armv8.2-a+dotprod+i8mm", "-fno-schedule-insns", "-frename-registers"],
     "dotprod": ["-march=armv8.2-a+dotprod", "-fno-schedule-insns", "-frename-registers"],
     "neon": ["-fno-schedule-insns"],
+}
+# With sums of halves.
+ISAS16: dict[str, list[str]] = {
+    "fp16": ["-march=armv8.2-a+fp16", "-fno-schedule-insns", "-frename-registers"],
 }
 SCALAR = ("scalar", "scalar8")
 EMULATOR = "qemu-aarch64"
@@ -94,19 +98,24 @@ def run(*command: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Built:
-    """Programs for floats and for integers, the plugin, and the float data sheets alone."""
+    """Programs for floats, integers and halves, the plugin, and the float data sheets alone."""
 
     block: Path
     block8: Path
+    block16: Path
     plugin: Path
     kernels: list[Path]
 
-    def instructions(self, isa: str, block: Block, integers: bool) -> float:
-        """Return the instructions of one run."""
+    def instructions(self, isa: str, block: Block) -> float:
+        """Return the instructions of one run in floats."""
+        return self._instructions([self.block, isa, "run", *block.arguments()])
+
+    def others(self, program: Path, isa: str, block: Block) -> float:
+        """Return the same of integers or halves."""
         sizes = map(str, (block.height, block.width, block.channels, block.filters))
-        command = (
-            [self.block8, isa, *sizes] if integers else [self.block, isa, "run", *block.arguments()]
-        )
+        return self._instructions([program, isa, *sizes])
+
+    def _instructions(self, command: list[str | Path]) -> float:
         few, many = (self._executed([*command, times]) for times in ("1", "11"))
         return (many - few) / 10
 
@@ -119,14 +128,14 @@ def build(compiler: list[str], folder: Path) -> Built:
     """Compile the programs, the data sheets by themselves, and the plugin."""
     rooms = ("base", "pack", "plan", "ops")
     sources = [path for room in rooms for path in sorted((CSRC / room).glob("*.cpp"))]
-    sheets = {isa: [] for isa in ISAS} | {f"{isa}8": flags for isa, flags in ISAS8.items()}
+    sheets = {isa: [] for isa in ISAS} | {f"{isa}8": flags for isa, flags in ISAS8.items()} | ISAS16
     units = [(path, []) for path in (*sources, CSRC / "isa/dispatch.cpp")]
     units += [(CSRC / f"isa/{name}.cpp", sheets.get(name, [])) for name in (*sheets, *SCALAR)]
     objects = []
     for source, flags in units:
         objects.append(folder / f"{source.parent.name}-{source.stem}.o")
         run(*compiler, *FLAGS, *flags, f"-I{CSRC}", "-c", source, "-o", objects[-1])
-    programs = [folder / "block", folder / "block8"]
+    programs = [folder / name for name in ("block", "block8", "block16")]
     for program in programs:
         main = HERE / f"{program.name}.cpp"
         link = ["-static", "-pthread", f"-I{CSRC}", main, *objects, "-o", program]
@@ -140,18 +149,19 @@ def count(built: Built, isa: str, blocks: list[Block]) -> None:
     print(f"\n{isa}\n{'block':8}{'instructions':>14}{'per FMLA':>10}{'ncnn':>7}")
     figures = []
     for block in blocks:
-        instructions = built.instructions(isa, block, integers=False)
+        instructions = built.instructions(isa, block)
         figures.append(instructions / block.multiply_adds())
         print(f"{block.name:8}{instructions:14.0f}{figures[-1]:10.3f}{block.ncnn:7.2f}", flush=True)
     means = [math.exp(sum(map(math.log, f)) / len(f)) for f in (figures, [b.ncnn for b in blocks])]
     print(f"{'geometric mean':22}{means[0]:10.3f}{means[1]:7.2f}")
 
 
-def count_integers(built: Built, blocks: list[Block]) -> None:
-    print(f"\nper multiply-add\n{'block':8}" + "".join(f"{isa:>12}" for isa in (*ISAS8, "float")))
+def count_others(built: Built, program: Path, isas: Iterable[str], blocks: list[Block]) -> None:
+    """Count integers or halves, with floats beside them."""
+    print(f"\nper multiply-add\n{'block':8}" + "".join(f"{isa:>12}" for isa in (*isas, "float")))
     for block in blocks:
-        counts = [built.instructions(isa, block, integers=True) for isa in ISAS8]
-        counts.append(built.instructions("neon", block, integers=False))
+        counts = [built.others(program, isa, block) for isa in isas]
+        counts.append(built.instructions("neon", block))
         figures = [count / (4 * block.multiply_adds()) for count in counts]
         print(f"{block.name:8}" + "".join(f"{figure:12.3f}" for figure in figures), flush=True)
 
@@ -243,7 +253,9 @@ def main() -> int:
         "--compiler", default="aarch64-linux-gnu-g++", help="C++ compiler and its target option"
     )
     parser.add_argument("--no-check", action="store_true", help="count without comparing first")
-    parser.add_argument("--integers", action="store_true", help="count 8-bit integers")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--integers", action="store_true", help="count 8-bit integers")
+    kinds.add_argument("--halves", action="store_true", help="count sums of float16")
     parser.add_argument(
         "--inspect",
         action="store_true",
@@ -255,8 +267,9 @@ def main() -> int:
     blocks = [b for b in BLOCKS if not options.blocks or b.name in options.blocks]
     with tempfile.TemporaryDirectory() as folder:
         built = build(options.compiler.split(), Path(folder))
-        if options.integers:
-            count_integers(built, blocks)
+        if options.integers or options.halves:
+            of = (built.block8, ISAS8) if options.integers else (built.block16, ISAS16)
+            count_others(built, *of, blocks)
             return 0
         if not options.no_check:
             for isa in ISAS:

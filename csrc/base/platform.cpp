@@ -101,12 +101,17 @@ double cgroup_quota(const std::string&) { return INFINITY; }
 }  // namespace
 
 #if defined(__linux__) && defined(__aarch64__)
-bool has_neon() { return getauxval(AT_HWCAP) & 1 << 1; }               // HWCAP_ASIMD
-bool has_dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }      // HWCAP_ASIMDDP
+bool has_neon() { return getauxval(AT_HWCAP) & 1 << 1; }           // HWCAP_ASIMD
+bool has_dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }  // HWCAP_ASIMDDP
+bool has_half_arithmetic() {
+  constexpr unsigned long kBoth = 1 << 9 | 1 << 10;  // HWCAP_FPHP, HWCAP_ASIMDHP
+  return (getauxval(AT_HWCAP) & kBoth) == kBoth;
+}
 bool has_matrix_products() { return getauxval(AT_HWCAP2) & 1 << 13; }  // HWCAP2_I8MM
 #else
 bool has_neon() { return true; }
 bool has_dot_products() { return false; }
+bool has_half_arithmetic() { return false; }
 bool has_matrix_products() { return false; }
 #endif
 

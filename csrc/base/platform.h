@@ -13,6 +13,8 @@ namespace fastdw {
 bool has_neon();
 // Of it SDOT and UDOT, which Armv8.2 may have.
 bool has_dot_products();
+// FMA of halves, of floats and of vectors, which Armv8.2 may have.
+bool has_half_arithmetic();
 // And SMMLA, which Armv8.6 has.
 bool has_matrix_products();
 

@@ -26,6 +26,13 @@ namespace fastdw {
 #include "isa/isas8.inc"
 #undef FASTDW_ISA8
 
+#define FASTDW_ISA16(name)      \
+  namespace name {              \
+  const Kernels16& kernels16(); \
+  }
+#include "isa/isas16.inc"
+#undef FASTDW_ISA16
+
 namespace {
 
 #if defined(__x86_64__)
@@ -71,6 +78,7 @@ bool supports_avxvnni() { return supports_avx2() && CpuId(7).eax >= 1 && bit(Cpu
 bool supports_neon() { return has_neon(); }
 bool supports_neon_inorder() { return supports_neon(); }
 bool supports_dotprod() { return supports_neon() && has_dot_products(); }
+bool supports_fp16() { return supports_neon() && has_half_arithmetic(); }
 bool supports_i8mm() { return supports_dotprod() && has_matrix_products(); }
 
 #endif
@@ -101,6 +109,22 @@ constexpr Isa8 kIsas8[] = {
 #include "isa/isas8.inc"
 #undef FASTDW_ISA8
 };
+
+struct Isa16 {
+  const char* name;
+  bool (*supported)();
+  const Kernels16& (*set)();
+};
+
+// A vector, for on most CPUs there is none.
+const std::vector<Isa16>& isas16() {
+  static const std::vector<Isa16> isas = {
+#define FASTDW_ISA16(name) {#name, supports_##name, name::kernels16},
+#include "isa/isas16.inc"
+#undef FASTDW_ISA16
+  };
+  return isas;
+}
 
 // Best first on this machine.
 std::vector<Isa> best_first() {
@@ -230,6 +254,35 @@ const Kernels8& kernels8(const std::string& name) {
 const Kernels8& active_kernels8() {
   static const Kernels8& set = choose8();
   return set;
+}
+
+std::vector<std::string> built_isas16() {
+  std::vector<std::string> names;
+  for (const Isa16& isa : isas16()) names.emplace_back(isa.name);
+  return names;
+}
+
+std::vector<std::string> supported_isas16() {
+  std::vector<std::string> names;
+  for (const Isa16& isa : isas16()) {
+    if (isa.supported()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+const Kernels16& kernels16(const std::string& name) {
+  for (const Isa16& isa : isas16()) {
+    if (name == isa.name && isa.supported()) return isa.set();
+  }
+  throw std::invalid_argument("instruction set '" + name + "' of float16 is not among " +
+                              join(supported_isas16()));
+}
+
+const Kernels16& active_kernels16() {
+  for (const Isa16& isa : isas16()) {
+    if (isa.supported()) return isa.set();
+  }
+  throw std::runtime_error("no instruction set of float16 on this CPU");
 }
 
 }  // namespace fastdw

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/contract.h"
+#include "kernels/contract16.h"
 #include "kernels/contract8.h"
 
 namespace fastdw {
@@ -24,5 +25,11 @@ std::vector<std::string> built_isas8();
 std::vector<std::string> supported_isas8();
 const Kernels8& kernels8(const std::string& isa);
 const Kernels8& active_kernels8();
+
+// The same for sums of halves, on CPUs that have an FMA of them: at most one, and no other is chosen.
+std::vector<std::string> built_isas16();
+std::vector<std::string> supported_isas16();
+const Kernels16& kernels16(const std::string& isa);
+const Kernels16& active_kernels16();  // throws std::runtime_error where there is none
 
 }  // namespace fastdw

@@ -92,4 +92,14 @@ Names kernel_names(const Kernels8& set) {
   return names;
 }
 
+Names kernel_names(const Kernels16& set) {
+  const auto& [isa, pixels, pointwise, depthwise, mac_ns, value_ns] = set;
+  Names names;
+  for (const DwKernel16& kernel : depthwise) names.emplace_back(kernel.name);
+  for (int vectors = 1; vectors <= kPanelVectors16; ++vectors) {
+    names.push_back("pwconv16_" + size(pixels, std::to_string(vectors)));
+  }
+  return names;
+}
+
 }  // namespace fastdw

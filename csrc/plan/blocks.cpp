@@ -8,6 +8,9 @@
 namespace fastdw {
 namespace {
 
+// A thread that has fewer must have as many as the others.
+constexpr ptrdiff_t kFewTasks = 4;
+
 // What the slowest thread does. A tile of the source costs as much as a whole one, a pointwise tile one pixel
 // more than it has.
 double slowest_share(const Problem& p, const BlockSource& source, const Blocks& blocks, int threads) {
@@ -71,6 +74,25 @@ Blocks shared_blocks(const Problem& p, const BlockSource& source, const Blocks& 
     best = blocks;
   }
   return best;
+}
+
+Blocks row_blocks(ptrdiff_t height, ptrdiff_t width, ptrdiff_t least, ptrdiff_t most) {
+  least = std::min(least, height);
+  const ptrdiff_t rows = std::min(most, std::clamp(most / width, least, height));
+  return {{height, 1, ceil_div(height, rows)}, {width, 1, ceil_div(width, std::min(width, most / rows))}};
+}
+
+Blocks even_blocks(Blocks blocks, ptrdiff_t images, int threads) {
+  const ptrdiff_t tasks = images * blocks.count();
+  if (tasks >= kFewTasks * threads) return blocks;
+  const ptrdiff_t wanted = ceil_div(ceil_div(tasks, ptrdiff_t{threads}) * threads, images);
+  if (blocks.count() >= wanted) return blocks;
+  blocks.down.parts = std::min(blocks.down.size, std::max(blocks.down.parts, wanted));
+  if (blocks.count() < wanted) {
+    blocks.across.parts =
+        std::max(blocks.across.parts, std::min(blocks.across.size, ceil_div(wanted, blocks.down.parts)));
+  }
+  return blocks;
 }
 
 }  // namespace fastdw

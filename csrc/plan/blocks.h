@@ -28,4 +28,11 @@ Blocks largest_blocks(const Output& out, ptrdiff_t tile_rows, ptrdiff_t most, pt
 Blocks shared_blocks(const Problem& problem, const BlockSource& source, const Blocks& largest, int threads,
                      ptrdiff_t most_tasks);
 
+// The same without tiles: whole rows, as many as `most` pixels are; a part of `least` rows where these have
+// more.
+Blocks row_blocks(ptrdiff_t height, ptrdiff_t width, ptrdiff_t least, ptrdiff_t most);
+
+// As many for each thread. More and smaller ones would let none wait for another, but read more rows twice.
+Blocks even_blocks(Blocks blocks, ptrdiff_t images, int threads);
+
 }  // namespace fastdw

@@ -13,9 +13,6 @@ namespace {
 // A band of fewer rows reads too many of them twice.
 constexpr ptrdiff_t kBandRows = 4;
 
-// A thread that has fewer must have as many as the others.
-constexpr ptrdiff_t kFewTasks = 4;
-
 ptrdiff_t pixels_of(const Output8& out) { return out.images * out.height * out.width; }
 
 // One pixel's channels: whole vectors take their time, however few of their lanes are live.
@@ -34,29 +31,6 @@ double pointwise_ns(const Problem8& p) {
   const Pointwise8Weights& w = *p.chain.pointwise;
   return static_cast<double>(pixels_of(p.out)) * pixel_ns(w) +
          static_cast<double>(w.nbytes()) * w.set.weight_ns;
-}
-
-// Whole rows, as many as `most` pixels are; a part of a band where it has more.
-Blocks largest_blocks(const Problem8& p, ptrdiff_t most) {
-  const Output8& out = p.out;
-  const ptrdiff_t least = p.chain.depthwise ? std::min(kBandRows, out.height) : 1;
-  const ptrdiff_t rows = std::min(most, std::clamp(most / out.width, least, out.height));
-  return {{out.height, 1, ceil_div(out.height, rows)},
-          {out.width, 1, ceil_div(out.width, std::min(out.width, most / rows))}};
-}
-
-// As many for each thread. More and smaller ones would let none wait for another, but read more rows twice.
-Blocks shared_blocks(Blocks blocks, ptrdiff_t images, int threads) {
-  const ptrdiff_t tasks = images * blocks.count();
-  if (tasks >= kFewTasks * threads) return blocks;
-  const ptrdiff_t wanted = ceil_div(ceil_div(tasks, ptrdiff_t{threads}) * threads, images);
-  if (blocks.count() >= wanted) return blocks;
-  blocks.down.parts = std::min(blocks.down.size, std::max(blocks.down.parts, wanted));
-  if (blocks.count() < wanted) {
-    blocks.across.parts =
-        std::max(blocks.across.parts, std::min(blocks.across.size, ceil_div(wanted, blocks.down.parts)));
-  }
-  return blocks;
 }
 
 // Of equal parts, what the thread with most of them has.
@@ -92,8 +66,9 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   const ptrdiff_t between = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
   const ptrdiff_t stride =
       block_stride(ceil_div(between, ptrdiff_t{sizeof(float)})) * ptrdiff_t{sizeof(float)};
-  const Blocks largest = largest_blocks(p, std::max<ptrdiff_t>(1, chain.set().block_bytes / stride));
-  plan.blocks = shared_blocks(largest, plan.images, threads);
+  const Blocks largest = row_blocks(p.out.height, p.out.width, chain.depthwise ? kBandRows : 1,
+                                    std::max<ptrdiff_t>(1, chain.set().block_bytes / stride));
+  plan.blocks = even_blocks(largest, plan.images, threads);
   if (threads > 1 && chain.pointwise && !chain.sum) {
     const ptrdiff_t panels = chain.pointwise->panels();
     const double source = plan.nanoseconds - pointwise_ns(p);

@@ -16,6 +16,7 @@
 #include "python/arrays.h"
 #include "python/network.h"
 #include "python/operator.h"
+#include "python/operator16.h"
 #include "python/operator8.h"
 
 namespace py = pybind11;
@@ -241,6 +242,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            py::arg("num_threads"));
 
   bind_operator8(m);
+  bind_operator16(m);
 
   m.attr("curves") = curve_names();
   m.def("empty", &empty_array, py::arg("shape"));

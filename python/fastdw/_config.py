@@ -137,9 +137,10 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
     -------
     dict or None
         ``version``, ``compiler``, ``isas`` (``built`` and ``supported``, best first, and the
-        ``active`` one), ``isas8`` (the same of the 8-bit kernels), ``kernels`` and ``kernels8``
-        (of the active instruction sets), ``pool`` (``threads``: worker threads started so far) and
-        ``threads``, which is `get_num_threads`; None for "text".
+        ``active`` one), ``isas8`` and ``isas16`` (the same of the 8-bit kernels and of those for
+        ``accumulate="float16"``, of which None may be active), ``kernels``, ``kernels8`` and
+        ``kernels16`` (of the active instruction sets), ``pool`` (``threads``: worker threads
+        started so far) and ``threads``, which is `get_num_threads`; None for "text".
 
     Raises
     ------
@@ -147,11 +148,13 @@ def show_config(mode: str = "text") -> dict[str, Any] | None:
         For another mode.
     """
     choice("mode", mode, ("text", "dict"))
-    config, isas8 = _core.config(), _core.config8()
+    config, isas8, isas16 = _core.config(), _core.config8(), _core.config16()
     config |= {
         "isas8": isas8,
+        "isas16": isas16,
         "kernels": _core.kernels(config["isas"]["active"]),
         "kernels8": _core.kernels8(isas8["active"]),
+        "kernels16": [] if isas16["active"] is None else _core.kernels16(isas16["active"]),
         "threads": get_num_threads(),
     }
     if mode == "dict":

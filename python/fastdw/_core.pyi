@@ -315,6 +315,76 @@ class Operator8:
 most_cells: int
 """So many bytes along an axis a mean or an average adds up."""
 
+@final
+class Depthwise16:
+    """Packed weights of sums of float16: kernel (kh, kw, C, m) as bits of halves, bias (C·m,)."""
+
+    def __init__(
+        self,
+        kernel: _Bits,
+        bias: _F32 | None,
+        activation: Activation,
+        place: tuple[int, int, int, int],
+        isa: str | None = None,
+    ) -> None:
+        """place: strides, dilation. `isa` is an instruction set of `config16`."""
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def weights(self) -> tuple[_F32, _F32]:
+        """As of `Depthwise`."""
+
+@final
+class Pointwise16:
+    """The same for a matrix (Cin, F)."""
+
+    def __init__(
+        self, kernel: _Bits, bias: _F32 | None, activation: Activation, isa: str | None = None
+    ) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    def weights(self) -> tuple[_F32, _F32]: ...
+
+@final
+class Operator16:
+    """A layer with sums of float16."""
+
+    def __init__(
+        self,
+        depthwise: Depthwise16 | None,
+        pointwise: Pointwise16 | None,
+        channels_first: bool = False,
+    ) -> None:
+        """`channels_first`: of the shapes that `plan_halves` takes."""
+    def run_halves(
+        self,
+        x: _Bits,
+        residual: _Bits | None,
+        out: _Bits,
+        geometry: Geometry,
+        num_threads: int,
+    ) -> None:
+        """As `Operator.run_halves`, on arrays whose channels lie side by side."""
+    def plan_halves(
+        self,
+        x_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        geometry: Geometry,
+        num_threads: int,
+    ) -> str: ...
+
+def config16() -> dict[str, Any]:
+    """The instruction sets with sums of float16: built, supported, active, which may be None."""
+
+def kernels16(isa: str) -> list[str]:
+    """As `kernels`, of such a set.
+
+    "dwconv16_3x3_s1" (kernel, stride), "dwconv16_generic", "pwconv16_8x2" (pixels × vectors).
+    """
+
 def config8() -> dict[str, Any]:
     """The 8-bit instruction sets: built, supported, active."""
 

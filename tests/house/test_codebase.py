@@ -20,7 +20,7 @@ ROOMS = {
     "intrinsics": (
         r"\b_mm\d*_|\b__m(256|512)|\bv(fma|fms|ld1|st1|add|sub|mul|max|min|dup)q?_|_mm_|"
         r"(immintrin|arm_neon)\.h",
-        ("simd/vec_", "simd/bytes_"),
+        ("simd/vec_", "simd/bytes_", "simd/halves_"),
     ),
     "Python": (r"\bpy::|pybind11|\bPy[A-Z]\w+\(", "python/"),
     # Two bodies are assembly by nature; what asks or calms the CPU itself is no kernel's.
@@ -42,6 +42,7 @@ ROOMS = {
             "isa/dispatch.cpp",
             "isa/isas.inc",
             "isa/isas8.inc",
+            "isa/isas16.inc",
             "python/module.cpp",
         ),
     ),
@@ -133,7 +134,7 @@ def test_objects_of_instruction_sets_have_no_weak_symbols():
     """A weak symbol is one that the linker may take for another file's."""
     objects = [
         o
-        for isa in [*_core.config()["isas"]["built"], "*8"]
+        for isa in [*_core.config()["isas"]["built"], *_core.config16()["built"], "*8"]
         for o in ROOT.rglob(f"isa/{isa}.cpp.o")
     ]
     if not objects:

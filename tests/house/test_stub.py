@@ -12,7 +12,7 @@ from fastdw import _core
 STUB = ast.parse((Path(_core.__file__).parent / "_core.pyi").read_text())
 # Metaclasses of pybind11, and aliases that type checkers alone see.
 KNOWN = (
-    r"fastdw\._core\.(Activation|Depthwise8?|Network|Operator8?|Pointwise8?|Store|"
+    r"fastdw\._core\.(Activation|Depthwise(8|16)?|Network|Operator(8|16)?|Pointwise(8|16)?|Store|"
     r"Array|Geometry|Step)"
 )
 

@@ -212,6 +212,12 @@ class Layer(Immutable):
         return self._signature.dtype
 
     @property
+    def accumulate(self) -> str:
+        """Of sums: "float32", or "float16" where the layer was made so."""
+        kind: str = self._settings.get("accumulate", "float32")
+        return kind
+
+    @property
     def activation(self) -> ActivationInput:
         """What is applied last, as a constructor takes it."""
         activation: ActivationInput = self._settings["activation"]

@@ -15,7 +15,7 @@ from fastdw._geometry import Signature
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray, Float32
 
-Part: TypeAlias = _core.Depthwise | _core.Pointwise
+Part: TypeAlias = _core.Depthwise | _core.Pointwise | _core.Depthwise16 | _core.Pointwise16
 Epilogue: TypeAlias = tuple[object, object, object]
 """bias, batch_norm and activation as the user gives them."""
 

@@ -11,6 +11,7 @@ from fastdw._config import get_num_threads
 from fastdw._geometry import Place, Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
+from fastdw.layers._float16_sums import summed
 from fastdw.layers._layer import Layer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 
@@ -71,13 +72,24 @@ class DepthwiseConv2D(Layer):
     dtype : {"float32", "float16"}
         Of x and of the result. With "float16" the kernel, BatchNorm folded in, is rounded to
         float16 too; sums are of float32, and rounded once. Bias and BatchNorm stay float32.
+    accumulate : {"float32", "float16"}
+        Of sums. "float16" goes with that dtype and needs a CPU with an FMA of halves: ARM with
+        FEAT_FP16, such as the Cortex-A76, and not the A53 or A72. There ``isas16`` of
+        `show_config` has an ``active`` set. 64 products at a time are then summed up in float16,
+        and these sums in float32: an error of at most
+        ``(64 + ceil(K/64) * 2**-13) * 2**-11 * sum(abs(x * w))`` for K products, before the result
+        is rounded; a sum of 64 products beyond 65504 is infinite. The bits are those of
+        ``fastdw.reference.float16_depthwise_conv2d``, and of the other functions named so, on
+        every such CPU; with a `data_format` of "NCHW" the arrays are copied.
 
     Raises
     ------
     TypeError
         For a wrong Python type or dtype.
     ValueError
-        For a wrong shape or value.
+        For a wrong shape or value, and for options that do not go together.
+    RuntimeError
+        For ``accumulate="float16"`` on a CPU that lacks it.
 
     See Also
     --------
@@ -108,10 +120,12 @@ class DepthwiseConv2D(Layer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
         dtype: str = "float32",
+        accumulate: str = "float32",
     ) -> None:
         place = strides, dilation_rate, padding
         epilogue = bias, batch_norm, activation
-        self._prepare(depthwise_spec(depthwise_kernel, place, data_format, epilogue, dtype))
+        spec = depthwise_spec(depthwise_kernel, place, data_format, epilogue, dtype)
+        self._prepare(summed(spec, accumulate))
 
     def __call__(
         self, x: ArrayInput, *, out: AnyArray | None = None, num_threads: int | None = None

@@ -10,6 +10,7 @@ from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
+from fastdw.layers._float16_sums import Float16Sums, summed
 from fastdw.layers._layer import AddingLayer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 
@@ -29,9 +30,21 @@ class PointwiseSpec(Spec):
         return Packed((weights,), operator)
 
     def settings(self) -> dict[str, Any]:
-        """The window of one tap is its strides, and where these are 1 there is none."""
-        settings = super().settings()
-        return {k: v for k, v in settings.items() if k not in ("padding", "dilation_rate")}
+        return _of_one_tap(super().settings())
+
+
+class PointwiseFloat16Sums(Float16Sums):
+    """The same with sums of float16."""
+
+    __slots__ = ()
+
+    def settings(self) -> dict[str, Any]:
+        return _of_one_tap(super().settings())
+
+
+def _of_one_tap(settings: dict[str, Any]) -> dict[str, Any]:
+    """The window of one tap is its strides, and where these are 1 there is none."""
+    return {k: v for k, v in settings.items() if k not in ("padding", "dilation_rate")}
 
 
 def pointwise_spec(
@@ -65,7 +78,7 @@ class PointwiseConv2D(AddingLayer):
         The matrix that mixes the channels of a pixel.
     data_format, strides, bias, batch_norm, activation
         As in `pointwise_conv2d`.
-    dtype : {"float32", "float16"}
+    dtype, accumulate : {"float32", "float16"}
         As of `DepthwiseConv2D`.
 
     Raises
@@ -73,7 +86,9 @@ class PointwiseConv2D(AddingLayer):
     TypeError
         For a wrong Python type or dtype.
     ValueError
-        For a wrong shape or value.
+        For a wrong shape or value, and for options that do not go together.
+    RuntimeError
+        For ``accumulate="float16"`` on a CPU that lacks it.
 
     See Also
     --------
@@ -103,9 +118,11 @@ class PointwiseConv2D(AddingLayer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
         dtype: str = "float32",
+        accumulate: str = "float32",
     ) -> None:
         epilogue = bias, batch_norm, activation
-        self._prepare(pointwise_spec(pointwise_kernel, data_format, strides, epilogue, dtype))
+        spec = pointwise_spec(pointwise_kernel, data_format, strides, epilogue, dtype)
+        self._prepare(summed(spec, accumulate, PointwiseFloat16Sums))
 
     @classmethod
     def from_keras(

@@ -11,6 +11,7 @@ from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Place, Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
+from fastdw.layers._float16_sums import summed
 from fastdw.layers._layer import AddingLayer, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 
@@ -95,13 +96,18 @@ class SeparableConv2D(AddingLayer):
         As in `separable_conv2d`.
     dtype : {"float32", "float16"}
         As of `DepthwiseConv2D`; what lies between the halves is of float32.
+    accumulate : {"float32", "float16"}
+        As of `DepthwiseConv2D`. With "float16" what lies between the halves is rounded to float16,
+        and there is no `pre_activation`.
 
     Raises
     ------
     TypeError
         For a wrong Python type or dtype.
     ValueError
-        For a wrong shape or value.
+        For a wrong shape or value, and for options that do not go together.
+    RuntimeError
+        For ``accumulate="float16"`` on a CPU that lacks it.
 
     See Also
     --------
@@ -138,18 +144,18 @@ class SeparableConv2D(AddingLayer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
         dtype: str = "float32",
+        accumulate: str = "float32",
     ) -> None:
-        self._prepare(
-            separable_spec(
-                (depthwise_kernel, pointwise_kernel),
-                (strides, dilation_rate, padding),
-                data_format,
-                pre_activation,
-                (depthwise_bias, depthwise_batch_norm, depthwise_activation),
-                (bias, batch_norm, activation),
-                dtype,
-            )
+        spec = separable_spec(
+            (depthwise_kernel, pointwise_kernel),
+            (strides, dilation_rate, padding),
+            data_format,
+            pre_activation,
+            (depthwise_bias, depthwise_batch_norm, depthwise_activation),
+            (bias, batch_norm, activation),
+            dtype,
         )
+        self._prepare(summed(spec, accumulate))
 
     @property
     def pre_activation(self) -> ActivationInput:

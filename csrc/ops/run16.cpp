@@ -1,0 +1,128 @@
+#include "ops/run16.h"
+
+#include "base/refuse.h"
+#include "base/threads.h"
+
+namespace fastdw {
+namespace {
+
+struct Rect16 {
+  ptrdiff_t image, row, rows, column, columns;
+};
+
+// Pixels in memory, row by row.
+template <class T>
+struct Pixels16 {
+  T* data;
+  ptrdiff_t row_stride, column_stride;
+};
+
+Rect16 rect_of(const Plan16& plan, ptrdiff_t task) {
+  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
+  const ptrdiff_t block = task % plan.blocks.count(), i = block / across.parts, j = block % across.parts;
+  return {task / plan.blocks.count(), down.begin(i), down.count(i), across.begin(j), across.count(j)};
+}
+
+template <class T>
+Pixels16<T> pixels_of(const View<T>& v, const Rect16& r) {
+  return {v.data ? v.at(r.image, r.row, r.column, 0) : nullptr, v.row_stride, v.column_stride};
+}
+
+void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& y) {
+  const Depthwise16Weights& w = *p.chain.depthwise;
+  const Window16& window = w.window;
+  Depthwise16 t{};
+  t.x = p.x.at(rect.image, 0, 0, 0);
+  t.row_stride = p.x.row_stride;
+  t.column_stride = p.x.column_stride;
+  t.height = p.x.height;
+  t.width = p.x.width;
+  t.first_row = rect.row * window.stride_h - p.pad_top;
+  t.first_column = rect.column * window.stride_w - p.pad_left;
+  t.rows = rect.rows;
+  t.columns = rect.columns;
+  t.channels = w.outputs();
+  t.kernel_h = window.kernel_h;
+  t.kernel_w = window.kernel_w;
+  t.stride_h = window.stride_h;
+  t.stride_w = window.stride_w;
+  t.dilation_h = window.dilation_h;
+  t.dilation_w = window.dilation_w;
+  t.multiplier = w.multiplier;
+  t.weights = w.packed.halves();
+  t.weight_stride = w.packed.lanes;
+  t.bias = w.packed.bias();
+  t.y = y.data;
+  t.y_row_stride = y.row_stride;
+  t.y_column_stride = y.column_stride;
+  t.finish = w.finish;
+  w.kernel.run(t);
+}
+
+// Panel by panel, so that one stays in L1; row by row, unless all arrays go on as one line.
+void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16_t>& x) {
+  const Pointwise16Weights& w = *p.chain.pointwise;
+  const Pixels16<uint16_t> y = pixels_of(p.out, rect);
+  const Pixels16<const uint16_t> residual = pixels_of(p.residual, rect);
+  const auto in_line = [&](const auto& v) { return v.row_stride == rect.columns * v.column_stride; };
+  const bool line = in_line(x) && in_line(y) && (!residual.data || in_line(residual));
+  const ptrdiff_t rows = line ? 1 : rect.rows;
+  for (ptrdiff_t i = 0; i < w.panels(); ++i) {
+    const Pointwise16Weights::Panel panel = w.panel(i);
+    Pointwise16 t{};
+    t.x_stride = x.column_stride;
+    t.inputs = w.inputs;
+    t.pixels = rect.rows / rows * rect.columns;
+    t.panel = panel.weights;
+    t.bias = panel.bias;
+    t.y_stride = y.column_stride;
+    t.residual_stride = residual.column_stride;
+    t.channels = panel.channels;
+    t.finish = w.finish;
+    if (t.finish.slopes) t.finish.slopes += panel.first;
+    for (ptrdiff_t row = 0; row < rows; ++row) {
+      t.x = x.data + row * x.row_stride;
+      t.y = y.data + row * y.row_stride + panel.first;
+      if (residual.data) t.residual = residual.data + row * residual.row_stride + panel.first;
+      w.set.pointwise[panel.vectors - 1](t);
+    }
+  }
+}
+
+void run_task(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* scratch) {
+  if (!p.chain.pointwise) return fill_depthwise(p, rect, pixels_of(p.out, rect));
+  if (!p.chain.depthwise) return consume(p, rect, pixels_of(p.x, rect));
+  const ptrdiff_t row = rect.columns * plan.stride;
+  fill_depthwise(p, rect, {scratch, row, plan.stride});
+  consume(p, rect, {scratch, row, plan.stride});
+}
+
+bool same_size(const Input16& a, const Output16& b) {
+  return a.images == b.images && a.height == b.height && a.width == b.width;
+}
+
+}  // namespace
+
+void check(const Problem16& p) {
+  const auto* depthwise = p.chain.depthwise;
+  const auto* pointwise = p.chain.pointwise;
+  if (!depthwise && !pointwise) refuse("parts");
+  if (depthwise && pointwise && depthwise->outputs() != pointwise->inputs) refuse("channels of the parts");
+  const ptrdiff_t inputs = depthwise ? depthwise->channels : pointwise->inputs;
+  const ptrdiff_t outputs = pointwise ? pointwise->outputs : depthwise->outputs();
+  if (p.x.channels != inputs || p.out.channels != outputs || p.x.images != p.out.images) refuse("channels");
+  if (!p.x.channels_side_by_side() || !p.out.channels_side_by_side()) refuse("channels apart");
+  if (!depthwise && !same_size(p.x, p.out)) refuse("pixels");
+  if (p.residual.data && (!pointwise || !same_size(p.residual, p.out) || p.residual.channels != outputs ||
+                          !p.residual.channels_side_by_side())) {
+    refuse("residual");
+  }
+}
+
+void run(const Problem16& p, const Plan16& plan, ptrdiff_t first_task, ptrdiff_t tasks) {
+  parallel_for(plan.threads, tasks, plan.scratch_floats(), [&](ptrdiff_t task, float* scratch) {
+    run_task(p, plan, rect_of(plan, first_task + task), reinterpret_cast<uint16_t*>(scratch));
+  });
+}
+
+}  // namespace fastdw

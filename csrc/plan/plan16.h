@@ -1,0 +1,44 @@
+// The plan of a layer with sums of halves: blocks of whole rows where they fit, an even number for each
+// thread.
+#pragma once
+#include <string>
+
+#include "base/view.h"
+#include "pack/halves.h"
+#include "plan/cut.h"
+
+namespace fastdw {
+
+using Input16 = View<const uint16_t>;
+using Output16 = View<uint16_t>;
+
+struct Chain16 {
+  const Depthwise16Weights* depthwise;
+  const Pointwise16Weights* pointwise;
+
+  const Kernels16& set() const { return pointwise ? pointwise->set : depthwise->set; }
+};
+
+struct Problem16 {
+  Chain16 chain;
+  ptrdiff_t pad_top, pad_left;
+  Input16 x, residual;  // a residual's data is null where there is none
+  Output16 out;
+};
+
+struct Plan16 {
+  Blocks blocks;
+  ptrdiff_t images = 1;
+  ptrdiff_t stride = 0;  // halves from pixel to pixel of a block between the parts; 0: no block
+  int threads = 1;
+  double nanoseconds = 0;  // of one core
+
+  ptrdiff_t tasks() const { return images * blocks.count(); }
+  ptrdiff_t scratch_floats() const { return ceil_div(blocks.largest() * stride, ptrdiff_t{2}); }
+};
+
+// For those threads that bring more than they cost.
+Plan16 useful_plan(const Problem16& problem, int threads);
+std::string show(const Problem16& problem, const Plan16& plan);
+
+}  // namespace fastdw
