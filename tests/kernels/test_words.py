@@ -1,4 +1,4 @@
-"""Every word of Vec and of Bytes alone, against plain C++: programs that a compiler makes."""
+"""Every word of Vec, of Bytes and of Halves alone, against plain C++: programs that a compiler makes."""
 
 import os
 import pathlib
@@ -53,6 +53,10 @@ def test_every_word_does_what_it_says(isa, programs):
 
 def test_every_word_of_bytes_does_what_it_says(isa8, programs):
     run_alone(programs / f"words8_{isa8}")
+
+
+def test_every_word_of_halves_does_what_it_says(isa16, programs):
+    run_alone(programs / f"words16_{isa16}")
 
 
 def test_words_of_avxvnni_do_what_they_say_in_the_encoding_of_avx512(programs):
