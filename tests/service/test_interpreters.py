@@ -41,6 +41,8 @@ except TypeError:  # from Python 3.13 on
 interpreters.run_string(second, code)
 if first == "first":
     check()
+if found[0] == "_interpreters":  # which says at the end that some are left
+    interpreters.destroy(second)
 """
 
 
@@ -55,5 +57,6 @@ def test_a_second_interpreter_computes_or_is_refused(kind, place, first):
     if answer == "none\n":
         pytest.skip("this Python has no second interpreters")
     assert answer.startswith(("computed 9.0", "ImportError")), answer
-    if (place, first) == ("thread", "alone"):
+    # On a free-threaded Python NumPy refuses second interpreters of every kind.
+    if (place, first) == ("thread", "alone") and "numpy._core" not in answer:
         assert answer.startswith("computed 9.0"), answer
