@@ -319,9 +319,13 @@ def out(
     value: object,
     shape: tuple[int, ...],
     dtype: np.dtype[Any] = FLOAT32,
+    /,
     **inputs: AnyArray | None,
 ) -> AnyArray:
-    """`value` as a plain ndarray, of any strides, that the core may fill."""
+    """`value` as a plain ndarray, of any strides, that the core may fill.
+
+    `inputs` are named as the user knows them: a network's may have any names.
+    """
     array = _fillable(value, shape, dtype)
     for name, other in inputs.items():
         if other is not None:

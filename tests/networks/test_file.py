@@ -304,6 +304,24 @@ def test_odd_headers_are_refused(header):
     refused(joined(header, b""))
 
 
+@pytest.mark.parametrize("depth", [10, 500, 700, 900, 5_000, 200_000])
+def test_attributes_of_any_depth_are_refused(depth):
+    """json takes more levels than what looks at its values does."""
+    data = saved(example("conv2d"))
+    header, tensors = parts(data)
+    text = header["__metadata__"]["graph"]
+    odd = text.replace('"strides":[', '"strides":' + "[" * depth + "]" * depth + ',"odd":[', 1)
+    assert odd != text
+    header["__metadata__"]["graph"] = odd
+    refused(joined(header, tensors))
+
+
+def test_bytes_may_lie_apart():
+    data = saved(example("conv2d"))
+    apart = memoryview(np.repeat(np.frombuffer(data, np.uint8), 2))[::2]
+    assert Network.load(apart)._bytes() == Network.load(data)._bytes()
+
+
 def test_lengths_beyond_the_file_allocate_nothing():
     for length in (2**63, 2**64 - 1, 2**24, 2**20):
         refused(length.to_bytes(8, "little") + b"{}")

@@ -349,6 +349,17 @@ def test_arrays_of_any_strides_give_the_same_bits():
         np.testing.assert_array_equal(net(view, num_threads=threads), net(view))
 
 
+@pytest.mark.parametrize("name", ["value", "shape", "dtype", "name", "out", "self"])
+def test_inputs_of_any_name(name):
+    """Names are the model's: they are no arguments of ours."""
+    symbol = Input((4, 3), name)
+    net = Network(symbol, ops.softmax(symbol))
+    x = signed(rng(4), (2, 4, 3))
+    np.testing.assert_array_equal(net(x, out=np.empty_like(x)), net(x))
+    with pytest.raises(ValueError, match=f"shares memory with {name}$"):
+        net(x, out=x)
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 1, 2, 3), (2, 1, 2, 1, 3), (1, 2, 1, 2, 1, 3)])
 def test_values_of_any_rank(shape):
     symbol = Input(shape)

@@ -44,6 +44,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _WHOLE = {np.dtype(np.int8): "I8", np.dtype(np.int32): "I32"}
 _MAX_HEADER = 16 << 20
 _MAX_DIGITS = 20
+_TOO_DEEP = "it is nested too deeply"
 _HALF = _DTYPES["F16"]
 _HALVES_AT_ONCE = 1 << 16
 _KERNEL_RANK = 4  # of the arrays that float16 halves; vectors are small
@@ -143,6 +144,8 @@ def read(file: BinaryIO) -> tuple[Graph, bool]:
     except TypeError as error:
         msg = f"not a network: {error}"
         raise ValueError(msg) from error
+    except RecursionError:  # json takes more levels than Python itself
+        _refuse(_TOO_DEEP)
     if arrays:
         _refuse(f"no node names its tensor {next(iter(arrays))!r}")
     return graph, rewrites == str(REWRITES)
@@ -215,7 +218,7 @@ def _parsed(data: bytes | str) -> dict[str, Any]:
     try:
         result = json.loads(data, **hooks)  # type: ignore[arg-type]
     except RecursionError:
-        _refuse("it is nested too deeply")
+        _refuse(_TOO_DEEP)
     except ValueError as error:
         msg = f"not a network: {error}"
         raise ValueError(msg) from error

@@ -322,7 +322,7 @@ class Network(FromModels):
         """
         limit = check.integer("max_arena_bytes", max_arena_bytes, 0)
         if isinstance(file, (bytes, bytearray, memoryview)):
-            return cls._read(io.BytesIO(file), limit)
+            return cls._read(io.BytesIO(bytes(file)), limit)  # BytesIO takes no view with steps
         path = check.path("file", file, "a path or bytes")
         try:
             with open(path, "rb") as source:
