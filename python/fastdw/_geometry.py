@@ -94,6 +94,17 @@ class Window(NamedTuple):
         }
 
     @property
+    def core_steps(self) -> tuple[int, int, int, int]:
+        """Strides and dilations as weights of the core take them, for images of any size.
+
+        No image is larger than `MAX_EXTENT`: a stride beyond it has no second output either.
+        """
+        axes = (self.rows, self.columns)
+        stride_h, stride_w = (min(axis.stride, MAX_EXTENT) for axis in axes)
+        dilation_h, dilation_w = (axis.dilation if axis.taps > 1 else 1 for axis in axes)
+        return stride_h, stride_w, dilation_h, dilation_w
+
+    @property
     def pads_nothing(self) -> bool:
         return self.padding in ("valid", _NO_PADS)
 
@@ -102,8 +113,7 @@ class Window(NamedTuple):
         rows, columns = self.rows, self.columns
         out_height, stride_h, top = rows.place(height)
         out_width, stride_w, left = columns.place(width)
-        dilation_h = rows.dilation if rows.taps > 1 else 1
-        dilation_w = columns.dilation if columns.taps > 1 else 1
+        *_, dilation_h, dilation_w = self.core_steps
         return out_height, out_width, (stride_h, stride_w, dilation_h, dilation_w, top, left)
 
 

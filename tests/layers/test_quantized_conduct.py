@@ -142,6 +142,23 @@ def test_strides_and_dilation_of_the_core(place, number):
         _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, tuple(numbers))
 
 
+@pytest.mark.parametrize("taps", [1, 3])
+@pytest.mark.parametrize("stride", [2**31, 2**33, 2**62])
+def test_strides_without_a_second_output(taps, stride):
+    """As those of float layers; so is the dilation of one tap."""
+    kernel, one = np.ones((taps, taps, 2), np.int8), np.ones(1, np.float32)
+    dilation = stride if taps == 1 else 1
+    layers = [
+        QuantizedDepthwiseConv2D(
+            kernel, one, input=U8, output=U8, strides=s, padding="same", dilation_rate=d
+        )
+        for s, d in ((stride, dilation), (7, 1))
+    ]
+    x = np.arange(5 * 5 * 2, dtype=np.uint8).reshape(5, 5, 2)
+    np.testing.assert_array_equal(layers[0](x), layers[1](x))
+    assert layers[0].strides == (stride, stride)
+
+
 @pytest.mark.skipif(len(ISAS8) < 2, reason="one instruction set alone")
 def test_parts_of_two_instruction_sets():
     depthwise = _core.Depthwise8(TAPS, EPILOGUE, 0, SIGNED, (1, 1, 1, 1), ISAS8[0])

@@ -66,15 +66,12 @@ class Float16Sums(Spec):
             if half.kernel_name == "pointwise_kernel":
                 pointwise = _core.Pointwise16(bits, bias, activation)
             else:
-                depthwise = _core.Depthwise16(bits, bias, activation, self._place())
+                window = self.signature.window
+                assert window is not None
+                depthwise = _core.Depthwise16(bits, bias, activation, window.core_steps)
         operator = _Operator(_core.Operator16(depthwise, pointwise, self.signature.channels_first))
         parts = tuple(part for part in (depthwise, pointwise) if part is not None)
         return Packed(parts, cast("_core.Operator", operator))
-
-    def _place(self) -> tuple[int, int, int, int]:
-        window = self.signature.window
-        assert window is not None
-        return (*window.strides, *window.dilation_rate)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"accumulate": _FLOAT16}

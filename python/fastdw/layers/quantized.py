@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from fastdw import _arguments as check
 from fastdw._config import get_num_threads
-from fastdw._geometry import Signature, Window, window
+from fastdw._geometry import Signature, window
 from fastdw._half8 import checked_sum, half8, packed_depthwise, packed_pointwise
 from fastdw._quantization import INT8, Quantization, quantization
 from fastdw.layers._float8 import float_activation, real, weights_of, whole
@@ -17,10 +17,6 @@ from fastdw.layers.separable import SeparableConv2D
 
 if TYPE_CHECKING:
     from fastdw._typing import ActivationInput, AnyArray, ArrayInput, Ints, PaddingInput
-
-
-def _place(view: Window) -> tuple[int, int, int, int]:
-    return (*view.strides, *view.dilation_rate)
 
 
 @final
@@ -86,7 +82,7 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
         self._build(
             Signature("NHWC", name, channels, channels * multiplier, view),
             {name: half},
-            (packed_depthwise(half, _place(view)), None),
+            (packed_depthwise(half, view.core_steps), None),
             view.arguments | {"input": ends[0], "output": ends[1]},
         )
 
@@ -293,7 +289,7 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
         self._build(
             Signature("NHWC", name, kernel.shape[2], matrix.shape[1], view),
             {name: first, "pointwise_kernel": second},
-            (packed_depthwise(first, _place(view)), packed_pointwise(second)),
+            (packed_depthwise(first, view.core_steps), packed_pointwise(second)),
             settings,
             checked_sum(residual, sum, output),
         )

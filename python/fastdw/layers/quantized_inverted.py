@@ -126,13 +126,12 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         for i, name in enumerate(NAMES):
             ends = tensors[i], tensors[i + 1]
             halves[name] = half8(PREFIXES[i], _SCALES[i], kernels[i], scales[i], ends, epilogues[i])
-        place = (*view.strides, *view.dilation_rate)
         first, taps, last = halves.values()
         settings: dict[str, Any] = view.arguments | given | {"residual": residual, "sum": sum}
         self._build(
             Signature("NHWC", NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
             halves,
-            (packed_pointwise(first), packed_depthwise(taps, place), packed_pointwise(last)),
+            (packed_pointwise(first), packed_depthwise(taps, view.core_steps), packed_pointwise(last)),
             settings,
             checked_sum(residual, sum, output),
         )
