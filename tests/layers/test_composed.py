@@ -334,6 +334,9 @@ def test_gates_of_others():
     assert_same(SqueezeExcite.from_torch(module, data_format="NHWC")(x), wanted)
     with pytest.raises(ValueError, match="strides"):
         SqueezeExcite.from_keras(keras_conv(first, strides=(2, 2)), keras_conv(second))
+    other = keras_conv(second, data_format="channels_first")
+    with pytest.raises(ValueError, match="one data_format, but have 'channels_last', 'channels_f"):
+        SqueezeExcite.from_keras(keras_conv(first), other)
     module.fc1.stride = 2
     with pytest.raises(ValueError, match="stride"):
         SqueezeExcite.from_torch(module)

@@ -53,10 +53,7 @@ def separable_of_two(
     if tuple(second.pop("strides")) != (1, 1):
         msg = f"pointwise_layer must have strides (1, 1), but has {pointwise_layer.strides}"
         raise ValueError(msg)
-    if second["data_format"] != first["data_format"]:
-        formats = f"{first['data_format']!r} and {second['data_format']!r}"
-        msg = f"layer and pointwise_layer must have one data_format, but have {formats}"
-        raise ValueError(msg)
+    _check_formats(first, second)
     epilogue = {f"depthwise_{name}": first.pop(name) for name in ("bias", "activation")}
     return first | epilogue | second
 
@@ -119,6 +116,7 @@ def rows(layer: Any, taken: Taken) -> dict[str, Any]:
 def gate(squeeze_layer: Any, excite_layer: Any) -> dict[str, Any]:
     """Two Conv2D of 1 x 1."""
     parts = [pointwise(layer, Taken()) for layer in (squeeze_layer, excite_layer)]
+    _check_formats(*parts)
     first, second = map(_without_strides, parts)
     return {
         "squeeze_kernel": first.pop("pointwise_kernel"),
@@ -133,14 +131,19 @@ def inverted(
     expand: dict[str, Any], middle: dict[str, Any], last: dict[str, Any]
 ) -> dict[str, Any]:
     """Arguments of a 1 x 1, a depthwise and a 1 x 1 convolution."""
-    if not expand["data_format"] == middle["data_format"] == last["data_format"]:
-        msg = "the layers must have one data_format"
-        raise ValueError(msg)
+    _check_formats(expand, middle, last)
     expand, last = _without_strides(expand), _without_strides(last)
     parts = {"expand_kernel": expand["pointwise_kernel"]}
     for prefix, part in (("expand_", expand), ("depthwise_", middle)):
         parts |= {f"{prefix}{name}": part[name] for name in ("bias", "activation")}
     return middle | parts | last
+
+
+def _check_formats(*parts: dict[str, Any]) -> None:
+    formats = [part["data_format"] for part in parts]
+    if len(set(formats)) > 1:
+        msg = f"the layers must have one data_format, but have {', '.join(map(repr, formats))}"
+        raise ValueError(msg)
 
 
 def _without_strides(arguments: dict[str, Any]) -> dict[str, Any]:

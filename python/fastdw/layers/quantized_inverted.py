@@ -131,7 +131,11 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         self._build(
             Signature("NHWC", NAMES[0], kernels[0].shape[0], kernels[2].shape[1], view),
             halves,
-            (packed_pointwise(first), packed_depthwise(taps, view.core_steps), packed_pointwise(last)),
+            (
+                packed_pointwise(first),
+                packed_depthwise(taps, view.core_steps),
+                packed_pointwise(last),
+            ),
             settings,
             checked_sum(residual, sum, output),
         )
