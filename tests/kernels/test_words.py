@@ -1,4 +1,4 @@
-"""Every word of Vec, of Bytes and of Halves alone, against plain C++: programs that a compiler makes."""
+"""Every word of Vec, Bytes and Halves alone, against plain C++: programs that a compiler makes."""
 
 import os
 import pathlib
