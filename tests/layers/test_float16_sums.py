@@ -13,6 +13,7 @@ from fastdw import (
     PointwiseConv2D,
     SeparableConv2D,
     _core,
+    _layers,
     reference,
 )
 from fastdw.reference import _float16
@@ -87,6 +88,8 @@ SHAPES = [
     ((2, 4), (3, 1), 3, (1, 2), 1),
     ((9, 8), 1, "same", 1, 1),  # 72 taps: two sums
     ((1, 1), 1, "valid", 1, 2),
+    ((3, 3), 2**33, "same", 1, 1),  # no second output
+    ((1, 1), (2**62, 1), "valid", (1, 2**62), 1),
 ]
 
 
@@ -292,6 +295,10 @@ def test_a_cpu_that_lacks_it():
     ):
         with pytest.raises(RuntimeError, match="ARM with FEAT_FP16: this one does not"):
             make()
+    weights = {"pointwise_kernel": np.ones((3, 4), F32), "bias": np.zeros(4, F32)}
+    pickled = weights | {"data_format": "NHWC", "activation": None} | SUMS
+    with pytest.raises(RuntimeError, match="ARM with FEAT_FP16: this one does not"):
+        _layers._restore(_layers.VERSION, "PointwiseConv2D", pickled, 16)
     config = fastdw.show_config("dict")
     assert config["isas16"]["active"] is None
     assert config["kernels16"] == []
