@@ -32,9 +32,7 @@ class Epilogue {
   Epilogue(const KernelSet& set, Activation f) : set_(set), f_(std::move(f)), none_(is_identity(f_)) {}
 
   void operator()(float* y, ptrdiff_t stride, const Pixels& p) const {
-    if (none_) return;
-    const float* slopes = f_.slopes.empty() ? nullptr : f_.slopes.data();
-    set_.curves[static_cast<int>(f_.curve)]({y, stride, p.columns, p.channels, f_.a, f_.b, slopes});
+    if (!none_) f_.apply(set_, y, stride, p.columns, p.channels);
   }
   void in_lines(ptrdiff_t line) { repeat(f_.slopes, line); }
   double nanoseconds() const { return none_ ? 0 : kCurveNs; }

@@ -76,10 +76,9 @@ const float* DepthwiseSource::origin(const Work& work) const {
 void DepthwiseSource::apply_curve(const Work& work, float* y, ptrdiff_t rows, ptrdiff_t columns) const {
   const Activation& f = weights_.activation;
   if (!work.last || f.clamps()) return;
-  const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + work.rect.channel;
   for (ptrdiff_t row = 0; row < rows; ++row) {
-    weights_.set.curves[static_cast<int>(f.curve)](
-        {y + row * work.y.row_stride, work.y.column_stride, columns, work.rect.channels, f.a, f.b, slopes});
+    f.apply(weights_.set, y + row * work.y.row_stride, work.y.column_stride, columns, work.rect.channels,
+            work.rect.channel);
   }
 }
 

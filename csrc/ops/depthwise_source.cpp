@@ -134,9 +134,7 @@ void DepthwiseSource::planes(ptrdiff_t image, const OutputRect& rect, float* y) 
   t.lo = f.lo();
   t.hi = f.hi();
   weights_.set.planes.depthwise[weights_.kernel_h == 5][geometry_.stride_h - 1](t);
-  if (f.clamps()) return;
-  weights_.set.curves[static_cast<int>(f.curve)](
-      {y, stride_, x_.channels, rect.rows * rect.columns, f.a, f.b, nullptr});
+  if (!f.clamps()) f.apply(weights_.set, y, stride_, x_.channels, rect.rows * rect.columns);
 }
 
 void DepthwiseSource::copied_window(ptrdiff_t image, const OutputRect& window, const Taps& taps,
@@ -193,12 +191,8 @@ void DepthwiseSource::copied_window(ptrdiff_t image, const OutputRect& window, c
   copy_block(weights_.set, x_.at(image, rows.first, columns.first, first_channel), layout_of(x_), scratch,
              {columns.count * channels, channels, 1}, rows.count, columns.count, channels);
   if (pre_activation_) {
-    const Activation& f = *pre_activation_;
-    const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + first_channel;
-    // Without slopes all pixels are one line: few channels fill vectors too.
-    const ptrdiff_t pixels = rows.count * columns.count;
-    const ptrdiff_t lines = slopes ? pixels : 1, line = slopes ? channels : pixels * channels;
-    weights_.set.curves[static_cast<int>(f.curve)]({scratch, line, lines, line, f.a, f.b, slopes});
+    pre_activation_->apply(weights_.set, scratch, channels, rows.count * columns.count, channels,
+                           first_channel);
   }
   const float* origin =
       scratch - rows.first * columns.count * channels - columns.first * channels - first_channel;

@@ -83,14 +83,10 @@ void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_p
       }
       t.ahead += t.tiles * t.ahead_lines * w.inputs * kLineBytes;
       if (!f.clamps()) {
-        const float* slopes = f.slopes.empty() ? nullptr : f.slopes.data() + panel.first;
         const ptrdiff_t columns = t.tiles * count / span.rows;
-        // Pixels that follow each other are one line of floats: whole vectors where channels are few.
-        const bool dense = y_layout.column_stride == panel.channels && !slopes;
         for (ptrdiff_t row = 0; row < span.rows; ++row) {
-          w.set.curves[static_cast<int>(f.curve)](
-              {t.y + row * y_layout.row_stride, y_layout.column_stride, dense ? 1 : columns,
-               dense ? columns * panel.channels : panel.channels, f.a, f.b, slopes});
+          f.apply(w.set, t.y + row * y_layout.row_stride, y_layout.column_stride, columns, panel.channels,
+                  panel.first);
         }
       }
       first += t.tiles * size;
@@ -263,8 +259,7 @@ void Pointwise::planes(const PixelBlock& b, const Block& block) const {
       }
     }
     if (f.clamps()) continue;
-    set.curves[static_cast<int>(f.curve)]({out_.at(b.image, b.row, 0, panel.first), out_.channel_stride,
-                                           panel.channels, pixels, f.a, f.b, nullptr});
+    f.apply(set, out_.at(b.image, b.row, 0, panel.first), out_.channel_stride, panel.channels, pixels);
   }
 }
 

@@ -154,8 +154,8 @@ LAYERS = [
     Mutant(
         "slopes of the pre-activation from the first channel on",
         DEPTHWISE,
-        "f.slopes.data() + first_channel",
-        "f.slopes.data()",
+        "first_channel);",
+        "0);",
     ),
     Mutant(
         "the interior reaches a column too far",
@@ -191,8 +191,8 @@ LAYERS = [
     Mutant(
         "slopes of the first panel for all",
         POINTWISE,
-        "f.slopes.data() + panel.first",
-        "f.slopes.data()",
+        "panel.first);",
+        "0);",
     ),
     Mutant(
         "a residual's rows count as one",
@@ -237,9 +237,9 @@ LAYERS = [
         "from + at + run - (i + run == live), w + i)",
     ),
     Mutant(
-        "one pixel of a copy is activated",
-        DEPTHWISE,
-        "slopes ? channels : pixels * channels",
+        "of pixels in a line one is activated",
+        "csrc/pack/activation.h",
+        "line ? pixels * channels : channels",
         "channels",
     ),
     Mutant(
