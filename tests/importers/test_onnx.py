@@ -102,6 +102,59 @@ def test_chains_that_compute_a_shape_are_folded():
     assert {n.op for n in graph.nodes} <= {"transpose", "global_pool", "reshape"}
 
 
+FOLDED_REDUCTIONS = [
+    ("ReduceMean", {"axes": [2, 3]}),
+    ("ReduceMax", {"axes": [-1]}),
+    ("ReduceMin", {}),
+    ("ReduceProd", {"axes": [1], "keepdims": 0}),
+    ("ReduceProd", {"keepdims": 0}),
+]
+
+
+def test_weights_may_be_standardised_in_the_file():
+    nodes = [
+        node("ReduceMean", "w", "mean", axes=[1, 2, 3]),
+        node("Sub", "w mean", "centred"),
+        node("Mul", "centred centred", "squares"),
+        node("ReduceSum", "squares over", "sum", keepdims=0),
+        node("Clip", "sum least", "norm"),
+        node("Sqrt", "norm", "root"),
+        node("Reshape", "root to", "divisor"),
+        node("Div", "centred divisor", "kernel"),
+        node("Conv", "x kernel"),
+    ]
+    w = weights(1, 4, 6, 3, 3)
+    w[1] = 1e-4  # whose norm is clipped
+    more = {"over": ints(1, 2, 3), "to": ints(4, 1, 1, 1), "least": np.float32(1e-2)}
+    graph = agrees(model(nodes, opset=17, w=w, **more))
+    assert [n.op for n in graph.nodes if n.op != "transpose"] == ["conv2d"]
+
+
+def test_pads_may_be_computed_from_the_size():
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s two", "h"),
+        node("Sub", "h nine", "less"),
+        node("Clip", "less zero", "none"),
+        node("Sub", "nine h", "more"),
+        node("Clip", "more - two", "some"),
+        node("Concat", "zeros none zero1 zeros some zero1", "pads", axis=0),
+        node("Pad", "x pads"),
+    ]
+    more = {"zeros": ints(0, 0), "zero1": ints(0), "two": ints(2), "nine": ints(9)}
+    agrees(model(nodes, **more, zero=np.array(0)))
+
+
+@pytest.mark.parametrize("opset", [9, 17])
+@pytest.mark.parametrize(("op", "attrs"), FOLDED_REDUCTIONS)
+def test_reductions_of_constants(op, attrs, opset):
+    bounds = {"min": -0.5, "max": 0.25} if opset < 11 else {}
+    clip = node("Clip", "r" if bounds else "r low high", "c", **bounds)
+    names = {} if bounds else {"low": np.float32(-0.5), "high": np.float32(0.25)}
+    nodes = [node(op, "w", "r", **attrs), clip, node("Add", "x c")]
+    agrees(model(nodes, opset=opset, w=weights(1, 1, 6, 7, 8), **names))
+
+
 def test_weights_may_be_constant_nodes_inputs_or_of_other_types():
     w = weights(1, 4, 6, 1, 1)
     tensor = onnx.numpy_helper.from_array(w.astype(np.float16))

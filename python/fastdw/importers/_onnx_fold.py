@@ -173,11 +173,27 @@ def _where(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     return np.where(*inputs)
 
 
-def _product(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
-    axes = axes_of(node, inputs, 1, 18, opset)
-    node.integer("noop_with_empty_axes", 0)
-    keep = bool(node.integer("keepdims", 1))
-    return np.prod(inputs[0], None if axes is None else tuple(axes), inputs[0].dtype, keepdims=keep)
+def _reduced(function: Callable[..., Any], listed: int) -> Callable[[OnnxNode, Inputs, int], Any]:
+    """Over axes that are an input from this opset on."""
+
+    def fold(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
+        axes = axes_of(node, inputs, 1, listed, opset)
+        noop, keep = node.integer("noop_with_empty_axes", 0), bool(node.integer("keepdims", 1))
+        if not axes and noop:
+            return inputs[0]
+        gone = tuple(axes) if axes else None
+        return function(inputs[0], axis=gone, keepdims=keep).astype(inputs[0].dtype)
+
+    return fold
+
+
+def _clip(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
+    limits = [node.take("min", None), node.take("max", None)] if opset < 11 else inputs[1:]
+    result = inputs[0]
+    for function, limit in zip((np.maximum, np.minimum), limits, strict=False):
+        if limit is not None:
+            result = function(result, np.asarray(limit, result.dtype).item())
+    return result
 
 
 def dequantized(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
@@ -209,7 +225,12 @@ FOLDS: dict[str, Callable[[OnnxNode, Inputs, int], Any]] = {
     "Range": _range,
     "Expand": _expand,
     "Where": _where,
-    "ReduceProd": _product,
+    "Clip": _clip,
+    "ReduceProd": _reduced(np.prod, 18),
+    "ReduceMean": _reduced(np.mean, 18),
+    "ReduceMax": _reduced(np.max, 18),
+    "ReduceMin": _reduced(np.min, 18),
+    "ReduceSum": _reduced(np.sum, 13),
     "DequantizeLinear": dequantized,
     "Identity": lambda node, inputs, opset: inputs[0],
     "Size": lambda node, inputs, opset: np.asarray(inputs[0].size, np.int64),

@@ -163,10 +163,11 @@ class TfliteFile:
                 msg = f"operator {i} is of kind {code} of {len(self._codes)}"
                 raise ValueError(msg)
             inputs, outputs = self._numbers(proto, "Inputs"), self._numbers(proto, "Outputs")
-            if not outputs or min(outputs) < 0:
+            if min(outputs, default=0) < 0:
                 msg = f"operator {i} has the outputs {outputs}"
                 raise ValueError(msg)
-            name = self.tensors[outputs[0]].name
+            # Those that write variables have none, and are never needed.
+            name = self.tensors[outputs[0]].name if outputs else ""
             yield TfliteNode(proto, self._codes[code], name, inputs, outputs)
 
     def has_numbers(self, index: int) -> bool:
