@@ -73,6 +73,14 @@ def test_outputs_cut_the_network():
     assert graph.inputs[0].shape == IMAGE[1:]
 
 
+def test_a_value_may_be_an_output_twice():
+    proto = model(node("Relu", "x"), outputs="y y")
+    assert imported(proto).outputs == ("y", "y_1")
+    x = weights(1, *IMAGE)
+    for y in computed(imported(proto), x):
+        np.testing.assert_array_equal(y, np.maximum(x, 0))
+
+
 def test_shapes_are_computed_not_believed():
     conv = node("Conv", "x w", pads=[0, 0, 1, 1], strides=[2, 2])
     proto = model(conv, w=weights(1, 4, 6, 3, 3))

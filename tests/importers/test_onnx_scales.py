@@ -92,6 +92,51 @@ def test_a_dilated_pool_with_padding_runs_in_float():
     assert "quantized_pool" not in steps
 
 
+POOL = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 0]}
+
+
+def of_integers(zero, *nodes):
+    """A model of operators on the integers q, which give r."""
+    ends = [
+        node("QuantizeLinear", "x s z", "q"),
+        *nodes,
+        node("DequantizeLinear", "r s z", "y"),
+    ]
+    return model(ends, SHAPE, s=STEP, z=zero)
+
+
+@pytest.mark.parametrize("dtype", POINTS)
+def test_a_pool_of_integers_themselves(dtype):
+    zero = POINTS[dtype][0]
+    direct = of_integers(zero, node("MaxPool", "q", "r", **POOL))
+    ends = [node("DequantizeLinear", "q s z", "X"), node("QuantizeLinear", "Y s z", "r")]
+    spelt = of_integers(zero, ends[0], node("MaxPool", "X", "Y", **POOL), ends[1])
+    net, wanted = (Network.from_onnx(proto.SerializeToString()) for proto in (direct, spelt))
+    assert "quantized_pool" in [s["step"].split()[0] for s in net.summary("dict")["steps"]]
+    np.testing.assert_array_equal(net(image(3)), wanted(image(3)))
+
+
+def test_integers_that_are_more_than_dequantized_are_refused_in_float():
+    proto = of_integers(np.uint8(131), node("MaxPool", "q", "r", **POOL))
+    wanted = r"1 operator .* QuantizeLinear that more than DequantizeLinear reads \(node"
+    with pytest.raises(ValueError, match=wanted):
+        from_onnx(proto.SerializeToString(), integers="float")
+
+
+def test_integers_of_16_bits_become_a_range():
+    """As ONNX Runtime writes them before opset 21."""
+    both = [
+        node("QuantizeLinear", "x s z", "q", domain="com.microsoft"),
+        node("DequantizeLinear", "q s z", domain="com.microsoft"),
+    ]
+    more = {"s": np.float32(1e-4), "z": np.uint16(30000)}
+    proto = model(both, SHAPE, domains=("com.microsoft",), **more)
+    x = image(3) * 3
+    wanted = np.clip(x, np.float32(-3), np.float32(3.5535))
+    assert (wanted != x).any()
+    np.testing.assert_array_equal(Network.from_onnx(proto.SerializeToString())(x), wanted)
+
+
 @pytest.mark.parametrize("dtype", POINTS)
 def test_integers_that_a_model_takes_and_gives_run_in_float(dtype):
     """int8 as the real numbers that it stands for, uint8 as such; what comes out is real."""

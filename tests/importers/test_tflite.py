@@ -252,6 +252,15 @@ def test_everything_that_is_missing_is_said_at_once():
     )
 
 
+def test_operators_that_write_variables_are_not_missed():
+    nodes = [node("CALL_ONCE", "", "", "CallOnceOptions"), node("RELU", "x", "a")]
+    assert [n.op for n in from_tflite(model(nodes, outputs="a")).nodes] == ["activation"]
+    nodes += [node("VAR_HANDLE", "", "v"), node("READ_VARIABLE", "v"), node("ADD", "a y", "z")]
+    nodes += [node("ASSIGN_VARIABLE", "v z", "")]
+    with pytest.raises(ValueError, match=r"2 operators .*VAR_HANDLE .*; READ_VARIABLE "):
+        from_tflite(model(nodes, outputs="z"))
+
+
 BOTH = {"AlignCorners": True, "HalfPixelCenters": True}
 REFUSED = {
     "with the fused activation 5": conv(fused=5),

@@ -168,6 +168,12 @@ def _expand(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     return np.broadcast_to(inputs[0], bounded(shape, inputs[0])).copy()
 
 
+def _tile(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
+    times = ints(inputs[1])
+    bounded([n * t for n, t in zip(inputs[0].shape, times, strict=True)], inputs[0])
+    return np.tile(inputs[0], times)
+
+
 def _where(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     bounded(np.broadcast_shapes(*(a.shape for a in inputs)), *inputs)
     return np.where(*inputs)
@@ -224,6 +230,7 @@ FOLDS: dict[str, Callable[[OnnxNode, Inputs, int], Any]] = {
     "Transpose": _transpose,
     "Range": _range,
     "Expand": _expand,
+    "Tile": _tile,
     "Where": _where,
     "Clip": _clip,
     "ReduceProd": _reduced(np.prod, 18),

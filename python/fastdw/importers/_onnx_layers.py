@@ -221,16 +221,18 @@ def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
             (before, after + (_overhang(size[axis], window, axis) if ceil else 0))
             for axis, (before, after) in enumerate(pads)
         ]
-        name = c.add(
-            "pool",
-            image,
-            function=function,
-            window=window.taps,
-            strides=window.strides,
-            dilation_rate=window.dilation_rate,
-            padding=tuple(whole),
-            counted=pads if count else NO_PADS,
-        )
+        attrs = {
+            "function": function,
+            "window": window.taps,
+            "strides": window.strides,
+            "dilation_rate": window.dilation_rate,
+            "padding": tuple(whole),
+        }
+        kind = c.builder.dtype(image)
+        if kind != "float32":  # the greatest of integers, whatever these stand for
+            q = (1.0, 0, kind)
+            return _image_value(c, c.add("quantized_pool", image, input=q, origin=0, **attrs))
+        name = c.add("pool", image, counted=pads if count else NO_PADS, **attrs)
         return _image_value(c, name)
 
     return convert

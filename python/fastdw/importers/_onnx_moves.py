@@ -233,6 +233,21 @@ def _expand(c: Conversion, node: OnnxNode) -> Value:
     return stretched(c, expanded(x, len(shape)), shape)
 
 
+def _tile(c: Conversion, node: OnnxNode) -> Value:
+    x, repeats = c.live(node), c.constant(node, 1, "repeats")
+    times = ints([] if repeats is None else repeats)
+    if len(times) != len(x.shape):
+        msg = f"of {x.shape} by {times}"
+        raise Unsupported(msg)
+    tables = {}
+    for axis, (size, number) in enumerate(zip(x.shape, times, strict=True)):
+        if number != 1:
+            _common.check_length(size * number)
+            tables[axis] = tuple(range(size)) * number
+    c.keep_images_apart(x, tables)
+    return c.pick(x, tables)
+
+
 def _depth_to_space(c: Conversion, node: OnnxNode) -> Value:
     x, block = c.live(node), node.integer("blocksize", 0)
     mode = node.text("mode", "DCR")
@@ -276,6 +291,7 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Split": _split,
     "Gather": _gather,
     "Expand": _expand,
+    "Tile": _tile,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,
 }

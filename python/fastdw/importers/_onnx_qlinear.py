@@ -24,6 +24,8 @@ _OPERATORS = {
     (_RUNTIME, "QGemm"): ("Gemm", 2),
 }
 _CONCAT = (_RUNTIME, "QLinearConcat")
+# For integers of 16 bits before opset 21, and otherwise the same.
+_ALIKE = ((_RUNTIME, "QuantizeLinear"), (_RUNTIME, "DequantizeLinear"))
 
 
 def spelt_out(proto: Any) -> Iterator[Any]:
@@ -40,6 +42,11 @@ def spelt_out(proto: Any) -> Iterator[Any]:
         bias = rest.pop(0) if op == "Gemm" else None
         bias = rest[2] if op == "Conv" and len(rest) > 2 else bias
         yield from _group(proto, op, given, rest[:2], bias)
+    elif key in _ALIKE:
+        same = type(proto)()
+        same.CopyFrom(proto)
+        same.domain = ""
+        yield same
     else:
         yield proto
 

@@ -143,7 +143,9 @@ class Conversion:
         if isinstance(value, Pending):
             if value.node not in self._told:
                 self._told.add(value.node)
-                self.missing.add(value.op, value.node)
+                integers = value.kind.startswith("quantised")
+                reason = " that more than DequantizeLinear reads" if integers else ""
+                self.missing.add(value.op + reason, value.node)
             raise Unknown
         if not isinstance(value, Live):
             msg = "of constants alone"

@@ -121,7 +121,9 @@ def _convert(c: Conversion, outputs: tuple[str, ...] | None, sizes: InputSizes) 
                 msg = f"{onnx.name}: two nodes compute {name!r}"
                 raise ValueError(msg)
             c.values[name] = result
-    ends = {name: _output(c, name) for name in names}
+    ends: dict[str, str] = {}
+    for position, name in enumerate(names):
+        ends[name if name not in ends else f"{name}_{position}"] = _output(c, name)
     c.missing.check()
     graph = finished(c.builder, ends)
     return grouped(graph, c.weights) if c.keeps_integers else graph
