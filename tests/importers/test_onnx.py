@@ -138,6 +138,23 @@ def test_weights_may_be_standardised_in_the_file():
     assert [n.op for n in graph.nodes if n.op != "transpose"] == ["conv2d"]
 
 
+@pytest.mark.parametrize("training", [0, 1])
+def test_weights_may_be_standardised_as_a_batch(training):
+    vectors = [np.abs(weights(i, 4)) + np.float32(0.5) for i in range(4)]
+    nodes = [
+        node("Reshape", "w flat", "rows"),
+        node("BatchNormalization", "rows g b m v", "even", training_mode=training, epsilon=1e-3),
+        node("Reshape", "even full", "kernel"),
+        node("Conv", "x kernel"),
+    ]
+    if training:
+        nodes[1].output.extend(["mean", "variance"])
+    more = {"flat": ints(1, 4, -1), "full": ints(4, 6, 3, 3)}
+    more |= dict(zip("gbmv", vectors, strict=True))
+    graph = agrees(model(nodes, w=weights(1, 4, 6, 3, 3), **more))
+    assert counts(graph, "conv2d") == 1
+
+
 def test_pads_may_be_computed_from_the_size():
     nodes = [
         node("Shape", "x", "s"),

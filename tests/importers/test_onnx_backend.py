@@ -27,9 +27,10 @@ OPERATORS = (
 
 # Cases that must be refused, by their names.
 REFUSED = {
-    r".*_u?int\d+.*|.*_empty_set.*|reduce_max_bool.*|pow_types_int.*": "numbers other than floats",
+    r"(?!maxpool).*_u?int\d+.*|.*_empty_set.*": "numbers other than floats",
+    r"reduce_max_bool.*|pow_types_int.*": "numbers other than floats",
     r"(edge|reflect|wrap)_pad": "numbers other than floats",
-    r".*pool_[13]d_.*|convtranspose_[13]d": "other than two dimensions",
+    r".*pool_3d_.*|convtranspose_[13]d": "other than two dimensions",
     r"maxpool_with_argmax.*|dropout_.*mask.*": "a second output, of indices or of a mask",
     r"identity_(sequence|opt)": "no tensors",
     r"training_dropout.*|batchnorm_.*_training_mode": "training",

@@ -41,6 +41,68 @@ def test_conv(window, group, filters):
     assert counts(graph, "transpose") == 2  # of the input and the output
 
 
+LINE = (2, 6, 9)
+ALONG = {
+    "plain": {},
+    "pads": {"pads": [2, 1], "strides": [2]},
+    "same": {"auto_pad": "SAME_LOWER", "strides": [2]},
+    "dilated": {"dilations": [3], "pads": [3, 3]},
+}
+
+
+def on_an_image(attributes):
+    """The same window in an image of one row."""
+    wide = dict(attributes)
+    for key in wide.keys() & {"kernel_shape", "strides", "dilations"}:
+        wide[key] = [1, *wide[key]]
+    if "pads" in wide:
+        before, after = wide["pads"]
+        wide["pads"] = [0, before, 0, after]
+    return wide
+
+
+@pytest.mark.parametrize("window", ALONG)
+@pytest.mark.parametrize(("group", "filters"), [(1, 5), (6, 12), (2, 4)])
+def test_conv_along_a_line(window, group, filters):
+    w, b = weights(3, filters, 6 // group, 3), weights(4, filters)
+    conv = model(node("Conv", "x w b", group=group, **ALONG[window]), LINE, w=w, b=b)
+    twin = node("Conv", "x w b", group=group, **on_an_image(ALONG[window]))
+    wide = model(twin, (2, 6, 1, 9), w=w[:, :, None], b=b)
+    (wanted,) = computed(imported(wide), weights(1, *LINE)[:, :, None])
+    agrees(conv, LINE, wanted=[wanted[:, :, 0]])
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_along_a_line(op):
+    window = {"kernel_shape": [3], "strides": [2], "pads": [1, 0]}
+    wide = model(node(op, "x", ceil_mode=1, **on_an_image(window)), (2, 6, 1, 9))
+    (wanted,) = computed(imported(wide), weights(1, *LINE)[:, :, None])
+    agrees(model(node(op, "x", ceil_mode=1, **window), LINE), LINE, wanted=[wanted[:, :, 0]])
+
+
+def test_a_gate_along_the_channels():
+    nodes = [
+        node("GlobalAveragePool", "x", "g"),
+        node("Reshape", "g line", "l"),
+        node("Conv", "l w", "c", pads=[1, 1]),
+        node("Sigmoid", "c", "s"),
+        node("Reshape", "s full", "r"),
+        node("Mul", "x r"),
+    ]
+    more = {"line": ints(0, 1, -1), "full": ints(0, -1, 1, 1)}
+    agrees(model(nodes, w=weights(3, 1, 1, 3), **more))
+
+
+def test_attributes_of_another_number_of_axes_are_refused():
+    for shape, attributes in ((LINE, {"strides": [1, 1]}), (IMAGE, {"pads": [1, 1]})):
+        proto = model(node("Conv", "x w", **attributes), shape, w=weights(1, 4, 6, 3, 3)[..., :1])
+        with pytest.raises(ValueError, match="Conv with"):
+            imported(proto)
+    proto = model(node("Conv", "x w"), (2, 6, 3, 3, 3), w=weights(1, 4, 6, 3, 3))
+    with pytest.raises(ValueError, match="Conv on 5 axes"):
+        imported(proto)
+
+
 @pytest.mark.parametrize(
     "window",
     [

@@ -202,6 +202,19 @@ def _clip(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     return result
 
 
+def _batch_norm(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
+    """Of weights, by their own statistics if it is in training mode."""
+    x, *vectors = inputs
+    sizes = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+    gamma, beta, mean, variance = (np.reshape(v, sizes) for v in vectors)
+    node.number("momentum", 0.9)
+    if node.integer("training_mode", 0):
+        rest = tuple(axis for axis in range(x.ndim) if axis != 1)
+        mean, variance = (f(x, axis=rest, keepdims=True) for f in (np.mean, np.var))
+    root = np.sqrt(variance + node.number("epsilon", 1e-5))
+    return ((x - mean) / root * gamma + beta).astype(x.dtype)
+
+
 def dequantized(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     """(q − zero point)·scale, per tensor or along an axis."""
     x, scale = inputs[0], np.asarray(inputs[1])
@@ -232,6 +245,7 @@ FOLDS: dict[str, Callable[[OnnxNode, Inputs, int], Any]] = {
     "Expand": _expand,
     "Tile": _tile,
     "Where": _where,
+    "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "ReduceProd": _reduced(np.prod, 18),
     "ReduceMean": _reduced(np.mean, 18),

@@ -14,7 +14,7 @@ from fastdw.importers._onnx_activations import clamped, hard_sigmoid
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_integers import Weights
 from fastdw.importers._onnx_math import combine
-from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value
+from fastdw.importers._onnx_values import IMAGE, Axes, Conversion, Live, Value, without
 from fastdw.network._attributes import NO_PADS
 from fastdw.network._shapes import same_pads
 
@@ -33,31 +33,40 @@ class _Window(NamedTuple):
     pads: Pads
 
 
-def _pair(node: OnnxNode, name: str, default: Sequence[int]) -> tuple[int, int]:
+def _image(c: Conversion, x: Live) -> tuple[str, int]:
+    """A value as an image, and how many axes the model gives that: (N, C, L) is one row."""
+    axes = len(x.shape) - 2
+    if axes == 1:
+        shape = (*x.shape[:2], 1, x.shape[2])
+        x = Live(x.name, shape, tuple(3 if axis == 2 else axis for axis in x.axes))
+    return c.image(x), axes
+
+
+def _pair(node: OnnxNode, name: str, default: Sequence[int], axes: int) -> tuple[int, int]:
     values = node.integers(name, list(default))
-    if len(values) != 2:
+    if len(values) != axes:
         msg = f"with {name}={values}"
         raise Unsupported(msg)
-    return values[0], values[1]
+    return (1, values[0]) if axes == 1 else (values[0], values[1])
 
 
-def _window(node: OnnxNode, taps: Sequence[int] | None) -> _Window:
+def _window(node: OnnxNode, taps: Sequence[int] | None, axes: int = 2) -> _Window:
     """The attributes that convolutions and pools share."""
-    if taps is None:
-        taps = _pair(node, "kernel_shape", ())
-    elif _pair(node, "kernel_shape", taps) != tuple(taps):
+    ones = (1,) * axes
+    shape = _pair(node, "kernel_shape", () if taps is None else taps, axes)
+    if taps is not None and shape[-axes:] != tuple(taps):
         msg = f"with a kernel_shape that is not {tuple(taps)}"
         raise Unsupported(msg)
     auto = node.text("auto_pad", "NOTSET")
-    pads = node.integers("pads", [0, 0, 0, 0])
-    if auto not in _AUTO or len(pads) != 4 or (auto != "NOTSET" and any(pads)):
+    pads = node.integers("pads", [0, 0] * axes)
+    if auto not in _AUTO or len(pads) != 2 * axes or (auto != "NOTSET" and any(pads)):
         msg = f"with auto_pad={auto!r} and pads {pads}"
         raise Unsupported(msg)
-    top, left, bottom, right = pads
+    top, left, bottom, right = pads if axes == 2 else (0, pads[0], 0, pads[1])
     return _Window(
-        (taps[0], taps[1]),
-        _pair(node, "strides", (1, 1)),
-        _pair(node, "dilations", (1, 1)),
+        shape,
+        _pair(node, "strides", ones, axes),
+        _pair(node, "dilations", ones, axes),
         auto,
         ((top, bottom), (left, right)),
     )
@@ -87,14 +96,10 @@ def _bias(c: Conversion, node: OnnxNode, position: int = 2) -> AnyArray | None:
 
 
 def _conv(c: Conversion, node: OnnxNode) -> Live:
-    x = c.live(node)
-    if len(x.shape) != 4:
-        msg = f"on {len(x.shape)} axes"
-        raise Unsupported(msg)
-    weights, bias = _weights(c, node, 4), _bias(c, node)
+    image, axes = _image(c, c.live(node))
+    weights, bias = _weights(c, node, axes + 2), _bias(c, node)
     groups = node.integer("group", 1)
-    window = _window(node, weights.shape[2:])
-    image = c.image(x)
+    window = _window(node, weights.shape[2:], axes)
     height, width, channels = c.builder.shape(image)
     attrs: dict[str, Any] = {
         "bias": bias,
@@ -111,7 +116,7 @@ def _conv(c: Conversion, node: OnnxNode) -> Live:
 
     def arranged(array: AnyArray) -> AnyArray:
         if op == "conv2d":
-            return array.transpose(2, 3, 1, 0)
+            return array.reshape(filters, depth, *window.taps).transpose(2, 3, 1, 0)
         shape = (channels, filters // channels, *window.taps)
         return array.reshape(shape).transpose(2, 3, 0, 1)
 
@@ -119,12 +124,13 @@ def _conv(c: Conversion, node: OnnxNode) -> Live:
     whole = c.whole(node, arranged, 0)
     if whole is not None:
         c.weights[name] = whole
-    return _image_value(c, name)
+    return _image_value(c, name, axes)
 
 
-def _image_value(c: Conversion, name: str) -> Live:
+def _image_value(c: Conversion, name: str, axes: int = 2) -> Live:
     height, width, channels = c.builder.shape(name)
-    return Live(name, (1, channels, height, width), IMAGE)
+    value = Live(name, (1, channels, height, width), IMAGE)
+    return without(value, [2]) if axes == 1 else value
 
 
 def _fused_conv(c: Conversion, node: OnnxNode) -> Value:
@@ -205,16 +211,13 @@ def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
         if len(node.outputs) > 1 and node.outputs[1]:
             msg = "with indices of the maxima"
             raise Unsupported(msg)
-        if len(x.shape) != 4:
-            msg = f"on {len(x.shape)} axes"
-            raise Unsupported(msg)
+        image, axes = _image(c, x)
         node.integer("storage_order", 0)
         count, ceil = node.integer("count_include_pad", 0), node.integer("ceil_mode", 0)
-        window = _window(node, None)
+        window = _window(node, None, axes)
         if ceil and window.auto != "NOTSET":
             msg = f"with ceil_mode and auto_pad={window.auto!r}"
             raise Unsupported(msg)
-        image = c.image(x)
         size = c.builder.shape(image)[:2]
         pads = _padding(window, size)
         whole = [
@@ -231,9 +234,10 @@ def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
         kind = c.builder.dtype(image)
         if kind != "float32":  # the greatest of integers, whatever these stand for
             q = (1.0, 0, kind)
-            return _image_value(c, c.add("quantized_pool", image, input=q, origin=0, **attrs))
+            name = c.add("quantized_pool", image, input=q, origin=0, **attrs)
+            return _image_value(c, name, axes)
         name = c.add("pool", image, counted=pads if count else NO_PADS, **attrs)
-        return _image_value(c, name)
+        return _image_value(c, name, axes)
 
     return convert
 
