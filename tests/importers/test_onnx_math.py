@@ -170,6 +170,11 @@ MOVES = {
     "slice": [node("Slice", "x lo hi ax st")],
     "slice backwards": [node("Slice", "x m1 far a2 m1")],
     "gather": [node("Gather", "x pick", axis=1)],
+    "gather, as torch writes it": [
+        node("Transpose", "x", "t", perm=[1, 0, 2, 3]),
+        node("GatherND", "t picks", "g"),
+        node("Transpose", "g", perm=[1, 0, 2, 3]),
+    ],
     "gather of one": [node("Gather", "x one", axis=2)],
     "tile": [node("Tile", "x often")],
     "tile by a computed number": [node("Tile", "two three", "r"), node("Tile", "x r")],
@@ -191,6 +196,7 @@ PARTS = {
     "a1": ints(1), "a2": ints(2), "hw": ints(2, 3), "n": ints(2, 4), "a2f": np.float32(2),
     "lo": ints(1, -6, 0), "hi": ints(5, 10**6, 8), "ax": ints(1, -2, 3), "st": ints(2, 1, 3),
     "m1": ints(-1), "far": ints(-10**6), "pick": ints(3, 0, -1, 3), "one": np.array(1),
+    "picks": ints(3, 0, -1, 3)[:, None],
     "often": ints(1, 2, 1, 3), "two": ints(1, 1), "three": ints(2),
     "full": ints(1, 6, 7, 8), "m8": weights(5, 8, 5), "m7": weights(6, 4, 7),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from fastdw.importers._onnx_values import (
     large,
     without,
 )
+
+if TYPE_CHECKING:
+    from fastdw._typing import AnyArray
 
 _FAR = 2**31 - 1  # an end that means all
 
@@ -213,7 +216,19 @@ def _gather(c: Conversion, node: OnnxNode) -> Value:
     if index is None or index.ndim > 1 or not index.size:
         msg = "with indices of several axes"
         raise Unsupported(msg)
-    axis = axis_of(node.integer("axis", 0), len(x.shape))
+    return _picked(c, x, index, axis_of(node.integer("axis", 0), len(x.shape)))
+
+
+def _gather_nd(c: Conversion, node: OnnxNode) -> Value:
+    """Whole slices of the first axis, as PyTorch writes a list of channels."""
+    x, index = c.live(node), c.constant(node, 1, "indices")
+    if node.integer("batch_dims", 0) or index is None or index.shape[1:] != (1,) or not index.size:
+        msg = "of anything but slices of the first axis"
+        raise Unsupported(msg)
+    return _picked(c, x, index[:, 0], 0)
+
+
+def _picked(c: Conversion, x: Live, index: AnyArray, axis: int) -> Live:
     c.keep_images_apart(x, [axis])
     size = x.shape[axis]
     picked = [i + size if i < 0 else i for i in ints(index)]
@@ -290,6 +305,7 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Expand": _expand,
     "Tile": _tile,
     "DepthToSpace": _depth_to_space,
