@@ -206,3 +206,13 @@ def test_casts_of_integers_give_real_numbers(dtype):
         y = Network.from_onnx(proto.SerializeToString())(x)
         assert y.dtype == np.float32
         np.testing.assert_array_equal(y, x * np.float32(factor))
+
+
+def test_a_name_that_is_no_text_is_damage():
+    """Of an operator that is spelt out, where the name is written again."""
+    matrix, ends = whole(1, 5, 6, 1, 1), {"s": STEP, "z": np.int8(0)}
+    proto = model(node("QLinearConv", "x s z w s z s z"), dtype=TensorProto.INT8, w=matrix, **ends)
+    data = proto.SerializeToString()
+    assert from_onnx(data).outputs == ("y",)
+    with pytest.raises(ValueError, match="the model is no model that fastdw can read"):
+        from_onnx(data.replace(b"QLinearConv y", b"QLinearConv\xffy"))

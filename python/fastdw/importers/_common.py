@@ -63,9 +63,10 @@ def damage_is_a_value_error(name: str) -> Iterator[None]:
     """Whatever a parser raises on a damaged file becomes a ValueError."""
     try:
         yield
-    except (ValueError, MemoryError):
-        raise
     except Exception as error:
+        # Ours say what is wrong, and where; a codec's does not.
+        if isinstance(error, (ValueError, MemoryError)) and not isinstance(error, UnicodeError):
+            raise
         msg = f"{name} is no model that fastdw can read: {type(error).__name__}: {error}"
         raise ValueError(msg) from error
 
