@@ -250,6 +250,30 @@ class Layer(Immutable):
         return _layers._restore, (_layers.VERSION, cls.__name__, arguments, self._num_parameters)
 
 
+class WithDepthwise(Layer):
+    """A layer with a depthwise half before its last one."""
+
+    __slots__ = ()
+
+    @property
+    def depthwise_activation(self) -> ActivationInput:
+        """What is applied after the depthwise half, as a constructor takes it."""
+        activation: ActivationInput = self._settings["depthwise_activation"]
+        return activation
+
+
+class Expanding(WithDepthwise):
+    """A layer that makes more channels before that."""
+
+    __slots__ = ()
+
+    @property
+    def expand_activation(self) -> ActivationInput:
+        """What is applied after the expansion, as a constructor takes it."""
+        activation: ActivationInput = self._settings["expand_activation"]
+        return activation
+
+
 class AddingLayer(Layer):
     """A layer that can add a residual."""
 

@@ -11,7 +11,7 @@ from fastdw._geometry import Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
 from fastdw.layers._composed import Composed
-from fastdw.layers._layer import AddingLayer, converted
+from fastdw.layers._layer import AddingLayer, Expanding, converted
 from fastdw.layers._spec import Spec, checked_half
 from fastdw.layers.squeeze import SqueezeExcite
 
@@ -39,7 +39,7 @@ def _halves(kernels: tuple[object, ...], epilogues: tuple[Any, ...]) -> tuple[An
 
 
 @final
-class InvertedResidual(Composed, AddingLayer):
+class InvertedResidual(Expanding, Composed, AddingLayer):
     """The block of MobileNetV2: 1 x 1 to more channels, depthwise, 1 x 1 to few.
 
     The shortcut is an argument of the call: ``layer(x, residual=x)``. Immutable, thread-safe,
@@ -127,18 +127,6 @@ class InvertedResidual(Composed, AddingLayer):
             _settings=self._settings | {"squeeze_excite": squeeze_excite},
             _num_parameters=self._num_parameters + more,
         )
-
-    @property
-    def expand_activation(self) -> ActivationInput:
-        """What is applied after the expansion, as a constructor takes it."""
-        activation: ActivationInput = self._settings["expand_activation"]
-        return activation
-
-    @property
-    def depthwise_activation(self) -> ActivationInput:
-        """What is applied after the depthwise convolution, as a constructor takes it."""
-        activation: ActivationInput = self._settings["depthwise_activation"]
-        return activation
 
     @property
     def squeeze_excite(self) -> SqueezeExcite | None:

@@ -10,6 +10,7 @@ from fastdw._geometry import Signature, window
 from fastdw._half8 import checked_sum, half8, packed_depthwise, packed_pointwise
 from fastdw._quantization import INT8, Quantization, quantization
 from fastdw.layers._float8 import float_activation, real, weights_of, whole
+from fastdw.layers._layer import WithDepthwise
 from fastdw.layers._layer8 import AddingQuantizedLayer, QuantizedLayer
 from fastdw.layers.depthwise import DepthwiseConv2D
 from fastdw.layers.pointwise import PointwiseConv2D
@@ -223,7 +224,7 @@ class QuantizedPointwiseConv2D(AddingQuantizedLayer):
 
 
 @final
-class QuantizedSeparableConv2D(AddingQuantizedLayer):
+class QuantizedSeparableConv2D(WithDepthwise, AddingQuantizedLayer):
     """A depthwise and a pointwise convolution of 8-bit integers in one operator.
 
     The bits are those of the two one after the other. Immutable, thread-safe, picklable.
@@ -293,12 +294,6 @@ class QuantizedSeparableConv2D(AddingQuantizedLayer):
             settings,
             checked_sum(residual, sum, output),
         )
-
-    @property
-    def depthwise_activation(self) -> ActivationInput:
-        """What is applied between the halves, as a constructor takes it."""
-        activation: ActivationInput = self._settings["depthwise_activation"]
-        return activation
 
     @classmethod
     def from_float(

@@ -13,6 +13,7 @@ from fastdw._geometry import Signature, window
 from fastdw._half8 import Half8, checked_sum, half8, packed_depthwise, packed_pointwise
 from fastdw._quantization import INT8, Quantization, quantization
 from fastdw.layers._float8 import float_activation, real, weights_of, whole
+from fastdw.layers._layer import Expanding
 from fastdw.layers._layer8 import AddingQuantizedLayer
 from fastdw.layers.inverted import NAMES, PREFIXES, InvertedResidual
 
@@ -47,7 +48,7 @@ class _Pair(NamedTuple):
 
 
 @final
-class QuantizedInvertedResidual(AddingQuantizedLayer):
+class QuantizedInvertedResidual(Expanding, AddingQuantizedLayer):
     """The block of MobileNetV2 in 8-bit integers: 1 x 1 to more channels, depthwise, 1 x 1 to few.
 
     The bits are those of the three one after the other. Immutable, thread-safe, picklable.
@@ -148,18 +149,6 @@ class QuantizedInvertedResidual(AddingQuantizedLayer):
         last = _core.Operator8(taps, project, addition)
         half = halves[NAMES[0]]
         return _Pair(first, last, half.kernel.shape[1], np.dtype(half.ends[1].dtype))
-
-    @property
-    def expand_activation(self) -> ActivationInput:
-        """What is applied after the expansion, as a constructor takes it."""
-        activation: ActivationInput = self._settings["expand_activation"]
-        return activation
-
-    @property
-    def depthwise_activation(self) -> ActivationInput:
-        """What is applied after the depthwise convolution, as a constructor takes it."""
-        activation: ActivationInput = self._settings["depthwise_activation"]
-        return activation
 
     def macs(self, input_shape: tuple[int, ...]) -> int:
         """Multiply-accumulates for an input of a shape, as those of `InvertedResidual`."""

@@ -12,7 +12,7 @@ from fastdw._geometry import Place, Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
 from fastdw.layers._float16_sums import summed
-from fastdw.layers._layer import AddingLayer, converted
+from fastdw.layers._layer import AddingLayer, WithDepthwise, converted
 from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def separable_spec(
 
 
 @final
-class SeparableConv2D(AddingLayer):
+class SeparableConv2D(WithDepthwise, AddingLayer):
     """A depthwise and a pointwise convolution, fused and prepared; see `separable_conv2d`.
 
     Immutable, thread-safe, picklable, and independent of the arrays that it was built from.
@@ -161,12 +161,6 @@ class SeparableConv2D(AddingLayer):
     def pre_activation(self) -> ActivationInput:
         """What is applied to `x`, as a constructor takes it."""
         activation: ActivationInput = self._settings["pre_activation"]
-        return activation
-
-    @property
-    def depthwise_activation(self) -> ActivationInput:
-        """What is applied between the halves, as a constructor takes it."""
-        activation: ActivationInput = self._settings["depthwise_activation"]
         return activation
 
     @classmethod
