@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastdw import _arguments as check
 from fastdw.network._graph import Graph, Node, checked, shapes
+from fastdw.network._ops import PAIRS
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Shape
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 TO_CHANNELS_LAST = (1, 2, 0)
 TO_CHANNELS_FIRST = (2, 0, 1)
 
-
-_PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
 _ALONG_AXES = ("concat", "slice", "gather")
 
 
@@ -58,7 +57,7 @@ def _moved(node: Node, known: dict[str, Shape]) -> object:
 def _keeps_axes(node: Node, known: dict[str, Shape]) -> bool:
     """Whether it does the same whatever its axes are."""
     attrs = node.attrs
-    if node.op in _PAIRS:
+    if node.op in PAIRS:
         same = len({known[name] for name in node.operands}) == 1 < len(node.operands)
         return same and not _by_channel(node)
     if node.op == "affine":

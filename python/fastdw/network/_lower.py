@@ -12,7 +12,7 @@ from fastdw import _core
 from fastdw._isa import chosen_isa
 from fastdw.network._arena import Arena, Lifetime
 from fastdw.network._graph import Graph, Node, dtypes, shapes
-from fastdw.network._ops import OPS
+from fastdw.network._ops import OPS, PAIRS
 from fastdw.network._plan import ARENA, FLOAT, Memory, plan_memory
 from fastdw.network._steps import Lowering, Site, copied, image, side_by_side, spread
 from fastdw.network._view import View, dense_strides
@@ -20,8 +20,6 @@ from fastdw.network._view import View, dense_strides
 if TYPE_CHECKING:
     from fastdw._core import Step
     from fastdw.network._shapes import Shape
-
-_PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
 
 
 class Program(NamedTuple):
@@ -144,7 +142,7 @@ class Lowerer:
         scaled = position == 0 and node.op == "conv2d" and len(node.inputs) > 2
         if scaled or (position == -1 and node.output in self.summed):
             return side_by_side(view)
-        term = position == 1 and node.op in _PAIRS
+        term = position == 1 and node.op in PAIRS
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
         # Windows of planes, copied number by number, take longer than the image in another order.

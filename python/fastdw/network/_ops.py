@@ -74,8 +74,9 @@ from fastdw.network._op import Op
 if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs
 
+PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
+"""What takes two values number by number, or the second one's entry for each channel."""
 _MANY = 10_000  # inputs of a concat
-
 
 _KERNEL = Attribute(kind.array(4))
 _VECTOR = Attribute(kind.array(1))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastdw.network._arena import Arena, Lifetime, arena
 from fastdw.network._graph import Graph, Node, dtypes, shapes
+from fastdw.network._ops import PAIRS
 from fastdw.network._view import View, dense_strides
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ FLOAT = 4  # bytes
 ALIGNMENT = 16  # floats: a line of the cache
 
 _MOVES = ("reshape", "transpose", "slice", "concat")
-_ELEMENTWISE = (
-    *("affine", "activation", "add", "multiply"),
-    *("quantized_add", "quantized_multiply", "table"),
-)
+_ELEMENTWISE = ("affine", "activation", "table", *PAIRS)
 
 Accepts = Callable[[Node, int, View], bool]
 """Whether a node can read its input of a position, or write (position -1), through a view."""
