@@ -85,10 +85,18 @@ bool supports_i8mm() { return supports_dotprod() && has_matrix_products(); }
 
 bool supports_scalar() { return true; }
 
-struct Isa {
+// An instruction set's kernels of one kind.
+template <class Set>
+struct Entry {
   const char* name;
   bool (*supported)();
-  const KernelSet& (*set)();
+  const Set& (*set)();
+};
+
+using Isa = Entry<KernelSet>;
+using Isa16 = Entry<Kernels16>;
+struct Isa8 : Entry<Kernels8> {
+  const char* base;  // the float set whose CPUs have it
 };
 
 constexpr Isa kIsas[] = {
@@ -97,23 +105,10 @@ constexpr Isa kIsas[] = {
 #undef FASTDW_ISA
 };
 
-struct Isa8 {
-  const char* name;
-  const char* base;
-  bool (*supported)();
-  const Kernels8& (*set)();
-};
-
 constexpr Isa8 kIsas8[] = {
-#define FASTDW_ISA8(name, base) {#name, #base, supports_##name, name::kernels8},
+#define FASTDW_ISA8(name, base) {{#name, supports_##name, name::kernels8}, #base},
 #include "isa/isas8.inc"
 #undef FASTDW_ISA8
-};
-
-struct Isa16 {
-  const char* name;
-  bool (*supported)();
-  const Kernels16& (*set)();
 };
 
 // A vector, for on most CPUs there is none.
@@ -143,10 +138,29 @@ const std::vector<Isa>& isas() {
   return isas;
 }
 
+template <class Isas>
+std::vector<std::string> names_of(const Isas& isas, bool supported_alone) {
+  std::vector<std::string> names;
+  for (const auto& isa : isas) {
+    if (!supported_alone || isa.supported()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
 std::string join(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
+}
+
+// The set of a name; `kind` is what a message calls such.
+template <class Isas>
+const auto& named(const Isas& isas, const std::string& name, const char* kind) {
+  for (const auto& isa : isas) {
+    if (name == isa.name && isa.supported()) return isa.set();
+  }
+  throw std::invalid_argument(std::string(kind) + " '" + name + "' is not among " +
+                              join(names_of(isas, true)));
 }
 
 // Python takes a message as UTF-8; a variable may hold any bytes.
@@ -204,78 +218,28 @@ const Kernels8& choose8() {
 
 }  // namespace
 
-std::vector<std::string> built_isas() {
-  std::vector<std::string> names;
-  for (const Isa& isa : isas()) names.emplace_back(isa.name);
-  return names;
-}
-
-std::vector<std::string> supported_isas() {
-  std::vector<std::string> names;
-  for (const Isa& isa : isas()) {
-    if (isa.supported()) names.emplace_back(isa.name);
-  }
-  return names;
-}
-
-const KernelSet& kernel_set(const std::string& name) {
-  for (const Isa& isa : kIsas) {
-    if (name == isa.name && isa.supported()) return isa.set();
-  }
-  throw std::invalid_argument("instruction set '" + name + "' is not among " + join(supported_isas()));
-}
+std::vector<std::string> built_isas() { return names_of(isas(), false); }
+std::vector<std::string> supported_isas() { return names_of(isas(), true); }
+const KernelSet& kernel_set(const std::string& name) { return named(isas(), name, "instruction set"); }
 
 const KernelSet& active_kernel_set() {
   static const KernelSet& set = choose();
   return set;
 }
 
-std::vector<std::string> built_isas8() {
-  std::vector<std::string> names;
-  for (const Isa8& isa : kIsas8) names.emplace_back(isa.name);
-  return names;
-}
-
-std::vector<std::string> supported_isas8() {
-  std::vector<std::string> names;
-  for (const Isa8& isa : kIsas8) {
-    if (isa.supported()) names.emplace_back(isa.name);
-  }
-  return names;
-}
-
-const Kernels8& kernels8(const std::string& name) {
-  for (const Isa8& isa : kIsas8) {
-    if (name == isa.name && isa.supported()) return isa.set();
-  }
-  throw std::invalid_argument("8-bit instruction set '" + name + "' is not among " + join(supported_isas8()));
-}
+std::vector<std::string> built_isas8() { return names_of(kIsas8, false); }
+std::vector<std::string> supported_isas8() { return names_of(kIsas8, true); }
+const Kernels8& kernels8(const std::string& name) { return named(kIsas8, name, "8-bit instruction set"); }
 
 const Kernels8& active_kernels8() {
   static const Kernels8& set = choose8();
   return set;
 }
 
-std::vector<std::string> built_isas16() {
-  std::vector<std::string> names;
-  for (const Isa16& isa : isas16()) names.emplace_back(isa.name);
-  return names;
-}
-
-std::vector<std::string> supported_isas16() {
-  std::vector<std::string> names;
-  for (const Isa16& isa : isas16()) {
-    if (isa.supported()) names.emplace_back(isa.name);
-  }
-  return names;
-}
-
+std::vector<std::string> built_isas16() { return names_of(isas16(), false); }
+std::vector<std::string> supported_isas16() { return names_of(isas16(), true); }
 const Kernels16& kernels16(const std::string& name) {
-  for (const Isa16& isa : isas16()) {
-    if (name == isa.name && isa.supported()) return isa.set();
-  }
-  throw std::invalid_argument("instruction set '" + name + "' of float16 is not among " +
-                              join(supported_isas16()));
+  return named(isas16(), name, "instruction set of float16");
 }
 
 const Kernels16& active_kernels16() {

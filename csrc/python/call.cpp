@@ -32,6 +32,7 @@ void call_planned(const Problem& problem, const Plan& plan) {
 
 void call(const std::vector<Chain>& groups, const Problem& problem, int threads) {
   const Output& out = problem.out;
+  if (out.images == 0) return;  // no image has a cost
   const auto count = static_cast<ptrdiff_t>(groups.size());
   const double ns = cost_ns(group_of(problem, groups.front(), 0, count)) * static_cast<double>(count);
   // Below 1 where an image is too much for one part.
@@ -55,15 +56,8 @@ void call(const std::vector<Chain>& groups, const Problem& problem, int threads)
 }
 
 void call(const HalfCall& work) {
-  const ptrdiff_t tasks = work.tasks();
-  const double task_ns = work.nanoseconds() / static_cast<double>(std::max<ptrdiff_t>(1, tasks));
-  const auto brief = static_cast<ptrdiff_t>(std::min(kSignalNs / task_ns, static_cast<double>(tasks)));
-  const ptrdiff_t at_once = std::max<ptrdiff_t>(work.sharing(), brief);
-  for (ptrdiff_t first = 0; first < tasks; first += at_once) {
-    if (first > 0 && PyErr_CheckSignals()) throw pybind11::error_already_set();
-    const ptrdiff_t count = std::min(at_once, tasks - first);
-    without_gil(task_ns * static_cast<double>(count), [&] { work.run(first, count); });
-  }
+  run_in_parts(work.tasks(), work.nanoseconds(), work.sharing(),
+               [&](ptrdiff_t first, ptrdiff_t count) { work.run(first, count); });
 }
 
 }  // namespace fastdw

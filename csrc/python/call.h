@@ -3,8 +3,9 @@
 // While the GIL is released no object with a destructor of consequence lives in these frames or their
 // callers': a daemon thread that asks for the GIL back while the interpreter ends is unwound on the spot.
 #pragma once
-#include <Python.h>
+#include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <new>
 #include <vector>
 
@@ -31,6 +32,19 @@ void without_gil(double nanoseconds, const Work& work) {
   }
   PyEval_RestoreThread(state);
   if (out_of_memory) throw std::bad_alloc();
+}
+
+// run(first, count) for all tasks, `least` of them at a time or more, with a look for interrupts in between.
+// Throws std::bad_alloc where `run` does.
+template <class Run>
+void run_in_parts(ptrdiff_t tasks, double nanoseconds, ptrdiff_t least, const Run& run) {
+  const double all = static_cast<double>(std::max<ptrdiff_t>(1, tasks)), task_ns = nanoseconds / all;
+  const ptrdiff_t at_once = std::max(least, static_cast<ptrdiff_t>(std::min(kSignalNs / task_ns, all)));
+  for (ptrdiff_t first = 0; first < tasks; first += at_once) {
+    if (first > 0 && PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    const ptrdiff_t count = std::min(at_once, tasks - first);
+    without_gil(task_ns * static_cast<double>(count), [&] { run(first, count); });
+  }
 }
 
 // Computes a checked problem, whose channels are divided among the chains: one, or the groups of a grouped

@@ -1,9 +1,7 @@
 #include "python/network.h"
 
-#include <algorithm>
-#include <new>
-
 #include "python/arrays.h"
+#include "python/call.h"
 #include "python/settings.h"
 
 namespace py = pybind11;
@@ -11,10 +9,6 @@ namespace py = pybind11;
 namespace fastdw {
 namespace {
 
-// Less work keeps the GIL: handing it over costs more.
-constexpr double kKeepGilNs = 20e3;
-// Between steps of about this much work an interrupt is looked for.
-constexpr double kSignalNs = 50e6;
 constexpr int kMostThreads = 1024;
 
 Buffer read_buffer(py::handle object, bool writeable) {
@@ -97,7 +91,7 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
   const std::vector<Buffer>& buffers = network_.buffers();
   const bool tuples = PyTuple_Check(inputs.ptr()) && PyTuple_Check(outputs.ptr());
   if (!tuples || PyTuple_GET_SIZE(inputs.ptr()) != static_cast<Py_ssize_t>(inputs_) ||
-      PyTuple_GET_SIZE(outputs.ptr()) != static_cast<Py_ssize_t>(buffers.size() - 2 - inputs_)) {
+      PyTuple_GET_SIZE(outputs.ptr()) != static_cast<Py_ssize_t>(count_outputs())) {
     refuse("number of arrays");
   }
   if (threads < 1 || threads > kMostThreads) refuse("num_threads");
@@ -110,18 +104,10 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
     arrays.push_back(array_data(array, buffers[i], images));
   }
   if (images < 1) return;
-  const bool release = network_.nanoseconds() * static_cast<double>(images) >= kKeepGilNs;
+  const double nanoseconds = network_.nanoseconds() * static_cast<double>(images);
   Run run(network_, arrays, images, threads);
   for (bool left = true; left;) {
-    bool out_of_memory = false;
-    PyThreadState* state = release ? PyEval_SaveThread() : nullptr;
-    try {
-      left = run.advance(kSignalNs, times);
-    } catch (const std::bad_alloc&) {
-      out_of_memory = true;
-    }
-    if (state) PyEval_RestoreThread(state);
-    if (out_of_memory) throw std::bad_alloc();
+    without_gil(nanoseconds, [&] { left = run.advance(kSignalNs, times); });
     if (left && PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
 }
@@ -130,7 +116,8 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
 PyObject* PreparedNetwork::results(py::handle inputs, py::handle shapes) const {
   constexpr size_t kMostAxes = 4;  // of empty_array()
   const py::tuple both = read_tuple(shapes, 2), arrays = read_tuple(inputs);
-  const py::tuple wanted = read_tuple(both[0], static_cast<ptrdiff_t>(inputs_)), made = read_tuple(both[1]);
+  const py::tuple wanted = read_tuple(both[0], static_cast<ptrdiff_t>(inputs_));
+  const py::tuple made = read_tuple(both[1], static_cast<ptrdiff_t>(count_outputs()));
   if (arrays.size() != inputs_) return nullptr;
   ptrdiff_t images = -1;
   for (size_t i = 0; i < inputs_; ++i) {

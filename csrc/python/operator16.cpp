@@ -72,15 +72,8 @@ py::tuple pointwise_weights(const Pointwise16Weights& w) {
 
 void call(const Problem16& p, int threads) {
   const Plan16 plan = useful_plan(p, threads);
-  const double task_ns = plan.nanoseconds / static_cast<double>(plan.tasks());
-  const ptrdiff_t brief =
-      static_cast<ptrdiff_t>(std::min(kSignalNs / task_ns, static_cast<double>(plan.tasks())));
-  const ptrdiff_t at_once = std::max<ptrdiff_t>(plan.threads, brief);
-  for (ptrdiff_t first = 0; first < plan.tasks(); first += at_once) {
-    if (first > 0 && PyErr_CheckSignals() != 0) throw py::error_already_set();
-    const ptrdiff_t count = std::min(at_once, plan.tasks() - first);
-    without_gil(task_ns * static_cast<double>(count), [&] { run(p, plan, first, count); });
-  }
+  run_in_parts(plan.tasks(), plan.nanoseconds, plan.threads,
+               [&](ptrdiff_t first, ptrdiff_t count) { run(p, plan, first, count); });
 }
 
 class Operator16 {

@@ -81,15 +81,10 @@ Problem8 part_of(const Problem8& p, ptrdiff_t first, ptrdiff_t count) {
 
 // Throws std::bad_alloc where the plan does; Python's error at an interrupt between images.
 void call(const Problem8& p, int threads) {
-  const double image_ns = cost_ns(p) / static_cast<double>(p.out.images);
-  const auto at_once =
-      static_cast<ptrdiff_t>(std::clamp(kSignalNs / image_ns, 1.0, static_cast<double>(p.out.images)));
-  for (ptrdiff_t first = 0; first < p.out.images; first += at_once) {
-    if (first > 0 && PyErr_CheckSignals() != 0) throw py::error_already_set();
-    const Problem8 part = part_of(p, first, std::min(at_once, p.out.images - first));
-    const Plan8 plan = useful_plan(part, threads);
-    without_gil(plan.nanoseconds, [&] { run(part, plan); });
-  }
+  run_in_parts(p.out.images, cost_ns(p), 1, [&](ptrdiff_t first, ptrdiff_t count) {
+    const Problem8 part = part_of(p, first, count);
+    run(part, useful_plan(part, threads));
+  });
 }
 
 using Pads = std::array<ptrdiff_t, 2>;

@@ -181,7 +181,8 @@ def test_calls_on_anything_but_dense_arrays_are_left_to_python():
     assert_same(made.call((x[0],), shapes, 1)[0], run(made, x[0]))
     for given in ((x[:, ::2],), (x[None],), (x[0, 0],), (None,), (), (x, x), (x.astype(">f4"),)):
         assert made.call(given, shapes, 1) is None
-    for wrong in (None, (), ((one,),), (one, one), (((SIDE, "x", C),), (one,)), ((one,), (3,))):
+    misshapen = (None, (), ((one,),), (one, one), (((SIDE, "x", C),), (one,)), ((one,), (3,)))
+    for wrong in (*misshapen, *(((one,), (one,) * count) for count in (0, 2, 50))):
         with pytest.raises(ValueError):  # noqa: PT011
             made.call((x,), wrong, 1)
     for size in ((SIDE, SIDE, C + 1), (-SIDE, SIDE, C), ()):
