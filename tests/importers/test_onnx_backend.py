@@ -91,7 +91,7 @@ def single(case):
     named = dict(zip([value.name for value in model.graph.input], arrays, strict=True))
     every = model.graph.node[0].op_type in EVERY_INPUT and "bcast" not in case.name
     images = list(named) if every else list(named)[:1]
-    for name in named.keys() - set(images):
+    for name in (name for name in named if name not in images):
         tensor = named[name]
         if not isinstance(tensor, onnx.TensorProto):
             tensor = onnx.numpy_helper.from_array(np.asarray(tensor))

@@ -11,6 +11,7 @@ from fastdw import _core
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIMD = ROOT / "csrc/simd"
+CPU = pathlib.Path("/proc/cpuinfo")
 WORD = re.compile(r"^FASTDW_WORD(?:_(AVX512|NEON))?\((\w+),", re.M)
 # What a header of Vec declares, and its name.
 DECLARED = re.compile(r"^( *(?:static )?FASTDW_INLINE .*?\b(\w+)\(.*)$", re.M)
@@ -52,6 +53,9 @@ def test_every_word_does_what_it_says(isa, programs):
 
 
 def test_every_word_of_bytes_does_what_it_says(isa8, programs):
+    # Built with FASTDW_EVEX_DOTS, that set runs where its own encoding does not.
+    if isa8 == "avxvnni" and CPU.exists() and "avx_vnni" not in CPU.read_text():
+        pytest.skip("this CPU has AVX-VNNI's instruction in the encoding of AVX-512 alone")
     run_alone(programs / f"words8_{isa8}")
 
 

@@ -211,7 +211,5 @@ def test_the_library_imports_no_importer():
         "names = {'onnx', 'h5py', 'flatbuffers', 'tflite', 'PIL', 'google'} & {*sys.modules}\n"
         "print(*names, *(n for n in sys.modules if n.startswith('fastdw.importers')))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.split() == []
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
