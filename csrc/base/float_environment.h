@@ -1,8 +1,6 @@
 // How a thread rounds, and what it does with subnormals: the same on every thread of a job.
 #pragma once
-#if defined(__x86_64__)
-#include <immintrin.h>
-#else
+#if !defined(__x86_64__)
 #include <cfenv>
 #endif
 
@@ -14,9 +12,10 @@ namespace fastdw {
 // job.
 class FloatEnvironment {
  public:
-  FloatEnvironment() : control_(_mm_getcsr()) {}
+  FloatEnvironment() : control_(__builtin_ia32_stmxcsr()) {}
   void take() const {
-    if (((_mm_getcsr() ^ control_) & ~unsigned{_MM_EXCEPT_MASK}) != 0) _mm_setcsr(control_);
+    constexpr unsigned kControl = 0xFFC0;  // the other bits tell what has happened
+    if (((__builtin_ia32_stmxcsr() ^ control_) & kControl) != 0) __builtin_ia32_ldmxcsr(control_);
   }
 
  private:
