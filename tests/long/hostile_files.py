@@ -13,18 +13,14 @@ import json
 import pathlib
 import resource
 import struct
-import sys
 import time
 
 import _draw
 import numpy as np
-
-TESTS = pathlib.Path(__file__).parents[1]
-sys.path += [str(TESTS / "importers"), str(TESTS / "networks")]
-
-from fastdw import Network  # noqa: E402
-from fastdw.network._graph import dtypes, run  # noqa: E402
-from graphs import drawn  # noqa: E402
+from _sound_files import fdw_files, keras_model, onnx_files, tflite_files
+from fastdw import Network
+from fastdw.network._graph import dtypes, run
+from graphs import drawn
 
 SECONDS, BYTES = 1.0, 64 << 20
 ROOM = 4 << 30  # addresses for all cases: what asks for more is a MemoryError, and a failure
@@ -52,69 +48,6 @@ VALUES += ["inf", "relu", "valid", [], {}, [[]], [0], [1, 1], {"tensor": "x"}, "
 counts = collections.Counter()
 slowest = collections.Counter()
 tables = collections.Counter()
-
-
-# --- files that are right ---
-
-
-@functools.cache
-def fdw_files():
-    from graphs import EXAMPLES, example
-    from small_networks import blazeface
-
-    graphs = [blazeface(), *map(example, EXAMPLES)]
-    networks = [Network._from_graph(graph) for graph in graphs]
-    networks += [Network.from_tflite(data) for data in kept_tflite_files()]
-    networks += [Network.from_onnx(data) for data in kept_onnx_files()]
-    files = (net._bytes(weights) for net in networks for weights in ("float32", "float16"))
-    return [*dict.fromkeys(files)]
-
-
-@functools.cache
-def onnx_files():
-    import onnx
-    from test_onnx_backend import collected, single
-
-    folder = pathlib.Path(onnx.__file__).parent / "backend" / "test" / "data"
-    files = [path.read_bytes() for path in sorted(folder.glob("pytorch-*/*/model.onnx"))]
-    files += [single(case)[0] for case in collected()]
-    return _readable([*files, *kept_onnx_files()], Network.from_onnx)
-
-
-@functools.cache
-def kept_onnx_files():
-    from test_onnx_kept import CASES, DENSE, POINTS, QLINEAR, qgemm, qlinear
-
-    protos = [proto for proto, _ in CASES.values()]
-    protos += [qlinear(dtype, name) for dtype in POINTS for name in (*QLINEAR, "QLinearConcat")]
-    protos += [qgemm(transposed)[0] for transposed in (0, 1)]
-    return [proto.SerializeToString() for proto in protos] + [data for data, _ in DENSE.values()]
-
-
-@functools.cache
-def tflite_files():
-    from tflite_cases import LAYER_CASES
-
-    files = [case.data for case in LAYER_CASES.values()]
-    return _readable([*files, *kept_tflite_files()], Network.from_tflite)
-
-
-@functools.cache
-def kept_tflite_files():
-    from test_tflite_kept import CASES, ROUNDED_OTHERWISE
-
-    return [*CASES.values(), *ROUNDED_OTHERWISE.values()]
-
-
-def _readable(files, read):
-    result = []
-    for data in files:
-        try:
-            read(data)
-        except ValueError:
-            continue
-        result.append(data)
-    return result
 
 
 # --- files that lie ---
@@ -219,8 +152,49 @@ def hostile_onnx(draw):
         return flipped(data, draw)
     proto = onnx.ModelProto.FromString(data)
     for _ in range(draw.choice((1, 1, 2, 3))):
-        _mutate_message(draw.choice(list(_messages(proto))), draw)
+        message = draw.choice(list(_messages(proto)))
+        constants = [tensor for tensor in proto.graph.initializer if tensor.raw_data]
+        if constants and draw.random() < 0.3:
+            _mutate_constant(draw.choice(constants), draw)
+        elif isinstance(message, onnx.NodeProto) and draw.random() < 0.3:
+            message.op_type = draw.choice(_operators())
+        else:
+            _mutate_message(message, draw)
     return proto.SerializeToString()
+
+
+@functools.cache
+def _operators():
+    """Every operator that one of the files has."""
+    import onnx
+
+    protos = map(onnx.ModelProto.FromString, onnx_files())
+    return sorted({node.op_type for proto in protos for node in proto.graph.node})
+
+
+def _mutate_constant(tensor, draw):
+    """One number is another, or a row is there twice or not: of pads, axes, repeats, indices."""
+    import onnx
+
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    size, rows = dtype.itemsize, tensor.dims[0] if tensor.dims else 0
+    if rows > 0 and draw.random() < 0.4:
+        row = len(tensor.raw_data) // rows
+        more = draw.random() < 0.5
+        tensor.raw_data = tensor.raw_data[:row] * (2 * more) + tensor.raw_data[row:]
+        tensor.dims[0] += 1 if more else -1
+        return
+    data = bytearray(tensor.raw_data)
+    at = draw.randrange(max(1, len(data) // size)) * size
+    old = np.frombuffer(bytes(data[at : at + size]), dtype)
+    if dtype.kind == "f":
+        new = draw.choice((0.0, -1.0, 0.5, 1e30, float("nan"), float("inf")))
+        data[at : at + size] = dtype.type(new).tobytes()
+    elif old.size:
+        number = int(old[0])
+        new = draw.choice((draw.choice(NUMBERS), number + 1, number - 1, -number, 2 * number))
+        data[at : at + size] = (new % 256**size).to_bytes(size, "little")
+    tensor.raw_data = bytes(data)
 
 
 def _messages(message):
@@ -275,30 +249,6 @@ def _of_type(field, old, draw):
     if field.type == field.TYPE_BYTES:
         return flipped(old, draw) if old else draw.choice((b"", b"SAME_UPPER", b"\xff", b"linear"))
     return draw.choice((old or "", (old or "") + "x", "", "x", "y", "Conv", "Loop", "\0"))
-
-
-@functools.cache
-def keras_model():
-    """The configuration of a model of many layers, and an .h5 file of it."""
-    from keras_models import entry, h5, layer, model, weights
-
-    conv = {"kernel": weights(1, 3, 3, 8, 8), "bias": weights(2, 8)}
-    norm = {name: weights(3, 8) + 2 for name in ("gamma", "beta", "moving_mean", "moving_variance")}
-    parts = [
-        entry(),
-        layer("ZeroPadding2D", "pad", "x", padding=[[0, 1], [0, 1]]),
-        layer("Conv2D", "conv", "pad", conv, filters=8, kernel_size=[3, 3], strides=[2, 2]),
-        layer("BatchNormalization", "norm", "conv", norm, axis=[3], epsilon=1e-3),
-        layer("ReLU", "relu", "norm", max_value=6.0),
-        layer("MaxPooling2D", "pool", "relu", pool_size=[2, 2], padding="same"),
-        layer("UpSampling2D", "up", "pool", size=[2, 2], interpolation="bilinear"),
-        layer("Concatenate", "join", "up up", axis=-1),
-        layer("GlobalAveragePooling2D", "mean", "join", keepdims=True),
-        layer("Reshape", "shape", "mean", target_shape=[16]),
-        layer("Softmax", "soft", "shape", axis=-1),
-    ]
-    config = json.dumps(model(*parts))
-    return config, h5(config, parts)
 
 
 def hostile_keras(draw):
