@@ -176,9 +176,13 @@ def _mutate_constant(tensor, draw):
     """One number is another, or a row is there twice or not: of pads, axes, repeats, indices."""
     import onnx
 
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        dtype = np.dtype(np.uint8)
+    dtype = dtype if dtype.kind in "fiu" else np.dtype(np.uint8)
     size, rows = dtype.itemsize, tensor.dims[0] if tensor.dims else 0
-    if rows > 0 and draw.random() < 0.4:
+    if 0 < rows < 2**31 and draw.random() < 0.4:
         row = len(tensor.raw_data) // rows
         more = draw.random() < 0.5
         tensor.raw_data = tensor.raw_data[:row] * (2 * more) + tensor.raw_data[row:]
