@@ -1,6 +1,7 @@
 #include "ops/run8.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/math.h"
@@ -11,8 +12,21 @@ namespace fastdw {
 namespace {
 
 struct Rect {
-  ptrdiff_t image, row, rows, column, columns;
-  ptrdiff_t panel_share;
+  ptrdiff_t row, rows, column, columns;
+  ptrdiff_t pixels() const { return rows * columns; }
+};
+
+// A block, or a run of pixels: what is left of a row, whole rows, the beginning of the next.
+struct Part {
+  ptrdiff_t image, panel_share;
+  std::array<Rect, 3> rects;
+  size_t count;
+
+  // As they lie in scratch, pixel by pixel; runs lie so in every array.
+  ptrdiff_t rows() const { return count == 1 ? rects[0].rows : 1; }
+  ptrdiff_t columns() const {
+    return count == 1 ? rects[0].columns : rects[0].pixels() + rects[1].pixels() + rects[2].pixels();
+  }
 };
 
 // Pixels in memory, one after the other and row by row.
@@ -24,23 +38,33 @@ struct PixelsOf {
 using Pixels = PixelsOf<uint8_t>;
 using ReadPixels = PixelsOf<const uint8_t>;
 
-Rect rect_of(const Plan8& plan, ptrdiff_t task) {
-  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
-  const ptrdiff_t share = task % plan.panel_shares, block = task / plan.panel_shares % plan.blocks.count();
-  const ptrdiff_t i = block / across.parts, j = block % across.parts;
-  return {task / plan.panel_shares / plan.blocks.count(),
-          down.begin(i),
-          down.count(i),
-          across.begin(j),
-          across.count(j),
-          share};
+void cut_run(ptrdiff_t begin, ptrdiff_t end, ptrdiff_t width, Part& part) {
+  part.rects = {};
+  for (part.count = 0; begin < end; begin += part.rects[part.count++].pixels()) {
+    const ptrdiff_t column = begin % width, rows = column == 0 ? (end - begin) / width : 0;
+    const ptrdiff_t columns = rows > 0 ? width : std::min(width - column, end - begin);
+    part.rects[part.count] = {begin / width, std::max<ptrdiff_t>(rows, 1), column, columns};
+  }
 }
 
-void fill_depthwise(const Problem8& p, const Rect& rect, const Pixels& y, uint8_t flip) {
+Part part_of(const Plan8& plan, ptrdiff_t task) {
+  const ptrdiff_t index = task / plan.panel_shares, number = index % plan.parts();
+  Part part{index / plan.parts(), task % plan.panel_shares, {}, 1};
+  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
+  if (plan.by_runs()) {
+    cut_run(plan.runs.begin(number), plan.runs.begin(number + 1), across.size, part);
+  } else {
+    const ptrdiff_t i = number / across.parts, j = number % across.parts;
+    part.rects[0] = {down.begin(i), down.count(i), across.begin(j), across.count(j)};
+  }
+  return part;
+}
+
+void fill_depthwise(const Problem8& p, ptrdiff_t image, const Rect& rect, const Pixels& y, uint8_t flip) {
   const Depthwise8Weights& w = *p.chain.depthwise;
   const Window8& window = p.window;
   Depthwise8 t{};
-  t.x = p.x.at(rect.image, 0, 0, 0);
+  t.x = p.x.at(image, 0, 0, 0);
   t.row_stride = p.x.row_stride;
   t.column_stride = p.x.column_stride;
   t.height = p.x.height;
@@ -169,28 +193,28 @@ class Windows {
   const ptrdiff_t line_;  // bytes of a window's row
 };
 
-void fill_windows(const Problem8& p, const Rect& rect, const Pixels& y) {
+void fill_windows(const Problem8& p, ptrdiff_t image, const Rect& rect, const Pixels& y) {
   const Windows windows(p);
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
     const Pixels row{y.data + i * y.row_stride, y.row_stride, y.column_stride};
-    windows.copy_row(rect.image, rect.row + i, rect.column, rect.columns, row);
+    windows.copy_row(image, rect.row + i, rect.column, rect.columns, row);
   }
 }
 
 // By a share of the panels.
-void consume(const Problem8& p, const Rect& rect, const Cut& panels, const ReadPixels& x, const Pixels& y) {
+void consume(const Problem8& p, const Part& part, const Cut& panels, const ReadPixels& x, const Pixels& y) {
   const Pointwise8Weights& w = *p.chain.pointwise;
-  const bool in_line =
-      y.row_stride == rect.columns * y.column_stride && x.row_stride == rect.columns * x.column_stride;
-  const ptrdiff_t runs = in_line ? 1 : rect.rows;
-  const ptrdiff_t end = panels.begin(rect.panel_share + 1);
-  for (ptrdiff_t i = panels.begin(rect.panel_share); i < end; ++i) {
+  const ptrdiff_t rows = part.rows(), columns = part.columns();
+  const bool in_line = y.row_stride == columns * y.column_stride && x.row_stride == columns * x.column_stride;
+  const ptrdiff_t runs = in_line ? 1 : rows;
+  const ptrdiff_t end = panels.begin(part.panel_share + 1);
+  for (ptrdiff_t i = panels.begin(part.panel_share); i < end; ++i) {
     const Pointwise8Weights::Panel panel = w.panel(i);
     for (ptrdiff_t row = 0; row < runs; ++row) {
       const Pointwise8 t{x.data + row * x.row_stride,
                          x.column_stride,
                          w.steps(),
-                         in_line ? rect.rows * rect.columns : rect.columns,
+                         in_line ? rows * columns : columns,
                          panel.weights,
                          y.data + row * y.row_stride + panel.first,
                          y.column_stride,
@@ -203,37 +227,45 @@ void consume(const Problem8& p, const Rect& rect, const Cut& panels, const ReadP
 }
 
 // Row by row where pixels lie side by side, for a call takes longer than a pixel's channels.
-void add(const Problem8& p, const Rect& rect, const Pixels& a) {
+void add(const Problem8& p, ptrdiff_t image, const Rect& rect, const uint8_t* a) {
   const ptrdiff_t channels = p.out.channels;
   const bool in_line = p.residual.column_stride == channels && p.out.column_stride == channels;
   const ptrdiff_t step = in_line ? rect.columns : 1;
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
-    for (ptrdiff_t j = 0; j < rect.columns; j += step) {
+    for (ptrdiff_t j = 0; j < rect.columns; j += step, a += step * channels) {
       const ptrdiff_t row = rect.row + i, column = rect.column + j;
-      p.chain.set().add(*p.chain.sum, a.data + i * a.row_stride + j * a.column_stride,
-                        p.residual.at(rect.image, row, column, 0), p.out.at(rect.image, row, column, 0),
-                        step * channels);
+      p.chain.set().add(*p.chain.sum, a, p.residual.at(image, row, column, 0),
+                        p.out.at(image, row, column, 0), step * channels);
     }
   }
 }
 
-void run_task(const Problem8& p, const Plan8& plan, const Rect& rect, uint8_t* scratch) {
-  const Pixels out{p.out.at(rect.image, rect.row, rect.column, 0), p.out.row_stride, p.out.column_stride};
-  if (!p.chain.pointwise) return fill_depthwise(p, rect, out, p.chain.depthwise->rescale.flip);
-  const Pixels block{scratch, rect.columns * plan.stride, plan.stride};
-  ReadPixels x{block.data, block.row_stride, block.column_stride};
-  if (p.chain.depthwise) {
-    fill_depthwise(p, rect, block, 0);
-  } else if (plan.stride > 0) {
-    fill_windows(p, rect, block);
-  } else {
-    x = {p.x.at(rect.image, rect.row, rect.column, 0), p.x.row_stride, p.x.column_stride};
+void run_task(const Problem8& p, const Plan8& plan, const Part& part, uint8_t* scratch) {
+  const Rect& first = part.rects[0];
+  const Pixels out{p.out.at(part.image, first.row, first.column, 0), p.out.row_stride, p.out.column_stride};
+  if (!p.chain.pointwise) {
+    return fill_depthwise(p, part.image, first, out, p.chain.depthwise->rescale.flip);
+  }
+  ReadPixels x{scratch, part.columns() * plan.stride, plan.stride};
+  uint8_t* block = scratch;
+  for (size_t i = 0; i < part.count && plan.stride > 0; ++i) {
+    const Rect& rect = part.rects[i];
+    const Pixels y{block, rect.columns * plan.stride, plan.stride};
+    p.chain.depthwise ? fill_depthwise(p, part.image, rect, y, 0) : fill_windows(p, part.image, rect, y);
+    block += rect.pixels() * plan.stride;
+  }
+  if (plan.stride == 0) {
+    x = {p.x.at(part.image, first.row, first.column, 0), p.x.row_stride, p.x.column_stride};
   }
   const Cut panels{p.chain.pointwise->panels(), 1, plan.panel_shares};
-  if (!p.chain.sum) return consume(p, rect, panels, x, out);
-  const Pixels staging{scratch + plan.block_bytes, rect.columns * p.out.channels, p.out.channels};
-  consume(p, rect, panels, x, staging);
-  add(p, rect, staging);
+  if (!p.chain.sum) return consume(p, part, panels, x, out);
+  uint8_t* const staging = scratch + plan.block_bytes;
+  consume(p, part, panels, x, {staging, part.columns() * p.out.channels, p.out.channels});
+  const uint8_t* sums = staging;
+  for (size_t i = 0; i < part.count; ++i) {
+    add(p, part.image, part.rects[i], sums);
+    sums += part.rects[i].pixels() * p.out.channels;
+  }
 }
 
 }  // namespace
@@ -265,7 +297,7 @@ void check(const Problem8& p) {
 
 void run(const Problem8& p, const Plan8& plan) {
   parallel_for(plan.threads, plan.tasks(), plan.scratch_floats(), [&](ptrdiff_t task, float* scratch) {
-    run_task(p, plan, rect_of(plan, task), reinterpret_cast<uint8_t*>(scratch));
+    run_task(p, plan, part_of(plan, task), reinterpret_cast<uint8_t*>(scratch));
   });
 }
 

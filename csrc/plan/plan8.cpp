@@ -38,6 +38,64 @@ double slowest_share(ptrdiff_t parts, int threads) {
   return static_cast<double>(ceil_div(parts, ptrdiff_t{threads})) / static_cast<double>(parts);
 }
 
+// What the slowest thread does.
+class Shares {
+ public:
+  Shares(const Problem8& p, double nanoseconds, int threads)
+      : pointwise_(p.chain.pointwise ? pointwise_ns(p) : 0),
+        source_(nanoseconds - pointwise_),
+        width_(p.out.width),
+        pixels_(static_cast<double>(p.out.height * p.out.width)),
+        threads_(threads) {}
+
+  double by_blocks(const Plan8& plan) const {
+    return (source_ + pointwise_) * share(plan.blocks.largest(), plan.images * plan.blocks.count());
+  }
+  // A window's kernel takes about as long for a row's part as for all of it.
+  double by_runs(const Plan8& plan) const {
+    const ptrdiff_t tasks = plan.images * plan.runs.parts, largest = plan.runs.largest();
+    return source_ * share(ceil_div(largest, width_) * width_, tasks) + pointwise_ * share(largest, tasks);
+  }
+  double by_panels(ptrdiff_t panels) const { return source_ + pointwise_ * slowest_share(panels, threads_); }
+
+ private:
+  double share(ptrdiff_t largest, ptrdiff_t tasks) const {
+    const auto rounds = static_cast<double>(ceil_div(tasks, ptrdiff_t{threads_}));
+    return static_cast<double>(largest) / pixels_ * rounds;
+  }
+
+  const double pointwise_, source_;
+  const ptrdiff_t width_;
+  const double pixels_;
+  const int threads_;
+};
+
+template <class T>
+bool in_line(const View<T>& v) {
+  return v.row_stride == v.width * v.column_stride;
+}
+
+// By runs of pixels or by panels, where that is faster than by blocks.
+void share(const Problem8& p, const Blocks& largest, Plan8& plan) {
+  const Shares shares(p, plan.nanoseconds, plan.threads);
+  double least = shares.by_blocks(plan);
+  if (largest.count() == 1 && in_line(p.out) && (!in_place(p) || in_line(p.x))) {
+    const ptrdiff_t rounds = ceil_div(plan.images, ptrdiff_t{plan.threads});
+    const ptrdiff_t pixels = p.out.height * p.out.width;
+    plan.runs = {pixels, 1, std::min(pixels, ceil_div(rounds * plan.threads, plan.images))};
+    if (shares.by_runs(plan) < least) {
+      least = shares.by_runs(plan);
+    } else {
+      plan.runs.parts = 1;
+    }
+  }
+  const ptrdiff_t panels = p.chain.pointwise->panels();
+  if (p.chain.sum || shares.by_panels(panels) >= least) return;
+  plan.blocks = largest;
+  plan.runs.parts = 1;
+  plan.panel_shares = std::min<ptrdiff_t>(panels, plan.threads);
+}
+
 }  // namespace
 
 // Reading whole dot products must not go beyond the last pixel.
@@ -69,18 +127,8 @@ Plan8 make_plan8(const Problem8& p, int threads) {
   const Blocks largest = row_blocks(p.out.height, p.out.width, chain.depthwise ? kBandRows : 1,
                                     std::max<ptrdiff_t>(1, chain.set().block_bytes / stride));
   plan.blocks = even_blocks(largest, plan.images, threads);
-  if (threads > 1 && chain.pointwise && !chain.sum) {
-    const ptrdiff_t panels = chain.pointwise->panels();
-    const double source = plan.nanoseconds - pointwise_ns(p);
-    const double by_panels = source + pointwise_ns(p) * slowest_share(panels, threads);
-    const double pixels =
-        static_cast<double>(plan.blocks.largest() * plan.tasks()) / static_cast<double>(pixels_of(p.out));
-    if (by_panels < plan.nanoseconds * pixels * slowest_share(plan.tasks(), threads)) {
-      plan.blocks = largest;
-      plan.panel_shares = std::min<ptrdiff_t>(panels, threads);
-    }
-  }
-  const ptrdiff_t pixels = plan.blocks.largest();
+  if (threads > 1 && chain.pointwise) share(p, largest, plan);
+  const ptrdiff_t pixels = plan.largest();
   if (chain.pointwise && !in_place(p)) {
     plan.stride = stride;
     plan.block_bytes = checked_product(pixels, stride);
@@ -106,6 +154,8 @@ std::string show(const Problem8& p, const Plan8& plan) {
     text << "pointwise: " << w->panels() << " panels of up to " << vectors << " vectors, tiles of up to "
          << w->set.pointwise[vectors - 1].pixels << " pixels\n";
   }
+  if (plan.by_runs())
+    text << "runs: " << plan.runs.parts << ", at most " << plan.runs.largest() << " pixels\n";
   text << "blocks: " << plan.blocks.down.parts << " x " << plan.blocks.across.parts << ", at most "
        << plan.blocks.down.largest() << " x " << plan.blocks.across.largest() << " pixels\n"
        << "shares of the panels: " << plan.panel_shares << "\n"

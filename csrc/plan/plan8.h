@@ -1,4 +1,5 @@
-// The plan of an 8-bit layer: blocks of whole rows where they fit, an even number for each thread.
+// The plan of an 8-bit layer: blocks of whole rows where they fit, an even number for each thread; or runs of
+// pixels, where threads cannot share rows evenly.
 //
 // A plan of its own, since the float one weighs what bytes do not have: NCHW, quads and planes, copies, panel
 // shares, kernels to choose among. Cuts, blocks and the worth of a thread are its.
@@ -33,6 +34,7 @@ struct Problem8 {
 
 struct Plan8 {
   Blocks blocks;
+  Cut runs;  // of a plane's pixels, row by row, instead of blocks; one part: blocks
   ptrdiff_t images = 1;
   ptrdiff_t panel_shares = 1;  // of each block, which is filled once a share
   ptrdiff_t stride = 0;        // bytes from pixel to pixel of a block; 0: no block
@@ -40,7 +42,10 @@ struct Plan8 {
   int threads = 1;
   double nanoseconds = 0;  // of one core
 
-  ptrdiff_t tasks() const { return images * blocks.count() * panel_shares; }
+  bool by_runs() const { return runs.parts > 1; }
+  ptrdiff_t parts() const { return by_runs() ? runs.parts : blocks.count(); }
+  ptrdiff_t largest() const { return by_runs() ? runs.largest() : blocks.largest(); }
+  ptrdiff_t tasks() const { return images * parts() * panel_shares; }
   ptrdiff_t scratch_floats() const { return ceil_div(block_bytes + staging_bytes, ptrdiff_t{sizeof(float)}); }
 };
 

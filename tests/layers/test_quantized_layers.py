@@ -234,6 +234,34 @@ def test_threads_share_the_panels_of_a_late_plane(isa8):
         np.testing.assert_array_equal(layer(x, num_threads=threads), wanted)
 
 
+@pytest.mark.parametrize("name", ["to uint8", "to int8"])  # of which a set takes one in place
+@pytest.mark.parametrize("kind", ["separable", "residual", "pointwise"])
+def test_threads_share_pixels_where_rows_are_not_even(isa8, kind, name):
+    """Two threads have 25 and 24 pixels of 7×7; a view's rows do not follow each other."""
+    g = rng(12)
+    weights, rest = separable(g, 384, 200, ENDS[name])
+    layer, twin = QuantizedSeparableConv2D, reference.quantized_separable_conv2d
+    if kind == "pointwise":
+        layer, twin = QuantizedPointwiseConv2D, reference.quantized_pointwise_conv2d
+        weights = weights[2:]
+        rest = {name: rest[name] for name in ("input", "output", "bias", "activation")}
+    else:
+        rest["padding"] = "same"
+    x, given = tensor(g, (1, 7, 7, 384), rest["input"]), {}
+    wanted = twin(x, *weights, **rest)
+    if kind != "separable":
+        rest |= {"residual": U8_HIGH, "sum": LOW}
+        given = {"residual": tensor(g, wanted.shape, U8_HIGH)}
+        wanted = twin(x, *weights, **rest | given, addend=U8_HIGH)
+    with packed_for8(isa8):
+        compute = layer(*weights, **rest)
+    assert "runs: 2, at most 25 pixels" in compute.plan(x.shape, num_threads=2)
+    for threads in (2, 3, 4):
+        np.testing.assert_array_equal(compute(x, **given, num_threads=threads), wanted)
+    out = np.zeros((1, 7, 9, 200), wanted.dtype)[:, :, 1:8]
+    np.testing.assert_array_equal(compute(x, **given, out=out, num_threads=2), wanted)
+
+
 @pytest.mark.emulated
 @pytest.mark.parametrize("at_end", [True, False])
 def test_no_byte_outside_the_arrays(isa8, at_end):

@@ -5,6 +5,7 @@ from _bugs import Mutant
 CONTRACT, BYTES_AVX2 = "csrc/kernels/contract8.h", "csrc/simd/bytes_avx2.h"
 TILES8 = "csrc/kernels/pointwise8/tiles.h"
 PACK, RUN = "csrc/pack/bytes.cpp", "csrc/ops/run8.cpp"
+PLAN = "csrc/plan/plan8.cpp"
 QUADS, WIDENED, DW8 = (
     "csrc/kernels/depthwise8/quads.h",
     "csrc/kernels/pointwise8/widened.h",
@@ -196,5 +197,9 @@ INTEGERS = [
     Mutant(
         "a mean has the zeros of a row", POOL, "(x.height * x.width) * mean", "(x.width) * mean"
     ),
+    Mutant(
+        "a run begins with its row", RUN, "(rows, 1), column, columns}", "(rows, 1), 0, columns}"
+    ),
+    Mutant("a run crosses rows that are apart", PLAN, "&& in_line(p.out) &&", "&&"),
     Mutant("a mean's sums of 16 bits overflow", POOL, "if (++cells_ == kPart) sums();", ""),
 ]
