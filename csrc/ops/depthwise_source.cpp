@@ -213,7 +213,7 @@ void DepthwiseSource::phases(const Pixels& s, const OutputRect& window, const Ta
       const float* origin = s.origin + rows.remainder * s.row_stride + columns.remainder * s.column_stride;
       tiles({origin, s.row_stride * g.dilation_h, s.column_stride * g.dilation_w, rows.size, columns.size},
             {1, 1, 1, 1, 0, 0},
-            {rows.begin, rows.count, columns.begin, columns.count, window.channel, window.channels}, taps,
+            {{rows.begin, rows.count, columns.begin, columns.count}, window.channel, window.channels}, taps,
             {y.data + i * y.row_stride + j * y.column_stride, y.row_stride * g.dilation_h,
              y.column_stride * g.dilation_w});
     }

@@ -6,8 +6,8 @@
 namespace fastdw {
 namespace {
 
-struct Rect16 {
-  ptrdiff_t image, row, rows, column, columns;
+struct Rect16 : PixelRect {
+  ptrdiff_t image;
 };
 
 // Pixels in memory, row by row.
@@ -18,9 +18,7 @@ struct Pixels16 {
 };
 
 Rect16 rect_of(const Plan16& plan, ptrdiff_t task) {
-  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
-  const ptrdiff_t block = task % plan.blocks.count(), i = block / across.parts, j = block % across.parts;
-  return {task / plan.blocks.count(), down.begin(i), down.count(i), across.begin(j), across.count(j)};
+  return {plan.blocks.rect(task % plan.blocks.count()), task / plan.blocks.count()};
 }
 
 template <class T>

@@ -11,15 +11,10 @@
 namespace fastdw {
 namespace {
 
-struct Rect {
-  ptrdiff_t row, rows, column, columns;
-  ptrdiff_t pixels() const { return rows * columns; }
-};
-
 // A block, or a run of pixels: what is left of a row, whole rows, the beginning of the next.
 struct Part {
   ptrdiff_t image, panel_share;
-  std::array<Rect, 3> rects;
+  std::array<PixelRect, 3> rects;
   size_t count;
 
   // As they lie in scratch, pixel by pixel; runs lie so in every array.
@@ -50,17 +45,16 @@ void cut_run(ptrdiff_t begin, ptrdiff_t end, ptrdiff_t width, Part& part) {
 Part part_of(const Plan8& plan, ptrdiff_t task) {
   const ptrdiff_t index = task / plan.panel_shares, number = index % plan.parts();
   Part part{index / plan.parts(), task % plan.panel_shares, {}, 1};
-  const Cut &down = plan.blocks.down, &across = plan.blocks.across;
   if (plan.by_runs()) {
-    cut_run(plan.runs.begin(number), plan.runs.begin(number + 1), across.size, part);
+    cut_run(plan.runs.begin(number), plan.runs.begin(number + 1), plan.blocks.across.size, part);
   } else {
-    const ptrdiff_t i = number / across.parts, j = number % across.parts;
-    part.rects[0] = {down.begin(i), down.count(i), across.begin(j), across.count(j)};
+    part.rects[0] = plan.blocks.rect(number);
   }
   return part;
 }
 
-void fill_depthwise(const Problem8& p, ptrdiff_t image, const Rect& rect, const Pixels& y, uint8_t flip) {
+void fill_depthwise(const Problem8& p, ptrdiff_t image, const PixelRect& rect, const Pixels& y,
+                    uint8_t flip) {
   const Depthwise8Weights& w = *p.chain.depthwise;
   const Window8& window = p.window;
   Depthwise8 t{};
@@ -193,7 +187,7 @@ class Windows {
   const ptrdiff_t line_;  // bytes of a window's row
 };
 
-void fill_windows(const Problem8& p, ptrdiff_t image, const Rect& rect, const Pixels& y) {
+void fill_windows(const Problem8& p, ptrdiff_t image, const PixelRect& rect, const Pixels& y) {
   const Windows windows(p);
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
     const Pixels row{y.data + i * y.row_stride, y.row_stride, y.column_stride};
@@ -227,7 +221,7 @@ void consume(const Problem8& p, const Part& part, const Cut& panels, const ReadP
 }
 
 // Row by row where pixels lie side by side, for a call takes longer than a pixel's channels.
-void add(const Problem8& p, ptrdiff_t image, const Rect& rect, const uint8_t* a) {
+void add(const Problem8& p, ptrdiff_t image, const PixelRect& rect, const uint8_t* a) {
   const ptrdiff_t channels = p.out.channels;
   const bool in_line = p.residual.column_stride == channels && p.out.column_stride == channels;
   const ptrdiff_t step = in_line ? rect.columns : 1;
@@ -241,7 +235,7 @@ void add(const Problem8& p, ptrdiff_t image, const Rect& rect, const uint8_t* a)
 }
 
 void run_task(const Problem8& p, const Plan8& plan, const Part& part, uint8_t* scratch) {
-  const Rect& first = part.rects[0];
+  const PixelRect& first = part.rects[0];
   const Pixels out{p.out.at(part.image, first.row, first.column, 0), p.out.row_stride, p.out.column_stride};
   if (!p.chain.pointwise) {
     return fill_depthwise(p, part.image, first, out, p.chain.depthwise->rescale.flip);
@@ -249,7 +243,7 @@ void run_task(const Problem8& p, const Plan8& plan, const Part& part, uint8_t* s
   ReadPixels x{scratch, part.columns() * plan.stride, plan.stride};
   uint8_t* block = scratch;
   for (size_t i = 0; i < part.count && plan.stride > 0; ++i) {
-    const Rect& rect = part.rects[i];
+    const PixelRect& rect = part.rects[i];
     const Pixels y{block, rect.columns * plan.stride, plan.stride};
     p.chain.depthwise ? fill_depthwise(p, part.image, rect, y, 0) : fill_windows(p, part.image, rect, y);
     block += rect.pixels() * plan.stride;

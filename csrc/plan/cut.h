@@ -26,11 +26,23 @@ struct Cut {
   }
 };
 
+// A rectangle of output pixels.
+struct PixelRect {
+  ptrdiff_t row, rows, column, columns;
+  ptrdiff_t pixels() const { return rows * columns; }
+};
+
 // Output pixels: rows by columns.
 struct Blocks {
   Cut down, across;
   ptrdiff_t count() const { return down.parts * across.parts; }
   ptrdiff_t largest() const { return down.largest() * across.largest(); }
+  // By diagonals: what begins a thread's share has as many large rows and columns as what ends it (7×7 in
+  // four blocks, two threads: 25 and 24 pixels; row by row 28 and 21).
+  PixelRect rect(ptrdiff_t index) const {
+    const ptrdiff_t i = index % down.parts, j = (index / down.parts + i) % across.parts;
+    return {down.begin(i), down.count(i), across.begin(j), across.count(j)};
+  }
 };
 
 }  // namespace fastdw

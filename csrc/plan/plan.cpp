@@ -265,21 +265,16 @@ Plan::Task Plan::task(ptrdiff_t i) const {
     const Cut rows{blocks.down.size, 1, threads};
     const bool all = number < whole;
     return {i,
-            {all ? 0 : rows.begin(thread), all ? rows.size : rows.count(thread), 0, blocks.across.size, 0,
+            {{all ? 0 : rows.begin(thread), all ? rows.size : rows.count(thread), 0, blocks.across.size},
+             0,
              channels.size},
             all ? thread * whole + number : panel_shares + number - whole - rest_shares};
   }
   ptrdiff_t share = by_shares ? 0 : next(panel_shares);
-  // By diagonals: what begins a thread's share has as many large rows and columns as what ends it (7×7 in
-  // four blocks, two threads: 25 and 24 pixels; row by row 28 and 21).
-  const ptrdiff_t row = next(blocks.down.parts),
-                  column = (next(blocks.across.parts) + row) % blocks.across.parts,
-                  channel = next(channels.parts), image = next(images);
+  const PixelRect rect = blocks.rect(next(blocks.count()));
+  const ptrdiff_t channel = next(channels.parts), image = next(images);
   if (by_shares) share = next(panel_shares);
-  return {image,
-          {blocks.down.begin(row), blocks.down.count(row), blocks.across.begin(column),
-           blocks.across.count(column), channels.begin(channel), channels.count(channel)},
-          share};
+  return {image, {rect, channels.begin(channel), channels.count(channel)}, share};
 }
 
 }  // namespace fastdw

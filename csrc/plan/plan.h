@@ -11,9 +11,9 @@ namespace fastdw {
 // of pixels, channel by channel (KernelSet::quad_pixels); each channel's pixels side by side.
 enum class BlockLayout { kPixels, kQuads, kPlanes };
 
-// A rectangle of output pixels, and a range of output channels of the depthwise half that begins on a vector.
-struct OutputRect {
-  ptrdiff_t row, rows, column, columns, channel, channels;
+// With a range of output channels of the depthwise half that begins on a vector.
+struct OutputRect : PixelRect {
+  ptrdiff_t channel, channels;
 };
 
 struct Plan {
