@@ -1,6 +1,7 @@
 // 8-bit convolutions on one image of a network's memory.
 #include "base/refuse.h"
 #include "network/cost.h"
+#include "network/plans.h"
 #include "network/step8.h"
 #include "ops/run8.h"
 
@@ -13,24 +14,25 @@ class Layer8Step final : public Step {
       : problem_(problem), operands_(o), nanoseconds_(cost_ns(problem)) {}
 
   double nanoseconds() const override { return nanoseconds_; }
-  ptrdiff_t scratch_floats(int threads) const override { return plan(problem_, threads).scratch_floats(); }
+  ptrdiff_t scratch_floats(int threads) const override {
+    return plans_.with(problem_, useful(threads), [](const Plan8& plan) { return plan.scratch_floats(); });
+  }
 
   void run(Memory memory, int threads) const override {
     Problem8 p = problem_;
     p.x.data = data<const uint8_t>(operands_.x, memory);
     p.out.data = data<uint8_t>(operands_.out, memory);
     if (p.residual.data) p.residual.data = data<const uint8_t>(operands_.second, memory);
-    fastdw::run(p, plan(p, threads));
+    plans_.with(p, useful(threads), [&](const Plan8& plan) { fastdw::run(p, plan); });
   }
 
  private:
-  Plan8 plan(const Problem8& p, int threads) const {
-    return make_plan8(p, awake_threads(threads, nanoseconds_));
-  }
+  int useful(int threads) const { return awake_threads(threads, nanoseconds_); }
 
   const Problem8 problem_;  // the data's places aside
   const Operands operands_;
   const double nanoseconds_;
+  const Plans<Problem8, Plan8, make_plan8> plans_;
 };
 
 template <class T>
