@@ -133,11 +133,11 @@ def load(file: Path = FILE) -> tuple[Weights, HeldOut]:
         for name in arrays.files:
             layer, _, argument = name.partition(".")
             if argument.endswith("batch_norm"):
-                gamma, beta, mean, variance = arrays[name]
+                gamma, beta, mean, variance = arrays[name].astype(np.float32)
                 norm = fastdw.BatchNorm(gamma, beta, mean, variance, EPSILON)
                 weights.setdefault(layer, {})[argument] = norm
             elif argument:
-                weights.setdefault(layer, {})[argument] = arrays[name]
+                weights.setdefault(layer, {})[argument] = arrays[name].astype(np.float32)
     return weights, held_out
 
 
