@@ -41,14 +41,9 @@ CopyAxis take_least(std::vector<CopyAxis>& axes, ptrdiff_t CopyAxis::* stride) {
 
 class CopyStep final : public Step {
  public:
-  CopyStep(const KernelSet& set, std::array<bool, 2> bytes, const Operands& o)
-      : set_(set),
-        from_bytes_(bytes[0]),
-        to_bytes_(bytes[1]),
-        out_(o.out),
-        x_(o.x),
-        outer_(merged(o.x, o.out)) {
-    if (!same_sizes(out_, x_) || to_bytes_ > from_bytes_) refuse("x");
+  CopyStep(const KernelSet& set, Element from, Element to, const Operands& o)
+      : set_(set), from_(from), to_(to), out_(o.out), x_(o.x), outer_(merged(o.x, o.out)) {
+    if (!same_sizes(out_, x_)) refuse("x");
     channels_ = take_least(outer_, &CopyAxis::to);
     columns_ = take_least(outer_, &CopyAxis::from);
     for (const CopyAxis& axis : outer_) rows_ *= axis.size;
@@ -69,19 +64,48 @@ class CopyStep final : public Step {
         to += row % axis.size * axis.to;
         row /= axis.size;
       }
-      if (to_bytes_) {
-        move_bytes(data<const uint8_t>(x_, memory) + from, data<uint8_t>(out_, memory) + to, columns);
-      } else if (from_bytes_) {
-        from_bytes(data<const uint8_t>(x_, memory) + from, data<float>(out_, memory) + to, columns);
-      } else {
-        copy_block(set_, data<const float>(x_, memory) + from, {0, columns_.from, channels_.from},
-                   data<float>(out_, memory) + to, {0, columns_.to, channels_.to}, 1, columns,
-                   channels_.size);
-      }
+      copy(memory, from, to, columns);
     });
   }
 
  private:
+  void copy(Memory memory, ptrdiff_t from, ptrdiff_t to, ptrdiff_t columns) const {
+    if (is_byte(to_)) {
+      move_bytes(data<const uint8_t>(x_, memory) + from, data<uint8_t>(out_, memory) + to, columns);
+    } else if (is_byte(from_)) {
+      from_bytes(data<const uint8_t>(x_, memory) + from, data<float>(out_, memory) + to, columns);
+    } else if (to_ == Element::kHalf) {
+      turn(data<const float>(x_, memory) + from, data<uint16_t>(out_, memory) + to, columns,
+           [&](const float* x, uint16_t* y, ptrdiff_t n) { set_.network.to_halves({x, y, n}); });
+    } else if (from_ == Element::kHalf) {
+      turn(data<const uint16_t>(x_, memory) + from, data<float>(out_, memory) + to, columns,
+           [&](const uint16_t* x, float* y, ptrdiff_t n) { set_.network.from_halves({x, y, n}); });
+    } else {
+      copy_block(set_, data<const float>(x_, memory) + from, {0, columns_.from, channels_.from},
+                 data<float>(out_, memory) + to, {0, columns_.to, channels_.to}, 1, columns, channels_.size);
+    }
+  }
+
+  // f(x, y, count) on lines; channels that lie apart become lines first, and what comes of them goes apart.
+  template <class X, class Y, class F>
+  void turn(const X* x, Y* y, ptrdiff_t columns, const F& f) const {
+    constexpr ptrdiff_t kLine = 256;
+    for (ptrdiff_t j = 0; j < columns; ++j, x += columns_.from, y += columns_.to) {
+      if (channels_.from == 1 && channels_.to == 1) {
+        f(x, y, channels_.size);
+        continue;
+      }
+      X given[kLine];
+      Y turned[kLine];
+      for (ptrdiff_t first = 0; first < channels_.size; first += kLine) {
+        const ptrdiff_t n = std::min(kLine, channels_.size - first);
+        for (ptrdiff_t c = 0; c < n; ++c) given[c] = x[(first + c) * channels_.from];
+        f(given, turned, n);
+        for (ptrdiff_t c = 0; c < n; ++c) y[(first + c) * channels_.to] = turned[c];
+      }
+    }
+  }
+
   void from_bytes(const uint8_t* x, float* y, ptrdiff_t columns) const {
     for (ptrdiff_t j = 0; j < columns; ++j, x += columns_.from, y += columns_.to) {
       if (channels_.from == 1 && channels_.to == 1) {
@@ -105,7 +129,7 @@ class CopyStep final : public Step {
   }
 
   const KernelSet& set_;
-  const bool from_bytes_, to_bytes_;
+  const Element from_, to_;
   const Operand out_, x_;
   std::vector<CopyAxis> outer_;
   CopyAxis channels_{}, columns_{};
@@ -114,8 +138,8 @@ class CopyStep final : public Step {
 
 }  // namespace
 
-StepPointer copy_step(const KernelSet& set, std::array<bool, 2> bytes, const Operands& o) {
-  return std::make_unique<CopyStep>(set, bytes, o);
+StepPointer copy_step(const KernelSet& set, Element from, Element to, const Operands& o) {
+  return std::make_unique<CopyStep>(set, from, to, o);
 }
 
 }  // namespace fastdw

@@ -21,19 +21,24 @@ Run::Run(const Network& network, const std::vector<char*>& arrays, ptrdiff_t ima
   for (const StepPointer& step : network.steps_) scratch = std::max(scratch, step->scratch_floats(threads));
   if (!thread_scratch(scratch)) throw std::bad_alloc();
   const ptrdiff_t floats = network.buffers_[0].size;
-  memory_.push_back(nullptr);
-  memory_.insert(memory_.end(), arrays.begin(), arrays.end());
-  memory_.push_back(nullptr);
+  memory_.resize(1 + arrays.size() + kArenaViews);
+  std::copy(arrays.begin(), arrays.end(), memory_.begin() + 1);
   for (Network::Arena& arena : network.arenas_) {
     std::unique_lock<std::mutex> lock(arena.mutex, std::try_to_lock);
     if (!lock) continue;
     if (!arena.memory) arena.memory = allocate_floats(floats);
     lock_ = std::move(lock);
-    memory_.front() = memory_.back() = reinterpret_cast<char*>(arena.memory.get());
+    lie(arena.memory);
     return;
   }
   own_ = allocate_floats(floats);
-  memory_.front() = memory_.back() = reinterpret_cast<char*>(own_.get());
+  lie(own_);
+}
+
+void Run::lie(FloatBuffer& arena) {
+  char* const memory = reinterpret_cast<char*>(arena.get());
+  memory_.front() = memory;
+  std::fill(memory_.end() - kArenaViews, memory_.end(), memory);
 }
 
 bool Run::advance(double nanoseconds, int64_t* times) {
@@ -53,7 +58,7 @@ bool Run::advance(double nanoseconds, int64_t* times) {
     if (++step_ < steps.size()) continue;
     step_ = 0;
     ++image_;
-    for (size_t i = 1; i + 1 < memory_.size(); ++i) memory_[i] += network_.buffers_[i].nbytes();
+    for (size_t i = 1; i + kArenaViews < memory_.size(); ++i) memory_[i] += network_.buffers_[i].nbytes();
   }
   return image_ < images_;
 }

@@ -11,7 +11,7 @@ namespace fastdw {
 // Immutable but for the arenas that it keeps; any number of threads may run it at once.
 class Network {
  public:
-  // `buffers` begins with the arena, and ends with it too, as bytes. The steps run in their order.
+  // `buffers` as at Buffer. The steps run in their order.
   Network(std::vector<Buffer> buffers, std::vector<StepPointer> steps);
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
@@ -42,6 +42,8 @@ class Run {
   bool advance(double nanoseconds, int64_t* times);
 
  private:
+  void lie(FloatBuffer& arena);
+
   const Network& network_;
   const ptrdiff_t images_;
   const int threads_;

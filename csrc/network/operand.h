@@ -9,18 +9,23 @@ namespace fastdw {
 
 constexpr int kMaxRank = 6;
 
-enum class Element : char { kFloat, kUint8, kInt8 };
+enum class Element : char { kFloat, kHalf, kUint8, kInt8 };
 
-// The arena, then a call's inputs and outputs, one image of each, then the arena as bytes. A step may write
-// to the arena and to outputs.
+inline bool is_byte(Element e) { return e == Element::kUint8 || e == Element::kInt8; }
+
+// The arena, then a call's inputs and outputs, one image of each, then the arena as bytes and as halves. A
+// step may write to the arena and to outputs.
 struct Buffer {
   ptrdiff_t size = 0;  // in elements
   bool writeable = false;
   Element element = Element::kFloat;
 
-  bool bytes() const { return element != Element::kFloat; }
-  ptrdiff_t nbytes() const { return size * (bytes() ? 1 : ptrdiff_t{sizeof(float)}); }
+  ptrdiff_t nbytes() const {
+    return size * (is_byte(element) ? 1 : element == Element::kHalf ? 2 : ptrdiff_t{sizeof(float)});
+  }
 };
+
+constexpr size_t kArenaViews = 2;  // behind a call's arrays
 
 // Strides and the offset count elements. An axis of one has the stride 0.
 struct Operand {

@@ -72,7 +72,7 @@ StepPointer bilinear_step(const KernelSet& set, BilinearTable rows, BilinearTabl
 
 StepPointer softmax_step(const KernelSet& set, float beta, const Operands& operands);
 
-// From strides to strides, any number of axes; from bytes and to bytes where it is said.
-StepPointer copy_step(const KernelSet& set, std::array<bool, 2> bytes, const Operands& operands);
+// From strides to strides, any number of axes. Bytes become floats, floats halves, and halves floats.
+StepPointer copy_step(const KernelSet& set, Element from, Element to, const Operands& operands);
 
 }  // namespace fastdw

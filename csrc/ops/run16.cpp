@@ -1,7 +1,10 @@
 #include "ops/run16.h"
 
+#include <algorithm>
+
 #include "base/refuse.h"
 #include "base/threads.h"
+#include "kernels/live16.h"
 
 namespace fastdw {
 namespace {
@@ -57,6 +60,34 @@ void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint1
   w.kernel.run(t);
 }
 
+// Each window as a line: its rows, in these its columns, in these the channels; zeros where the image is not.
+void fill_patches(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& lines) {
+  const Window16& w = *p.chain.patches;
+  const ptrdiff_t channels = p.x.channels, step = w.dilation_w * p.x.column_stride;
+  for (ptrdiff_t i = 0; i < rect.rows; ++i) {
+    const ptrdiff_t top = (rect.row + i) * w.stride_h - p.pad_top;
+    const Live16 down(top, w.dilation_h, w.kernel_h, p.x.height);
+    for (ptrdiff_t j = 0; j < rect.columns; ++j) {
+      const ptrdiff_t left = (rect.column + j) * w.stride_w - p.pad_left;
+      const Live16 across(left, w.dilation_w, w.kernel_w, p.x.width);
+      const ptrdiff_t columns = across.end - across.begin;
+      uint16_t* const line = lines.data + i * lines.row_stride + j * lines.column_stride;
+      const bool whole = down.end - down.begin == w.kernel_h && columns == w.kernel_w;
+      if (!whole) std::fill_n(line, p.chain.pointwise->inputs, uint16_t{0});
+      for (ptrdiff_t di = down.begin; columns > 0 && di < down.end; ++di) {
+        const uint16_t* x =
+            p.x.at(rect.image, top + di * w.dilation_h, left + across.begin * w.dilation_w, 0);
+        uint16_t* to = line + (di * w.kernel_w + across.begin) * channels;
+        if (step == channels) {  // taps that follow each other
+          std::copy_n(x, columns * channels, to);
+          continue;
+        }
+        for (ptrdiff_t dj = 0; dj < columns; ++dj, x += step, to += channels) std::copy_n(x, channels, to);
+      }
+    }
+  }
+}
+
 // Panel by panel, so that one stays in L1; row by row, unless all arrays go on as one line.
 void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16_t>& x) {
   const Pointwise16Weights& w = *p.chain.pointwise;
@@ -89,9 +120,10 @@ void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16
 
 void run_task(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* scratch) {
   if (!p.chain.pointwise) return fill_depthwise(p, rect, pixels_of(p.out, rect));
-  if (!p.chain.depthwise) return consume(p, rect, pixels_of(p.x, rect));
+  if (!p.chain.depthwise && !p.chain.patches) return consume(p, rect, pixels_of(p.x, rect));
   const ptrdiff_t row = rect.columns * plan.stride;
-  fill_depthwise(p, rect, {scratch, row, plan.stride});
+  const auto fill = p.chain.depthwise ? fill_depthwise : fill_patches;
+  fill(p, rect, {scratch, row, plan.stride});
   consume(p, rect, {scratch, row, plan.stride});
 }
 
@@ -106,11 +138,17 @@ void check(const Problem16& p) {
   const auto* pointwise = p.chain.pointwise;
   if (!depthwise && !pointwise) refuse("parts");
   if (depthwise && pointwise && depthwise->outputs() != pointwise->inputs) refuse("channels of the parts");
-  const ptrdiff_t inputs = depthwise ? depthwise->channels : pointwise->inputs;
+  if (const auto& window = p.chain.patches) {
+    const ptrdiff_t taps = checked_product(window->kernel_h, window->kernel_w);
+    if (!pointwise || checked_product(taps, p.x.channels) != pointwise->inputs) refuse("channels");
+  }
+  const ptrdiff_t inputs = depthwise         ? depthwise->channels
+                           : p.chain.patches ? p.x.channels
+                                             : pointwise->inputs;
   const ptrdiff_t outputs = pointwise ? pointwise->outputs : depthwise->outputs();
   if (p.x.channels != inputs || p.out.channels != outputs || p.x.images != p.out.images) refuse("channels");
   if (!p.x.channels_side_by_side() || !p.out.channels_side_by_side()) refuse("channels apart");
-  if (!depthwise && !same_size(p.x, p.out)) refuse("pixels");
+  if (!depthwise && !p.chain.patches && !same_size(p.x, p.out)) refuse("pixels");
   if (p.residual.data && (!pointwise || !same_size(p.residual, p.out) || p.residual.channels != outputs ||
                           !p.residual.channels_side_by_side())) {
     refuse("residual");

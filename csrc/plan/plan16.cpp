@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/refuse.h"
 #include "plan/blocks.h"
 #include "plan/cost.h"
 
@@ -24,24 +25,57 @@ double pixel_ns(const Pointwise16Weights& w) {
          (static_cast<double>(w.inputs) * w.set.mac_ns + w.set.value_ns);
 }
 
-double cost_ns(const Problem16& p) {
-  const double pixel = (p.chain.depthwise ? pixel_ns(*p.chain.depthwise) : 0) +
-                       (p.chain.pointwise ? pixel_ns(*p.chain.pointwise) : 0);
-  return static_cast<double>(p.out.images * p.out.height * p.out.width) * pixel;
-}
+// Of a copy into a line.
+double patch_ns(const Pointwise16Weights& w) { return static_cast<double>(w.inputs) * w.set.value_ns / 8; }
 
 }  // namespace
 
+Problem16 make_problem16(Chain16 chain, const Geometry& g,
+                         const std::optional<std::array<ptrdiff_t, 2>>& kernel_size, Input16 x,
+                         const Input16& residual, const Output16& out) {
+  const bool padded = g.pad_top != 0 || g.pad_left != 0;
+  const bool within =
+      (out.height - 1) * g.stride_h < x.height && (out.width - 1) * g.stride_w < x.width && !padded;
+  const auto [kernel_h, kernel_w] = kernel_size.value_or(std::array<ptrdiff_t, 2>{1, 1});
+  if (kernel_h < 1 || kernel_w < 1 || (chain.depthwise && kernel_size)) refuse("kernel_size");
+  if (chain.depthwise) {
+    // Its window is the weights'.
+  } else if (kernel_size && (kernel_h != 1 || kernel_w != 1 || !within)) {
+    chain.patches = Window16{kernel_h, kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+  } else {
+    // A matrix alone takes every so many pixels.
+    if (padded) refuse("pads");
+    if (!within) refuse("x");
+    x.row_stride *= g.stride_h;
+    x.column_stride *= g.stride_w;
+    x.height = out.height;
+    x.width = out.width;
+  }
+  return {chain, g.pad_top, g.pad_left, x, residual, out};
+}
+
+double cost_ns(const Problem16& p) {
+  const double pixel = (p.chain.depthwise ? pixel_ns(*p.chain.depthwise) : 0) +
+                       (p.chain.pointwise ? pixel_ns(*p.chain.pointwise) : 0) +
+                       (p.chain.patches ? patch_ns(*p.chain.pointwise) : 0);
+  return static_cast<double>(p.out.images * p.out.height * p.out.width) * pixel;
+}
+
 Plan16 useful_plan(const Problem16& p, int threads) {
+  return make_plan16(p, useful_threads(threads, cost_ns(p)));
+}
+
+Plan16 make_plan16(const Problem16& p, int threads) {
   Plan16 plan;
   plan.nanoseconds = cost_ns(p);
-  plan.threads = useful_threads(threads, plan.nanoseconds);
+  plan.threads = threads;
   plan.images = p.out.images;
   const Chain16& chain = p.chain;
   const ptrdiff_t channels = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
   const ptrdiff_t stride = block_stride(ceil_div(channels, ptrdiff_t{2})) * 2;
-  if (chain.depthwise && chain.pointwise) plan.stride = stride;
-  plan.blocks = row_blocks(p.out.height, p.out.width, chain.depthwise ? kBandRows : 1,
+  const bool window = chain.depthwise || chain.patches;
+  if (window && chain.pointwise) plan.stride = stride;
+  plan.blocks = row_blocks(p.out.height, p.out.width, window ? kBandRows : 1,
                            std::max<ptrdiff_t>(1, kBlockHalves / stride));
   plan.blocks = even_blocks(plan.blocks, plan.images, plan.threads);
   checked_product(plan.blocks.largest(), stride);
@@ -54,6 +88,9 @@ std::string show(const Problem16& p, const Plan16& plan) {
   if (const auto* w = p.chain.depthwise) {
     text << "depthwise  " << w->window.kernel_h << "x" << w->window.kernel_w << ": " << w->kernel.name
          << "\n";
+  }
+  if (const auto& window = p.chain.patches) {
+    text << "windows    " << window->kernel_h << "x" << window->kernel_w << ", copied into lines\n";
   }
   if (const auto* w = p.chain.pointwise) {
     text << "pointwise  " << w->inputs << " -> " << w->outputs << ": " << w->panels() << " panels of up to "

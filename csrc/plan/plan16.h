@@ -1,20 +1,26 @@
 // The plan of a layer with sums of halves: blocks of whole rows where they fit, an even number for each
 // thread.
 #pragma once
+#include <array>
+#include <optional>
 #include <string>
 
 #include "base/view.h"
 #include "pack/halves.h"
 #include "plan/cut.h"
+#include "plan/problem.h"
 
 namespace fastdw {
 
 using Input16 = View<const uint16_t>;
 using Output16 = View<uint16_t>;
 
+// The parts of a layer; null are those that it has not. With `patches` the matrix takes windows, each as one
+// line of halves.
 struct Chain16 {
   const Depthwise16Weights* depthwise;
   const Pointwise16Weights* pointwise;
+  std::optional<Window16> patches{};
 
   const Kernels16& set() const { return pointwise ? pointwise->set : depthwise->set; }
 };
@@ -37,6 +43,13 @@ struct Plan16 {
   ptrdiff_t scratch_floats() const { return ceil_div(blocks.largest() * stride, ptrdiff_t{2}); }
 };
 
+// Of a layer on views whose channels lie side by side. `kernel_size` is that of a dense convolution.
+Problem16 make_problem16(Chain16 chain, const Geometry& geometry,
+                         const std::optional<std::array<ptrdiff_t, 2>>& kernel_size, Input16 x,
+                         const Input16& residual, const Output16& out);
+
+double cost_ns(const Problem16& problem);  // of one core
+Plan16 make_plan16(const Problem16& problem, int threads);
 // For those threads that bring more than they cost.
 Plan16 useful_plan(const Problem16& problem, int threads);
 std::string show(const Problem16& problem, const Plan16& plan);

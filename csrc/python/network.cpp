@@ -31,6 +31,7 @@ std::vector<Buffer> make_buffers(py::handle arena, py::handle inputs, py::handle
     if (buffer.size < (is_arena ? 0 : 1) || buffer.size > kLargest) refuse("size of a buffer");
   }
   buffers.push_back({buffers[0].nbytes(), true, Element::kUint8});
+  buffers.push_back({2 * buffers[0].size, true, Element::kHalf});
   return buffers;
 }
 
@@ -97,7 +98,7 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
   if (threads < 1 || threads > kMostThreads) refuse("num_threads");
   std::vector<char*> arrays;
   ptrdiff_t images = -1;
-  for (size_t i = 1; i + 1 < buffers.size(); ++i) {
+  for (size_t i = 1; i + kArenaViews < buffers.size(); ++i) {
     const bool input = i <= inputs_;
     PyObject* array = PyTuple_GET_ITEM(input ? inputs.ptr() : outputs.ptr(),
                                        static_cast<Py_ssize_t>(input ? i - 1 : i - 1 - inputs_));

@@ -23,7 +23,7 @@ class PreparedNetwork {
 
  private:
   // `buffers` has the arena before and after those of a call.
-  size_t count_outputs() const { return network_.buffers().size() - 2 - inputs_; }
+  size_t count_outputs() const { return network_.buffers().size() - 1 - kArenaViews - inputs_; }
   PyObject* results(pybind11::handle inputs, pybind11::handle shapes) const;
   void execute(pybind11::handle inputs, pybind11::handle outputs, int threads, int64_t* times) const;
 

@@ -78,10 +78,12 @@ void call(const Problem16& p, int threads) {
 
 class Operator16 {
  public:
-  Operator16(const py::object& depthwise, const py::object& pointwise, bool channels_first)
+  Operator16(const py::object& depthwise, const py::object& pointwise, bool channels_first,
+             const std::optional<std::array<ptrdiff_t, 2>>& kernel_size)
       : parts_(py::make_tuple(depthwise, pointwise)),
         chain_{depthwise.is_none() ? nullptr : depthwise.cast<const Depthwise16Weights*>(),
                pointwise.is_none() ? nullptr : pointwise.cast<const Pointwise16Weights*>()},
+        kernel_size_(kernel_size),
         channels_first_(channels_first) {
     if (!chain_.depthwise && !chain_.pointwise) refuse("parts");
   }
@@ -89,8 +91,9 @@ class Operator16 {
   // As Operator's, but that all channels lie side by side.
   void run_halves(py::handle x, const py::object& residual, py::handle out,
                   const std::array<ptrdiff_t, 6>& geometry, int threads) const {
-    Problem16 p = problem(strided<const uint16_t>(x, "x"), strided<uint16_t>(out, "out"), geometry);
-    if (!residual.is_none()) p.residual = strided<const uint16_t>(residual, "residual");
+    const Input16 added = residual.is_none() ? Input16{} : strided<const uint16_t>(residual, "residual");
+    const Problem16 p = make_problem16(chain_, checked_geometry(geometry), kernel_size_,
+                                       strided<const uint16_t>(x, "x"), added, strided<uint16_t>(out, "out"));
     check(p);
     if (threads < 1) refuse("num_threads");
     if (p.out.images > 0) call(p, threads);
@@ -104,28 +107,15 @@ class Operator16 {
     Input16 from = contiguous<const uint16_t>(&none, image_shape(x), channels_first_);
     Output16 to = contiguous(&none, image_shape(out), channels_first_);
     from.channel_stride = to.channel_stride = 1;
-    const Problem16 p = problem(from, to, geometry);
+    const Problem16 p = make_problem16(chain_, checked_geometry(geometry), kernel_size_, from, {}, to);
     check(p);
     return show(p, useful_plan(p, threads));
   }
 
  private:
-  // The window of a pointwise part alone is its strides.
-  Problem16 problem(Input16 x, const Output16& out, const std::array<ptrdiff_t, 6>& geometry) const {
-    const Geometry g = checked_geometry(geometry);
-    if (!chain_.depthwise) {
-      if (g.pad_top != 0 || g.pad_left != 0) refuse("pads");
-      if ((out.height - 1) * g.stride_h >= x.height || (out.width - 1) * g.stride_w >= x.width) refuse("x");
-      x.row_stride *= g.stride_h;
-      x.column_stride *= g.stride_w;
-      x.height = out.height;
-      x.width = out.width;
-    }
-    return {chain_, g.pad_top, g.pad_left, x, {}, out};
-  }
-
   const py::tuple parts_;
   const Chain16 chain_;
+  const std::optional<std::array<ptrdiff_t, 2>> kernel_size_;  // of a dense convolution
   const bool channels_first_;
 };
 
@@ -155,8 +145,10 @@ void bind_operator16(py::module_& m) {
            py::arg("isa") = py::none())
       .def("weights", &pointwise_weights);
   py::class_<Operator16>(m, "Operator16", py::is_final())
-      .def(py::init<const py::object&, const py::object&, bool>(), py::arg("depthwise"), py::arg("pointwise"),
-           py::arg("channels_first") = false)
+      .def(py::init<const py::object&, const py::object&, bool,
+                    const std::optional<std::array<ptrdiff_t, 2>>&>(),
+           py::arg("depthwise"), py::arg("pointwise"), py::arg("channels_first") = false,
+           py::arg("kernel_size") = py::none())
       .def("run_halves", &Operator16::run_halves, py::arg("x"), py::arg("residual"), py::arg("out"),
            py::arg("geometry"), py::arg("num_threads"))
       .def("plan_halves", &Operator16::plan_halves, py::arg("x_shape"), py::arg("out_shape"),

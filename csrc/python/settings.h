@@ -83,17 +83,17 @@ std::array<PoolAxis, 2> read_windows(Settings& settings);
 // Rows or columns of a resize.
 BilinearTable read_mix(Settings& settings, const char* name);
 
-// Whether operands are bytes; `second` where there is one.
+// What operands consist of; `second` where there is one.
 struct OperandTypes {
-  bool out, x;
-  std::optional<bool> second;
+  Element out, x;
+  std::optional<Element> second;
 
-  bool all_floats() const { return !out && !x && !second.value_or(false); }
-  bool all_bytes() const { return out && x && second.value_or(true); }
+  bool all(Element e) const { return out == e && x == e && second.value_or(e) == e; }
+  bool all_bytes() const { return is_byte(out) && is_byte(x) && is_byte(second.value_or(x)); }
 };
 
 // A kind of step: its name, how many operands it has, whether the second is spread over axes that it has not,
-// which of them may be bytes, and how it is made.
+// what they may consist of, and how it is made.
 struct StepKind {
   const char* name;
   size_t least, most;

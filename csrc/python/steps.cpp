@@ -1,6 +1,7 @@
 // The steps of a network, from what Python says of them.
 #include <algorithm>
 
+#include "network/step16.h"
 #include "python/settings.h"
 
 namespace py = pybind11;
@@ -43,8 +44,17 @@ StepPointer make_layer(Settings& s, const Operands& o, const OperandTypes&) {
   return layer_step(chain, checked_geometry(read_integers<6>(s.take("geometry"))), o);
 }
 
+StepPointer make_layer16(Settings& s, const Operands& o, const OperandTypes&) {
+  const Chain16 chain{s.part<Depthwise16Weights>("depthwise"), s.part<Pointwise16Weights>("pointwise")};
+  if (!chain.depthwise && !chain.pointwise) refuse("parts");
+  std::optional<std::array<ptrdiff_t, 2>> kernel_size;
+  const py::object size = s.optional("kernel_size");
+  if (!size.is_none()) kernel_size = read_integers<2>(size);
+  return layer16_step(chain, checked_geometry(read_integers<6>(s.take("geometry"))), kernel_size, o);
+}
+
 StepPointer make_copy(Settings& s, const Operands& o, const OperandTypes& types) {
-  return copy_step(s.set(), {types.x, types.out}, o);
+  return copy_step(s.set(), types.x, types.out, o);
 }
 
 template <Pair pair>
@@ -75,7 +85,8 @@ StepPointer make_global_pool(Settings& s, const Operands& o, const OperandTypes&
 
 StepPointer make_gather(Settings& s, const Operands& o, const OperandTypes& types) {
   return gather_step(
-      {s.table("rows"), s.table("columns"), s.table("channels"), read_real(s.take("constant"))}, types.x, o);
+      {s.table("rows"), s.table("columns"), s.table("channels"), read_real(s.take("constant"))},
+      is_byte(types.x), o);
 }
 
 StepPointer make_bilinear(Settings& s, const Operands& o, const OperandTypes&) {
@@ -87,20 +98,26 @@ StepPointer make_softmax(Settings& s, const Operands& o, const OperandTypes&) {
   return softmax_step(s.set(), read_real(s.take("beta")), o);
 }
 
-bool floats(const OperandTypes& types) { return types.all_floats(); }
-bool kept_or_widened(const OperandTypes& types) { return types.x || !types.out; }
-bool alike(const OperandTypes& types) { return types.x == types.out; }
+bool floats(const OperandTypes& types) { return types.all(Element::kFloat); }
+bool halves(const OperandTypes& types) { return types.all(Element::kHalf); }
+bool bytes_or_floats(const OperandTypes& types) { return floats(types) || types.all_bytes(); }
+bool kept_or_turned(const OperandTypes& types) {
+  const auto pair = [&](Element x, Element out) { return types.x == x && types.out == out; };
+  return bytes_or_floats(types) || (is_byte(types.x) && types.out == Element::kFloat) ||
+         pair(Element::kFloat, Element::kHalf) || pair(Element::kHalf, Element::kFloat);
+}
 
 constexpr StepKind kKinds[] = {
     {"layer", 2, 5, false, floats, make_layer},
-    {"copy", 2, 2, false, kept_or_widened, make_copy},
+    {"layer16", 2, 3, false, halves, make_layer16},
+    {"copy", 2, 2, false, kept_or_turned, make_copy},
     {"add", 3, 3, true, floats, make_pair<Pair::kAdd>},
     {"multiply", 3, 3, true, floats, make_pair<Pair::kMultiply>},
     {"activation", 2, 2, false, floats, make_activation},
     {"affine", 2, 2, false, floats, make_affine},
     {"pool", 2, 2, false, floats, make_pool},
     {"global_pool", 2, 2, false, floats, make_global_pool},
-    {"gather", 2, 2, false, alike, make_gather},
+    {"gather", 2, 2, false, bytes_or_floats, make_gather},
     {"bilinear", 2, 2, false, floats, make_bilinear},
     {"softmax", 2, 2, false, floats, make_softmax},
 };
@@ -126,12 +143,11 @@ StepPointer make_step(const py::tuple& parts, const std::vector<Buffer>& buffers
   if (o.second.exists() || kind.least > 2) check(o.second, buffers, false, kind.spreads);
   if (o.scale.exists()) check(o.scale, buffers, false, false);
   if (o.sums.exists()) check(o.sums, buffers, true, false);
-  const auto bytes = [&](const Operand& a) {
-    return a.exists() && buffers[static_cast<size_t>(a.buffer)].bytes();
-  };
-  OperandTypes types{bytes(o.out), bytes(o.x), {}};
-  if (o.second.exists()) types.second = bytes(o.second);
-  if (bytes(o.scale) || bytes(o.sums) || !kind.allows(types)) refuse("bytes");
+  const auto element = [&](const Operand& a) { return buffers[static_cast<size_t>(a.buffer)].element; };
+  const auto odd = [&](const Operand& a) { return a.exists() && element(a) != Element::kFloat; };
+  OperandTypes types{element(o.out), element(o.x), {}};
+  if (o.second.exists()) types.second = element(o.second);
+  if (odd(o.scale) || odd(o.sums) || !kind.allows(types)) refuse("bytes");
   Settings settings(parts[2], set, kept);
   StepPointer step = kind.make(settings, o, types);
   settings.finish();

@@ -129,8 +129,8 @@ StepPointer make_softmax8(Settings& s, const Operands& o, const OperandTypes&) {
 }
 
 bool bytes(const OperandTypes& types) { return types.all_bytes(); }
-bool to_bytes(const OperandTypes& types) { return types.out && !types.x; }
-bool from_bytes(const OperandTypes& types) { return types.x && !types.out; }
+bool to_bytes(const OperandTypes& types) { return is_byte(types.out) && types.x == Element::kFloat; }
+bool from_bytes(const OperandTypes& types) { return is_byte(types.x) && types.out == Element::kFloat; }
 
 // A sum or product without a second operand has a term.
 constexpr StepKind kKinds[] = {

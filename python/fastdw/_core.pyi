@@ -160,8 +160,8 @@ class Operator:
 Array = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 """Where a step finds an array: (buffer, offset, sizes, strides), in elements, one to six axes.
 
-Buffer 0 is the arena, then come the inputs and the outputs, one image of each; the last one is the
-arena as bytes. Strides are at least
+Buffer 0 is the arena, then come the inputs and the outputs, one image of each; the last two are the
+arena as bytes and as halves. Strides are at least
 0, and no element lies at two places, but for the second term of add and multiply: its strides of
 rows and columns may be 0, so that one pixel serves for all.
 """
@@ -177,7 +177,10 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                side by side, as with two more arrays: scale (1, 1, c), by which a pointwise
                convolution multiplies x first; sums (h, 1, c), which takes for each row of a
                depthwise result the sum over its columns
-"copy"         any axes, x of the same sizes; from bytes to bytes or floats too
+"layer16"      the same on halves alone. depthwise, pointwise: packed for sums of float16;
+               kernel_size, geometry
+"copy"         any axes, x of the same sizes; from bytes to bytes or floats too, from floats to
+               halves and back
 "add", "multiply"  second: the other term. activation
 "affine"       scale, offset: float32, one a channel; activation
 "activation"   activation
@@ -357,8 +360,11 @@ class Operator16:
         depthwise: Depthwise16 | None,
         pointwise: Pointwise16 | None,
         channels_first: bool = False,
+        kernel_size: tuple[int, int] | None = None,
     ) -> None:
-        """`channels_first`: of the shapes that `plan_halves` takes."""
+        """`channels_first`: of the shapes that `plan_halves` takes. `kernel_size`: of a dense
+        convolution, whose matrix has kh·kw·C inputs.
+        """
     def run_halves(
         self,
         x: _Bits,

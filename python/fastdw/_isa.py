@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from fastdw import _arguments as check
+from fastdw import _core
+
 _isa: ContextVar[str | None] = ContextVar("isa", default=None)
 _isa8: ContextVar[str | None] = ContextVar("isa8", default=None)
 
@@ -42,3 +45,17 @@ def packed_for8(isa: str) -> Iterator[None]:
         yield
     finally:
         _isa8.reset(token)
+
+
+def checked_sums(value: object) -> str:
+    """What `accumulate` may be: the same, "float16" where the CPU adds in it."""
+    if check.choice("accumulate", value, ("float32", "float16")) == "float32":
+        return "float32"
+    if not _core.config16()["supported"]:
+        msg = (
+            'accumulate="float16" needs a CPU that multiplies and adds in float16, ARM with '
+            'FEAT_FP16: this one does not; accumulate="float32" runs everywhere. '
+            "fastdw.show_config() names what there is as isas16"
+        )
+        raise RuntimeError(msg)
+    return "float16"

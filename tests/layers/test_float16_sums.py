@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fastdw import (
     BatchNorm,
+    Conv2D,
     DepthwiseConv2D,
     PointwiseConv2D,
     SeparableConv2D,
@@ -145,6 +146,40 @@ def test_separable_in_blocks(isa16):
     assert int(re.search(r"tasks +(\d+)", layer.plan(x.shape, num_threads=1))[1]) > 1
 
 
+DENSE = [
+    ((3, 3), 2, "same", 1, 1),
+    ((3, 3), 1, "valid", 1, 1),
+    ((3, 3), 1, ((2, 0), (0, 3)), 2, 2),
+    ((2, 5), (1, 3), "same", (3, 1), 3),
+    ((1, 1), 2, "valid", 1, 1),
+    ((1, 1), 1, ((0, 1), (0, 2)), 1, 2),
+    ((7, 7), 2, "same", 1, 1),
+    ((3, 3), 2**33, "same", 1, 1),  # no second output
+]
+
+
+@pytest.mark.parametrize("shape", DENSE, ids=str)
+def test_dense(isa16, shape):
+    size, strides, padding, dilation, groups = shape
+    g = rng(13)
+    where = {"strides": strides, "padding": padding, "dilation_rate": dilation, "groups": groups}
+    for channels, filters, height, width in ((1, 5, 9, 14), (3, 16, 12, 9), (9, 21, 7, 8)):
+        x = halves(g, 2, height, width, channels * groups)
+        kernel = signed(g, (*size, channels, filters * groups))
+        options = where | {"bias": signed(g, filters * groups), "activation": "relu6"}
+        layer = Conv2D(kernel, **options, **SUMS)
+        residual = halves(g, *layer.output_shape(x.shape))
+        wanted = reference.float16_conv2d(x, kernel, **options)
+        added = reference.float16_conv2d(x, kernel, **options, residual=residual)
+        for threads in (1, 3):
+            assert_same(layer(x, num_threads=threads), wanted)
+        assert_same(layer(x, residual=residual), added)
+        planes = Conv2D(kernel, data_format="NCHW", **options, **SUMS)
+        turned = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        assert_same(planes(turned).transpose(0, 2, 3, 1), wanted)
+        assert "scratch" in planes.plan(turned.shape)
+
+
 SLOPED = [*CURVES, ("prelu", np.linspace(-1, 2, 21, dtype=F32))]
 
 
@@ -190,6 +225,7 @@ def test_no_byte_outside_is_touched(isa16, at_end):
             DepthwiseConv2D(kernels[0], padding="same", **SUMS),
             PointwiseConv2D(kernels[1], **SUMS),
             SeparableConv2D(*kernels, **SUMS),
+            Conv2D(signed(g, (3, 2, channels, 7)), padding="same", **SUMS),
         ]
         for layer in layers:
             x = halves(g, 1, 4, 5 + channels % 7, channels)
@@ -246,6 +282,8 @@ def test_pickles_copies_and_words(isa16):
         PointwiseConv2D(matrix, **SUMS),
         DepthwiseConv2D(signed(g, (3, 3, 5, 2)), **SUMS),
         SeparableConv2D(signed(g, (3, 3, 5)), signed(g, (5, 40)), padding="same", **SUMS),
+        Conv2D(signed(g, (3, 3, 5, 8)), 2, **SUMS),
+        Conv2D(signed(g, (3, 3, 1, 20)), groups=5, activation=("prelu", signed(g, 20)), **SUMS),
     ]
     x = halves(g, 1, 9, 9, 5)
     for layer in layers:
@@ -291,6 +329,7 @@ def test_a_cpu_that_lacks_it():
     for make in (
         lambda: DepthwiseConv2D(np.ones((3, 3, 4), F32), **SUMS),
         lambda: PointwiseConv2D(np.ones((3, 4), F32), **SUMS),
+        lambda: Conv2D(np.ones((3, 3, 3, 4), F32), **SUMS),
         lambda: SeparableConv2D(np.ones((3, 3, 3), F32), np.ones((3, 4), F32), **SUMS),
     ):
         with pytest.raises(RuntimeError, match="ARM with FEAT_FP16: this one does not"):

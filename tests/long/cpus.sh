@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The emulated tests on more CPUs than .ci/run takes; needs the same machine, a Debian 12, and root:
 #   bash tests/long/cpus.sh [CPU...]
-# Each CPU must choose the instruction sets behind its name, of floats and of bytes. With AVX2 but without FMA,
-# or with an operating system that saves no wide registers (no XSAVE), that is scalar.
+# Each CPU must choose the instruction sets behind its name: of floats, of bytes and, on ARM, of sums of float16, or none
+# of these. With AVX2 but without FMA, or with an operating system that saves no wide registers (no XSAVE), that is
+# scalar.
 # What QEMU 7.2 cannot do is left to real CPUs:
 # - AVX-512 and AVX-VNNI: it emulates none; the table says so.
 # - Guard pages behind AVX2: it reads the whole vector for a masked load.
@@ -15,7 +16,8 @@ source .ci/emulation.sh
 
 x86=(Nehalem:scalar:scalar SandyBridge:scalar:scalar Haswell:avx2:avx2 Haswell,-fma:scalar:scalar
   Haswell,-xsave:scalar:scalar max:avx2:avx2)
-arm=(cortex-a53:neon_inorder:neon cortex-a72:neon:neon cortex-a76:neon:dotprod max:neon:i8mm)
+arm=(cortex-a53:neon_inorder:neon cortex-a72:neon:neon cortex-a76:neon:dotprod:fp16
+  max:neon:i8mm:fp16)
 all=" ${x86[*]%%:*} ${arm[*]%%:*} "
 for cpu; do
   if [[ $all != *" $cpu "* ]]; then
@@ -43,9 +45,9 @@ for entry in "${x86[@]}"; do
   fi
 done
 for entry in "${arm[@]}"; do
-  IFS=: read -r cpu isa isa8 <<<"$entry"
+  IFS=: read -r cpu isa isa8 isa16 <<<"$entry"
   if [[ $wanted == *" $cpu "* ]]; then
-    check "arm64: $cpu" emulated_arm aarch64 arm64 "$cpu" "$isa" "$isa8"
+    CI_ISA16=${isa16:-None} check "arm64: $cpu" emulated_arm aarch64 arm64 "$cpu" "$isa" "$isa8"
   fi
 done
 

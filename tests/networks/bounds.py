@@ -25,12 +25,12 @@ def unset(shape, dtype):
     return np.full(shape, np.nan if dtype == "float32" else 77, dtype)
 
 
-def traced(graph, arrays):
+def traced(graph, arrays, accumulate="float32"):
     """Every value of a graph, as the core computes it: all are outputs."""
     names = tuple(node.output for node in graph.nodes)
     names += tuple(name for name in graph.outputs if name not in names)
     everything = graph._replace(outputs=names)
-    values = run_program(lower(everything), everything, arrays)
+    values = run_program(lower(everything, accumulate), everything, arrays)
     inputs = {spec.name: array for spec, array in zip(graph.inputs, arrays, strict=True)}
     return inputs | dict(zip(names, values, strict=True))
 

@@ -270,7 +270,7 @@ IMAGES = tuple((0, offset, *IMAGE) for offset in (0, SECOND))
         (("copy", ((1, 0, *IMAGE), IMAGES[0]), {}), "an input is written to"),
         (("copy", ((0, SECOND + 1, *IMAGE), IMAGES[0]), {}), "beyond the buffer"),
         (("copy", ((0, -1, *IMAGE), IMAGES[0]), {}), "beyond the buffer"),
-        (("copy", ((4, 0, *IMAGE), IMAGES[0]), {}), "buffer"),
+        (("copy", ((5, 0, *IMAGE), IMAGES[0]), {}), "buffer"),
         (("copy", ((3, 0, *IMAGE), IMAGES[0]), {}), "bytes"),
         (("add", (IMAGES[0], IMAGES[0], (3, 0, *IMAGE)), {}), "bytes"),
         (("add8", (IMAGES[0], IMAGES[0], IMAGES[0]), {}), "bytes"),

@@ -3,6 +3,7 @@
 // twice. All others go one by one, by the taps that lie in the image, and so do fewer than eight channels.
 #pragma once
 #include "kernels/finish16.h"
+#include "kernels/live16.h"
 
 namespace fastdw {
 namespace fp16 {
@@ -50,17 +51,6 @@ struct Group16 {
     alignas(16) float line[N * Halves::lanes];
     unroll<N>([&](auto j) FASTDW_INLINE_LAMBDA { totals[j].store(line + j * Halves::lanes); });
     finish_totals(finish, line, {N, n, Halves::lanes, nullptr, 0, y, t.y_column_stride});
-  }
-};
-
-// Taps of one axis that meet the image.
-struct Live16 {
-  ptrdiff_t begin, end;
-
-  FASTDW_INLINE Live16(ptrdiff_t first, ptrdiff_t dilation, ptrdiff_t taps, ptrdiff_t size)
-      : begin(first < 0 ? (dilation - 1 - first) / dilation : 0),
-        end(first < size ? (size - 1 - first) / dilation + 1 : 0) {
-    if (end > taps) end = taps;
   }
 };
 

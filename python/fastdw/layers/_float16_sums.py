@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdw import _arguments as check
 from fastdw import _core
+from fastdw._isa import checked_sums
 from fastdw.layers._spec import Packed, Spec
 
 if TYPE_CHECKING:
@@ -24,16 +25,27 @@ class _Operator(NamedTuple):
     It takes a copy of arrays whose channels do not lie side by side.
     """
 
-    core: _core.Operator16
+    groups: tuple[_core.Operator16, ...]
+    """Each on a share of the channels."""
+    channels_first: bool
 
     def run_halves(
         self, x: Bits, residual: Bits | None, out: Bits, geometry: _core.Geometry, threads: int
     ) -> None:
         filled = _side_by_side(out)
         added = None if residual is None else _side_by_side(residual)
-        self.core.run_halves(_side_by_side(x), added, filled, geometry, threads)
+        shares = (self._shares(array) for array in (_side_by_side(x), added, filled))
+        for core, *arrays in zip(self.groups, *shares, strict=True):
+            core.run_halves(*arrays, geometry, threads)
         if filled is not out:
             out[...] = filled
+
+    def _shares(self, images: Bits | None) -> list[Any]:
+        count = len(self.groups)
+        if images is None or count == 1:
+            return [images] * count
+        each = images.shape[3] // count
+        return [images[..., first : first + each] for first in range(0, images.shape[3], each)]
 
     def plan_halves(
         self,
@@ -42,7 +54,13 @@ class _Operator(NamedTuple):
         geometry: _core.Geometry,
         threads: int,
     ) -> str:
-        return self.core.plan_halves(x_shape, out_shape, geometry, threads)
+        count, channels = len(self.groups), 1 if self.channels_first else 3
+        shares = [list(shape) for shape in (x_shape, out_shape)]
+        for shape in shares:
+            shape[channels] //= count
+        given, made = (tuple(shape) for shape in shares)
+        text = self.groups[0].plan_halves(given, made, geometry, threads)
+        return text if count == 1 else f"{text}\nfor each of {count} groups"
 
     def replay(self, *_: object) -> None:
         """No call is remembered."""
@@ -69,12 +87,22 @@ class Float16Sums(Spec):
                 window = self.signature.window
                 assert window is not None
                 depthwise = _core.Depthwise16(bits, bias, activation, window.core_steps)
-        operator = _Operator(_core.Operator16(depthwise, pointwise, self.signature.channels_first))
+        first = self.signature.channels_first
+        operator = _core.Operator16(depthwise, pointwise, first)
         parts = tuple(part for part in (depthwise, pointwise) if part is not None)
-        return Packed(parts, cast("_core.Operator", operator))
+        return packed(parts, (operator,), first)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"accumulate": _FLOAT16}
+
+
+def packed(
+    parts: tuple[_core.Depthwise16 | _core.Pointwise16, ...],
+    groups: tuple[_core.Operator16, ...],
+    channels_first: bool,
+) -> Packed:
+    """Weights, and an operator for each group of channels."""
+    return Packed(parts, cast("_core.Operator", _Operator(groups, channels_first)))
 
 
 S = TypeVar("S", bound=Spec)
@@ -93,11 +121,5 @@ def summed(spec: S, accumulate: object, kind: type[Float16Sums] = Float16Sums) -
             f"got {spec.pre_activation.argument!r}"
         )
         raise ValueError(msg)
-    if not _core.config16()["supported"]:
-        msg = (
-            'accumulate="float16" needs a CPU that multiplies and adds in float16, ARM with '
-            'FEAT_FP16: this one does not; accumulate="float32" runs everywhere. '
-            "fastdw.show_config() names what there is as isas16"
-        )
-        raise RuntimeError(msg)
+    checked_sums(accumulate)
     return kind(*spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -13,8 +14,9 @@ from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Place, Signature, window
 from fastdw._isa import chosen_isa
 from fastdw.converters import keras, torch
+from fastdw.layers._float16_sums import Float16Sums, packed, summed
 from fastdw.layers._layer import AddingLayer, converted
-from fastdw.layers._spec import Epilogue, Packed, Spec, checked_half
+from fastdw.layers._spec import Epilogue, Half, Packed, Spec, checked_half
 
 if TYPE_CHECKING:
     from fastdw._typing import (
@@ -34,31 +36,48 @@ class ConvSpec(Spec):
 
     def pack(self) -> Packed:
         (half,) = self.halves
-        kernel, bias, _ = half.packable()
-        size, filters = kernel.shape[:2], kernel.shape[3]
-        matrix = kernel.reshape(-1, filters)
-        each = filters // self.groups
-        parts = []
-        for first in range(0, filters, each):
-            part = slice(first, first + each)
-            parts.append(
-                _core.Pointwise(
-                    dense(matrix[:, part]),
-                    None if bias is None else bias[part],
-                    half.activation.sliced("activation", part).core,
-                    self.isa,
-                )
-            )
-        groups, first_channels = tuple(parts), self.signature.channels_first
-        return Packed(groups, _core.Operator(None, groups, None, first_channels, size))
-
-    @property
-    def groups(self) -> int:
-        inputs: int = self.halves[0].kernel.shape[2]
-        return self.signature.channels // inputs
+        shares = _shares(half, _groups(self))
+        parts = tuple(_core.Pointwise(*share, self.isa) for share in shares)
+        first, size = self.signature.channels_first, half.kernel.shape[:2]
+        return Packed(parts, _core.Operator(None, parts, None, first, size))
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | {"groups": self.groups}
+        return super().settings() | {"groups": _groups(self)}
+
+
+class ConvFloat16Sums(Float16Sums):
+    """The same with sums of float16."""
+
+    __slots__ = ()
+
+    def pack(self) -> Packed:
+        (half,), first = self.halves, self.signature.channels_first
+        size = half.kernel.shape[:2]
+        parts = tuple(
+            _core.Pointwise16(matrix.astype(np.float16).view(np.uint16), bias, activation)
+            for matrix, bias, activation in _shares(half, _groups(self))
+        )
+        operators = tuple(_core.Operator16(None, part, first, size) for part in parts)
+        return packed(parts, operators, first)
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"groups": _groups(self)}
+
+
+def _groups(spec: Spec) -> int:
+    inputs: int = spec.halves[0].kernel.shape[2]
+    return spec.signature.channels // inputs
+
+
+def _shares(half: Half, groups: int) -> Iterator[tuple[Float32, Float32 | None, _core.Activation]]:
+    """Matrix, bias and activation of each group, as the core takes them."""
+    kernel, bias, _ = half.packable()
+    filters = kernel.shape[3]
+    matrix, each = kernel.reshape(-1, filters), filters // groups
+    for first in range(0, filters, each):
+        part = slice(first, first + each)
+        activation = half.activation.sliced("activation", part).core
+        yield dense(matrix[:, part]), None if bias is None else bias[part], activation
 
 
 def conv_spec(
@@ -93,7 +112,7 @@ class Conv2D(AddingLayer):
         The filters.
     strides, padding, data_format, dilation_rate, groups, bias, batch_norm, activation
         As in `conv2d`.
-    dtype : {"float32", "float16"}
+    dtype, accumulate : {"float32", "float16"}
         As of `DepthwiseConv2D`.
 
     Raises
@@ -101,7 +120,9 @@ class Conv2D(AddingLayer):
     TypeError
         For a wrong Python type or dtype.
     ValueError
-        For a wrong shape or value.
+        For a wrong shape or value, and for options that do not go together.
+    RuntimeError
+        For ``accumulate="float16"`` on a CPU that lacks it.
 
     See Also
     --------
@@ -134,10 +155,12 @@ class Conv2D(AddingLayer):
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
         dtype: str = "float32",
+        accumulate: str = "float32",
     ) -> None:
         place = strides, dilation_rate, padding
         epilogue = bias, batch_norm, activation
-        self._prepare(conv_spec(kernel, place, data_format, groups, epilogue, dtype))
+        spec = conv_spec(kernel, place, data_format, groups, epilogue, dtype)
+        self._prepare(summed(spec, accumulate, ConvFloat16Sums))
 
     @property
     def groups(self) -> int:

@@ -10,10 +10,11 @@ import numpy as np
 
 from fastdw import _core
 from fastdw._isa import chosen_isa
+from fastdw.network import _steps16
 from fastdw.network._arena import Arena, Lifetime
 from fastdw.network._graph import Graph, Node, dtypes, shapes
 from fastdw.network._ops import OPS, PAIRS
-from fastdw.network._plan import ARENA, FLOAT, Memory, plan_memory
+from fastdw.network._plan import ELEMENT, Memory, floats, in_arena, plan_memory
 from fastdw.network._steps import Lowering, Site, copied, image, side_by_side, spread
 from fastdw.network._view import View, dense_strides
 
@@ -37,6 +38,10 @@ class Program(NamedTuple):
     """For each step the bytes of arrays that it reads and writes, each counted once."""
     signature: tuple[tuple[Shape, ...], tuple[Shape, ...]]
     """The shapes of the inputs and of the outputs."""
+    accumulate: str
+    """As it was asked for."""
+    adding: frozenset[int]
+    """The nodes that add in float16."""
 
 
 class Workspace(NamedTuple):
@@ -45,28 +50,42 @@ class Workspace(NamedTuple):
     shape: Shape
     first: int
     last: int
+    dtype: str = "float32"
+    use: str = ""
+    """What a node that adds in float16 has it for."""
 
 
 class Lowerer:
-    """A checked graph: places for its values at once, the steps and their weights by `program`."""
+    """A checked graph: places for its values at once, the steps and their weights by `program`.
 
-    def __init__(self, graph: Graph) -> None:
+    With `accumulate` "float16" the nodes that can add in float16 do so.
+    """
+
+    def __init__(self, graph: Graph, accumulate: str = "float32") -> None:
         self.graph, self.known, self.dtypes = graph, shapes(graph), dtypes(graph)
+        self.accumulate = accumulate
+        self.adding: frozenset[int] = frozenset()
+        self.halves: frozenset[str] = frozenset()
+        if accumulate == "float16":
+            self.adding = _steps16.adding(graph)
+            self.halves = _steps16.stored(graph, self.adding)
+        self.outputs = {graph.nodes[i].output for i in self.adding}
         scratch, self.summed = self._scratch(), self._summed()
         spaces = [*scratch, *self.summed.values()]
-        lifetimes = [Lifetime(prod(s.shape), s.first, s.last) for s in spaces]
-        self.memory: Memory = plan_memory(graph, self._accepts, lifetimes)
+        lifetimes = [Lifetime(floats(s.shape, s.dtype), s.first, s.last) for s in spaces]
+        self.memory: Memory = plan_memory(graph, self._accepts, lifetimes, self.halves)
         offsets = self.memory.arena.offsets[len(self.memory.arena.offsets) - len(spaces) :]
+        arrays = len(graph.inputs) + len(graph.outputs)
         views = [
-            View(ARENA, offset, dense_strides(space.shape), space.shape)
-            for space, offset in zip(spaces, offsets, strict=True)
+            View(*in_arena(s.dtype, arrays, offset), dense_strides(s.shape), s.shape)
+            for s, offset in zip(spaces, offsets, strict=True)
         ]
-        self.scratch = list(zip([s.first for s in scratch], views, strict=False))
+        self.scratch = list(zip(scratch, views, strict=False))
         self.sums = dict(zip(self.summed, views[len(scratch) :], strict=True))
 
     def program(self) -> Program:
         steps, nodes = [], []
-        store = _core.Store(_matrices(self.graph))
+        store = _core.Store(_matrices(self.graph, self.adding))
         for i, node in enumerate(self.graph.nodes):
             lowering = OPS[node.op].lowering
             made = self._moves(node) if lowering is None else self._node(i, node, lowering, store)
@@ -89,7 +108,15 @@ class Lowerer:
         traffic = tuple(map(self._traffic, steps))
         signature = given, results
         return Program(
-            core, self.memory.arena, tuple(nodes), self.known, self.dtypes, traffic, signature
+            core,
+            self.memory.arena,
+            tuple(nodes),
+            self.known,
+            self.dtypes,
+            traffic,
+            signature,
+            self.accumulate,
+            self.adding,
         )
 
     def _arrays(self, names: Iterable[str]) -> tuple[tuple[int, str], ...]:
@@ -98,14 +125,14 @@ class Lowerer:
 
     def _traffic(self, step: Step) -> int:
         names = [*(spec.name for spec in self.graph.inputs), *self.graph.outputs]
-        buffers = ["float32", *(self.dtypes[name] for name in names), "uint8"]
+        buffers = ["float32", *(self.dtypes[name] for name in names), "uint8", "float16"]
         bytes_ = 0
         for operand in step[1]:
             if operand is not None:
                 buffer, _, sizes, strides = operand
                 # What has strides of 0 is one pixel for all.
                 apart = (n for n, stride in zip(sizes, strides, strict=True) if stride > 0)
-                bytes_ += prod(apart) * (FLOAT if buffers[buffer] == "float32" else 1)
+                bytes_ += prod(apart) * ELEMENT.get(buffers[buffer], 1)
         return bytes_
 
     def _scratch(self) -> list[Workspace]:
@@ -113,7 +140,10 @@ class Lowerer:
         spaces = []
         for i, node in enumerate(self.graph.nodes):
             lowering = OPS[node.op].lowering
-            if lowering is not None:
+            if i in self.adding:
+                own = _steps16.spaces(node, self.known, self.halves)
+                spaces += [Workspace(s, i, i, dtype, use) for use, (s, dtype) in own.items()]
+            elif lowering is not None:
                 inputs = [self.known.get(name) for name in node.inputs]
                 spaces += [Workspace(s, i, i) for s in lowering.scratch(inputs, node.attrs)]
         return spaces
@@ -124,7 +154,7 @@ class Lowerer:
         made = {
             node.output: i
             for i, node in enumerate(self.graph.nodes)
-            if node.op in ("depthwise", "expand_depthwise")
+            if node.op in ("depthwise", "expand_depthwise") and i not in self.adding
         }
         found = {}
         for i, node in enumerate(self.graph.nodes):
@@ -145,6 +175,8 @@ class Lowerer:
         term = position == 1 and node.op in PAIRS
         if term or position == 2:  # what a node multiplies x by, or adds
             return side_by_side(spread(view, self.known[node.inputs[0]]))
+        if node.output in self.outputs:  # it copies what it does not take as it lies
+            return position != 0 or not _steps16.prepares(node) or side_by_side(image(view))
         # Windows of planes, copied number by number, take longer than the image in another order.
         windows = node.op == "conv2d" and node.attrs["kernel"].shape[:2] != (1, 1)
         if windows and position == 0:
@@ -156,15 +188,16 @@ class Lowerer:
     def _node(
         self, index: int, node: Node, lowering: Lowering, store: _core.Store
     ) -> Iterator[Step]:
-        scratch = [view for owner, view in self.scratch if owner == index]
+        own = [(space.use, view) for space, view in self.scratch if space.first == index]
         inputs = [self.memory.views[name] if name else None for name in node.inputs]
         out = self.memory.views[node.output]
         if node.op == "affine" and self.dtypes[node.inputs[0]] == "uint8":  # it finds floats then
             yield copied(out, self.memory.views[node.inputs[0]])
             inputs[0] = out
         dtype = self.dtypes[node.output]
+        scratch = [view for _, view in own]
         site = Site(node.attrs, inputs, out, scratch, self._sums(node), store, dtype)
-        yield from lowering.steps(site)
+        yield from _steps16.steps(site, dict(own)) if index in self.adding else lowering.steps(site)
 
     def _moves(self, node: Node) -> Iterator[Step]:
         out = self.memory.views[node.output]
@@ -183,11 +216,12 @@ class Lowerer:
                 yield copied(*_aligned(node, out, x))
 
 
-def _matrices(graph: Graph) -> int:
+def _matrices(graph: Graph, adding: frozenset[int]) -> int:
     """Floats that the packed matrices of a graph take at most: columns are a multiple of 16."""
     matrices = [
         value.shape
-        for node in graph.nodes
+        for i, node in enumerate(graph.nodes)
+        if i not in adding
         for name, value in node.attrs.items()
         if name.endswith("kernel") and node.op != "depthwise" and name != "depthwise_kernel"
         if value.dtype == np.float32
@@ -213,6 +247,6 @@ def _aligned(node: Node, out: View, x: View) -> tuple[View, View]:
     return target, x
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, accumulate: str = "float32") -> Program:
     """Places and steps of a checked graph."""
-    return Lowerer(graph).program()
+    return Lowerer(graph, accumulate).program()

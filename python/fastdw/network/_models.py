@@ -21,7 +21,7 @@ class FromModels(Immutable):
     __slots__ = ()
 
     @classmethod
-    def _from_graph(cls, graph: Graph) -> Network:
+    def _from_graph(cls, graph: Graph, *, accumulate: str) -> Network:
         raise NotImplementedError
 
     @classmethod
@@ -33,6 +33,7 @@ class FromModels(Immutable):
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
         integers: str = "keep",
+        accumulate: str = "float32",
     ) -> Network:
         """Read an ONNX model.
 
@@ -57,6 +58,8 @@ class FromModels(Immutable):
             as ONNX Runtime computes them: convolutions give its bits. "float": in float32, within
             the ranges of the integers; an input of uint8 is taken as such, one of int8 as the
             float32 numbers that it stands for (see `dequantize`), and outputs are such numbers.
+        accumulate : {"float32", "float16"}
+            As in `Network.load`.
 
         Returns
         -------
@@ -72,7 +75,7 @@ class FromModels(Immutable):
         OSError
             Where the file cannot be read.
         RuntimeError
-            Where the package onnx is missing.
+            Where the package onnx is missing, and as `Network.load`.
 
         References
         ----------
@@ -81,7 +84,7 @@ class FromModels(Immutable):
         from fastdw.importers.onnx import from_onnx
 
         graph = from_onnx(file, outputs=outputs, input_shape=input_shape, integers=integers)
-        return cls._from_graph(arranged(graph, data_format))
+        return cls._from_graph(arranged(graph, data_format), accumulate=accumulate)
 
     @classmethod
     def from_tflite(
@@ -92,6 +95,7 @@ class FromModels(Immutable):
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
         integers: str = "keep",
+        accumulate: str = "float32",
     ) -> Network:
         """Read a TFLite model.
 
@@ -109,6 +113,8 @@ class FromModels(Immutable):
             `quantization` says what they stand for: the bits of LiteRT, but for what `summary` says
             to run in float32 in between. "float": in float32, weights and values, each of these
             clamped to the range that its type had; inputs and outputs as in `from_onnx`.
+        accumulate : {"float32", "float16"}
+            As in `Network.load`.
 
         Returns
         -------
@@ -119,7 +125,7 @@ class FromModels(Immutable):
         TypeError, ValueError, OSError
             As `from_onnx` does.
         RuntimeError
-            Where a package is missing.
+            Where a package is missing, and as `Network.load`.
 
         References
         ----------
@@ -128,7 +134,7 @@ class FromModels(Immutable):
         from fastdw.importers.tflite import from_tflite
 
         graph = from_tflite(file, outputs=outputs, input_shape=input_shape, integers=integers)
-        return cls._from_graph(arranged(graph, data_format))
+        return cls._from_graph(arranged(graph, data_format), accumulate=accumulate)
 
     @classmethod
     def from_keras(
@@ -138,6 +144,7 @@ class FromModels(Immutable):
         outputs: Sequence[str] | None = None,
         input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
         data_format: str | None = None,
+        accumulate: str = "float32",
     ) -> Network:
         """Read a Keras model, in memory or from its file.
 
@@ -154,6 +161,8 @@ class FromModels(Immutable):
             model's outputs.
         input_shape, data_format
             As in `from_onnx`; the names are those of input layers.
+        accumulate : {"float32", "float16"}
+            As in `Network.load`.
 
         Returns
         -------
@@ -164,7 +173,7 @@ class FromModels(Immutable):
         TypeError, ValueError, OSError
             As `from_onnx` does.
         RuntimeError
-            Where a package is missing.
+            Where a package is missing, and as `Network.load`.
 
         References
         ----------
@@ -173,7 +182,7 @@ class FromModels(Immutable):
         from fastdw.importers.keras import from_keras
 
         graph = from_keras(model, outputs=outputs, input_shape=input_shape)
-        return cls._from_graph(arranged(graph, data_format))
+        return cls._from_graph(arranged(graph, data_format), accumulate=accumulate)
 
     @classmethod
     def from_torch(
@@ -183,6 +192,7 @@ class FromModels(Immutable):
         *,
         outputs: Sequence[str] | None = None,
         data_format: str | None = None,
+        accumulate: str = "float32",
     ) -> Network:
         """Read a PyTorch module, which torch.onnx.export turns into an ONNX model in memory.
 
@@ -198,6 +208,8 @@ class FromModels(Immutable):
             As in `from_onnx`, by the names that the exporter gives.
         data_format : {"NHWC", "NCHW"}, optional
             As in `from_onnx`; NCHW by default, as the module.
+        accumulate : {"float32", "float16"}
+            As in `Network.load`.
 
         Returns
         -------
@@ -211,9 +223,9 @@ class FromModels(Immutable):
             For a module that PyTorch cannot export or that has operators that fastdw does not run,
             all of which are named.
         RuntimeError
-            Where a package is missing or too old.
+            Where a package is missing or too old, and as `Network.load`.
         """
         from fastdw.importers.torch import from_torch
 
         graph = from_torch(module, example, outputs=outputs)
-        return cls._from_graph(arranged(graph, data_format))
+        return cls._from_graph(arranged(graph, data_format), accumulate=accumulate)

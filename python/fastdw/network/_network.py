@@ -12,6 +12,7 @@ import numpy as np
 from fastdw import _arguments as check
 from fastdw._arguments import describe
 from fastdw._config import get_num_threads
+from fastdw._isa import checked_sums
 from fastdw.network import _call, _file, _summary
 from fastdw.network._graph import Graph, TensorSpec, checked, quantizations, rounded
 from fastdw.network._lower import Lowerer, Program
@@ -38,6 +39,8 @@ class Network(FromModels):
         What `Input` made, in the order of the call.
     outputs : Symbol or sequence of Symbol
         What layers and `ops` made of them.
+    accumulate : {"float32", "float16"}
+        As in `load`.
 
     Raises
     ------
@@ -45,6 +48,8 @@ class Network(FromModels):
         For what is no symbol.
     ValueError
         For inputs that `Input` did not make, or outputs that need others.
+    RuntimeError
+        As `load`.
 
     References
     ----------
@@ -57,28 +62,31 @@ class Network(FromModels):
     _program: Program
 
     def __init__(
-        self, inputs: Symbol | Sequence[Symbol], outputs: Symbol | Sequence[Symbol]
+        self,
+        inputs: Symbol | Sequence[Symbol],
+        outputs: Symbol | Sequence[Symbol],
+        *,
+        accumulate: str = "float32",
     ) -> None:
         from fastdw.network._record import graph_of  # as `_rewritten`
 
-        self._prepare(_rewritten(graph_of(inputs, outputs)))
+        self._prepare(_rewritten(graph_of(inputs, outputs)), accumulate)
 
     @classmethod
-    def _from_graph(cls, graph: Graph, limit: int | None = None) -> Network:
+    def _from_graph(
+        cls, graph: Graph, limit: int | None = None, *, accumulate: str = "float32"
+    ) -> Network:
         """A network of an importer's graph, after at most `limit` rewrites."""
         network = object.__new__(cls)
-        network._prepare(_rewritten(checked(graph), limit))
+        network._prepare(_rewritten(checked(graph), limit), accumulate)
         return network
 
-    def _prepare(self, graph: Graph, max_arena_bytes: int | None = None) -> None:
+    def _prepare(self, graph: Graph, accumulate: str = "float32", limit: int | None = None) -> None:
         """Prepare a graph that is rewritten, its arrays of float32."""
-        lowerer = Lowerer(graph)
+        lowerer = Lowerer(graph, checked_sums(accumulate))
         size = 4 * lowerer.memory.arena.size
-        if max_arena_bytes is not None and size > max_arena_bytes:
-            msg = (
-                f"the network needs an arena of {size} bytes, more than max_arena_bytes, "
-                f"{max_arena_bytes}"
-            )
+        if limit is not None and size > limit:
+            msg = f"the network needs an arena of {size} bytes, more than max_arena_bytes, {limit}"
             raise ValueError(msg)
         self._set(_graph=graph, _program=lowerer.program())
 
@@ -156,6 +164,11 @@ class Network(FromModels):
         """Memory for what is between the steps, for any batch."""
         return 4 * self._program.arena.size
 
+    @property
+    def accumulate(self) -> str:
+        """As it was made: see `load`. `summary` says which steps add in float16."""
+        return self._program.accumulate
+
     @overload
     def summary(self, mode: Literal["text"] = ...) -> None: ...
     @overload
@@ -171,11 +184,11 @@ class Network(FromModels):
         Returns
         -------
         dict or None
-            ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``nbytes``, ``traffic``:
-            bytes of arrays that it reads and writes, each counted once, ``from``: names in the
-            model), ``num_parameters``, ``macs``, ``traffic``, ``arena_bytes`` and ``arena_bound``,
-            the least that any arena needs, and ``notes``: where the network computes otherwise
-            than the model that it was read from; None for "text".
+            ``steps`` (``step``, ``output``, ``num_parameters``, ``macs``, ``accumulate``: the
+            dtype of its sums of products, None without, ``nbytes``, ``traffic``: bytes of arrays
+            that it reads and writes, each counted once, ``from``: names in the model), their sums,
+            ``arena_bytes``, ``arena_bound``, the least that any arena needs, and ``notes``: where
+            the network computes otherwise than the model; None for "text".
 
         Raises
         ------
@@ -266,7 +279,8 @@ class Network(FromModels):
         """
         from fastdw.network._input import rescaled  # as `_rewritten`
 
-        return self._from_graph(rescaled(self._graph, scale, offset, dtype, reverse_channels))
+        graph = rescaled(self._graph, scale, offset, dtype, reverse_channels)
+        return self._from_graph(graph, accumulate=self.accumulate)
 
     def save(self, path: str | os.PathLike[str], weights: str = "float32") -> None:
         """Write the network to a file: a safetensors file, the graph as JSON in its metadata.
@@ -296,7 +310,11 @@ class Network(FromModels):
 
     @classmethod
     def load(
-        cls, file: str | os.PathLike[str] | bytes, *, max_arena_bytes: int = _MAX_ARENA
+        cls,
+        file: str | os.PathLike[str] | bytes,
+        *,
+        max_arena_bytes: int = _MAX_ARENA,
+        accumulate: str = "float32",
     ) -> Network:
         """Read a network that `save` wrote; `from_onnx` and its like read models of others.
 
@@ -306,6 +324,10 @@ class Network(FromModels):
             The network. It need not be trusted: it holds no code, and every entry is checked.
         max_arena_bytes : int, default 2**30
             Refuse a network that needs more memory between its steps.
+        accumulate : {"float32", "float16"}
+            Of sums. With "float16" convolutions compute as layers of ``dtype="float16",
+            accumulate="float16"`` do: input and kernels are rounded to float16, and so is the
+            result. Transposed ones do not, nor do weights beyond 65504.
 
         Returns
         -------
@@ -317,25 +339,31 @@ class Network(FromModels):
             For an argument of another type.
         ValueError
             For a damaged file, one of a newer version, and too large an arena.
+        RuntimeError
+            For ``accumulate="float16"`` on a CPU that lacks it: see `DepthwiseConv2D`.
         OSError
             Where the file cannot be read.
         """
         limit = check.integer("max_arena_bytes", max_arena_bytes, 0)
+        sums = checked_sums(accumulate)
         if isinstance(file, (bytes, bytearray, memoryview)):
-            return cls._read(io.BytesIO(bytes(file)), limit)  # BytesIO takes no view with steps
+            return cls._read(
+                io.BytesIO(bytes(file)), sums, limit
+            )  # BytesIO takes no view with steps
         path = check.path("file", file, "a path or bytes")
         try:
             with open(path, "rb") as source:
-                return cls._read(source, limit)
+                return cls._read(source, sums, limit)
         except ValueError as error:
             msg = f"{os.path.basename(path)}: {error}"
             raise ValueError(msg) from error
 
     @classmethod
-    def _read(cls, file: Any, max_arena_bytes: int | None = None) -> Network:
+    def _read(cls, file: Any, accumulate: str = "float32", limit: int | None = None) -> Network:
         network = object.__new__(cls)
         graph, done = _file.read(file)
-        network._prepare(graph if done else _rewritten(graph, copied=False), max_arena_bytes)
+        graph = graph if done else _rewritten(graph, copied=False)
+        network._prepare(graph, accumulate, limit)
         return network
 
     def _bytes(self, weights: str = "float32") -> bytes:
@@ -350,7 +378,8 @@ class Network(FromModels):
         return f"Network({', '.join(words[:count])} → {', '.join(words[count:])})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (self._bytes(),)
+        more = () if self.accumulate == "float32" else (self.accumulate,)
+        return _restore, (self._bytes(), *more)
 
 
 def _rewritten(graph: Graph, limit: int | None = None, *, copied: bool = True) -> Graph:
@@ -359,9 +388,9 @@ def _rewritten(graph: Graph, limit: int | None = None, *, copied: bool = True) -
     return rounded(rewrite(graph, limit)[0], copied=copied)
 
 
-def _restore(data: object) -> Network:
+def _restore(data: object, accumulate: str = "float32") -> Network:
     """Build a network from its pickle, the bytes of its file."""
     if not isinstance(data, bytes):
         msg = f"this pickled network is damaged: it must be bytes, got {describe(data)}"
         raise ValueError(msg)
-    return Network._read(io.BytesIO(data))
+    return Network._read(io.BytesIO(data), accumulate)

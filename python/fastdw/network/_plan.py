@@ -14,7 +14,7 @@ What none of this helps is a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ARENA = 0
 FLOAT = 4  # bytes
+ELEMENT = {"float32": FLOAT, "float16": 2}  # all other elements are bytes
 ALIGNMENT = 16  # floats: a line of the cache
 
 _MOVES = ("reshape", "transpose", "slice", "concat")
@@ -55,13 +56,14 @@ def plan_memory(
     graph: Graph,
     accepts: Accepts = lambda node, position, view: True,
     workspaces: Sequence[Lifetime] = (),
+    halves: Iterable[str] = (),
 ) -> Memory:
     """Place the values of a checked graph; steps are numbered by its nodes.
 
     `workspaces` are further tensors of the arena: their sizes in floats, and from which node to
-    which they are needed.
+    which they are needed. Of floats, `halves` lie in the arena as such.
     """
-    planner = _Planner(graph, accepts)
+    planner = _Planner(graph, accepts, halves)
     planner.place_before_readers()
     planner.place_after_producers()
     return planner.memory(workspaces)
@@ -70,9 +72,10 @@ def plan_memory(
 class _Planner:
     """Tensors get buffers of their own, numbered after the call's arrays; at the end an arena."""
 
-    def __init__(self, graph: Graph, accepts: Accepts) -> None:
+    def __init__(self, graph: Graph, accepts: Accepts, halves: Iterable[str]) -> None:
         self.graph, self.accepts = graph, accepts
-        self.shapes, self.dtypes = shapes(graph), dtypes(graph)
+        self.shapes = shapes(graph)
+        self.dtypes = dtypes(graph) | dict.fromkeys(halves, "float16")
         self.index = {node.output: i for i, node in enumerate(graph.nodes)}
         self.readers: dict[str, list[tuple[int, int]]] = {name: [] for name in self.shapes}
         for i, node in enumerate(graph.nodes):
@@ -199,14 +202,19 @@ class _Planner:
         return Memory(views, self.outputs, self.copies, result)
 
     def in_arena(self, name: str, view: View, offset: int) -> View:
-        if self.dtypes[name] == "float32":
-            return view.moved(ARENA, offset)
-        return view.moved(self.arrays + 1, FLOAT * offset)
+        return view.moved(*in_arena(self.dtypes[name], self.arrays, offset))
+
+
+def in_arena(dtype: str, arrays: int, offset: int) -> tuple[int, int]:
+    """The arena's buffer of a dtype, behind so many arrays of a call, and an offset of floats
+    there."""
+    views = {"float32": ARENA, "float16": arrays + 2}
+    return views.get(dtype, arrays + 1), offset * FLOAT // ELEMENT.get(dtype, 1)
 
 
 def floats(shape: Shape, dtype: str) -> int:
     """So many floats hold a value."""
-    return prod(shape) if dtype == "float32" else -(-prod(shape) // FLOAT)
+    return -(-prod(shape) * ELEMENT.get(dtype, 1) // FLOAT)
 
 
 def _moved(node: Node, x: View) -> View | None:

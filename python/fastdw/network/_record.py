@@ -146,8 +146,8 @@ def record_layer(layer: Any, x: Symbol, residual: object, out: object) -> Symbol
     """What a layer makes of a symbol."""
     if layer.dtype != "float32":
         msg = (
-            f"a network computes in float32 and takes no layer of dtype={layer.dtype!r}; make it "
-            f"without, and save the network with weights={layer.dtype!r}"
+            f"a network takes no layer of dtype={layer.dtype!r}; make it without, and save the "
+            f"network with weights={layer.dtype!r}, or make it with accumulate={layer.dtype!r}"
         )
         raise ValueError(msg)
     addend = only_symbols(residual, out)

@@ -94,7 +94,7 @@ def image_step(kind: str, out: View, views: Sequence[View | None], **settings: A
     return kind, tuple(array(view) for view in images if view is not None), settings
 
 
-def _activation(value: Any, channels: int) -> _core.Activation:
+def core_activation(value: Any, channels: int) -> _core.Activation:
     return parse_activation("activation", value, channels).core
 
 
@@ -127,23 +127,23 @@ def geometry_of(attrs: Attrs, taps: Sequence[int], out: Shape) -> tuple[int, ...
     return (*strides, *dilation, attrs["padding"][0][0], attrs["padding"][1][0])
 
 
-def _bias(value: AnyArray | None) -> Float32 | None:
+def core_bias(value: AnyArray | None) -> Float32 | None:
     return None if value is None else _float32(value)
 
 
 def _pointwise(store: _core.Store | None, attrs: Attrs, prefix: str, name: str) -> _core.Pointwise:
     kernel = attrs[name]
     matrix = kernel.reshape(-1, kernel.shape[3])
-    activation = _activation(attrs[f"{prefix}activation"], kernel.shape[3])
+    activation = core_activation(attrs[f"{prefix}activation"], kernel.shape[3])
     return _core.Pointwise(
-        _float32(matrix), _bias(attrs[f"{prefix}bias"]), activation, chosen_isa(), store
+        _float32(matrix), core_bias(attrs[f"{prefix}bias"]), activation, chosen_isa(), store
     )
 
 
 def _depthwise_weights(attrs: Attrs, prefix: str, fused: bool) -> _core.Depthwise:
     kernel = attrs[f"{prefix}kernel"]
-    activation = _activation(attrs[f"{prefix}activation"], kernel.shape[2] * kernel.shape[3])
-    bias = _bias(attrs[f"{prefix}bias"])
+    activation = core_activation(attrs[f"{prefix}activation"], kernel.shape[2] * kernel.shape[3])
+    bias = core_bias(attrs[f"{prefix}bias"])
     return _core.Depthwise(_float32(kernel), bias, activation, chosen_isa(), fused=fused)
 
 
@@ -158,7 +158,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
         part = slice(group * filters, (group + 1) * filters)
         yield from _convolution(
             site.store,
-            attrs | _share(attrs, part),
+            attrs | share_of(attrs, part),
             x.along(2, group * depth, depth),
             site.out.along(2, part.start, filters),
             None if residual is None else residual.along(2, part.start, filters),
@@ -166,7 +166,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
         )
 
 
-def _share(attrs: Attrs, part: slice) -> Attrs:
+def share_of(attrs: Attrs, part: slice) -> Attrs:
     """Kernel, bias and activation of some filters."""
     bias, activation = attrs["bias"], attrs["activation"]
     if isinstance(activation, tuple) and activation[0] == "prelu":
@@ -208,7 +208,7 @@ def _separable(site: Site) -> Iterator[Step]:
         "pointwise": _pointwise(site.store, attrs, "", "pointwise_kernel"),
     }
     if attrs.get("pre_activation") is not None:
-        parts["pre_activation"] = _activation(attrs["pre_activation"], site.x.shape[2])
+        parts["pre_activation"] = core_activation(attrs["pre_activation"], site.x.shape[2])
     if "expand_kernel" in attrs:
         parts["expand"] = _pointwise(site.store, attrs, "expand_", "expand_kernel")
     geometry = geometry_of(attrs, attrs["depthwise_kernel"].shape, site.out.shape)
@@ -280,7 +280,7 @@ def _conv2d_transpose(site: Site) -> Iterator[Step]:
     )
     # The activation goes over the whole output at once: in a phase pixels lie apart, and those of
     # a single channel would take a vector each.
-    activation = _activation(attrs["activation"], out.shape[-1])
+    activation = core_activation(attrs["activation"], out.shape[-1])
     attrs = attrs | {"activation": None}
     covered = sum(p.outputs for p in rows) * sum(p.outputs for p in columns)
     if covered < prod(out.shape[:2]):
@@ -319,12 +319,12 @@ def _no_tap(kernel: AnyArray, out: Shape) -> Attrs:
 
 def _affine(site: Site) -> Iterator[Step]:
     numbers = {name: _float32(site.attrs[name]) for name in ("scale", "offset")}
-    activation = _activation(site.attrs["activation"], site.out.shape[-1])
+    activation = core_activation(site.attrs["activation"], site.out.shape[-1])
     yield image_step("affine", site.out, (site.x,), **numbers, activation=activation)
 
 
 def _only_activation(site: Site) -> Iterator[Step]:
-    activation = _activation(site.attrs["activation"], site.out.shape[-1])
+    activation = core_activation(site.attrs["activation"], site.out.shape[-1])
     yield image_step("activation", site.out, (site.x,), activation=activation)
 
 
@@ -332,7 +332,7 @@ def _pair(kind: str) -> Lowering:
     def steps(site: Site) -> Iterator[Step]:
         second = site.inputs[1]
         assert second is not None
-        activation = _activation(site.attrs["activation"], site.out.shape[-1])
+        activation = core_activation(site.attrs["activation"], site.out.shape[-1])
         views = (site.x, spread(second, site.x.shape))
         yield image_step(kind, site.out, views, activation=activation)
 

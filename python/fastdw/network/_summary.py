@@ -30,9 +30,10 @@ def parameters(node: Node) -> int:
     return sum(array.size for array in _arrays(node))
 
 
-def nbytes(node: Node) -> int:
-    """The same in bytes."""
-    return sum(array.nbytes for array in _arrays(node))
+def nbytes(node: Node, in_halves: bool = False) -> int:
+    """The same in bytes, kernels perhaps in halves."""
+    sizes = ((array.nbytes, in_halves and array.ndim > 1) for array in _arrays(node))
+    return sum(size // 2 if halved else size for size, halved in sizes)
 
 
 def _arrays(node: Node) -> list[AnyArray]:
@@ -57,22 +58,26 @@ def rows(graph: Graph, program: Program) -> list[dict[str, Any]]:
     """An entry a node, and one for the copies that follow them all, if there are any."""
     known = program.shapes
     traffic = [0] * (len(graph.nodes) + 1)
-    for node, bytes_ in zip(program.nodes, program.traffic, strict=True):
-        traffic[node] += bytes_
-    entries = [
-        {
-            "step": _label(node),
+    for owner, bytes_ in zip(program.nodes, program.traffic, strict=True):
+        traffic[owner] += bytes_
+    entries = []
+    for i, (node, moved) in enumerate(zip(graph.nodes, traffic, strict=False)):
+        work, in_halves = macs(node, known), i in program.adding
+        sums = "int32" if node.op.startswith("quantized_") else "float32"
+        entry = {
+            "step": f"{_label(node)}, sums of float16" if in_halves else _label(node),
             "output": known[node.output],
             "num_parameters": parameters(node),
-            "macs": macs(node, known),
-            "nbytes": nbytes(node),
+            "macs": work,
+            "accumulate": ("float16" if in_halves else sums) if work else None,
+            "nbytes": nbytes(node, in_halves),
             "traffic": moved,
             "from": node.source,
         }
-        for node, moved in zip(graph.nodes, traffic, strict=False)
-    ]
+        entries.append(entry)
     if traffic[-1]:
         nothing = {"output": (), "num_parameters": 0, "macs": 0, "nbytes": 0, "from": ()}
+        nothing["accumulate"] = None
         entries.append({"step": "copy", **nothing, "traffic": traffic[-1]})
     return entries
 

@@ -12,6 +12,7 @@ from ._activation import activate
 from ._convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from ._dense import conv2d, conv2d_transpose
 from ._float16 import (
+    float16_conv2d,
     float16_depthwise_conv2d,
     float16_pointwise_conv2d,
     float16_separable_conv2d,
@@ -42,6 +43,7 @@ __all__ = [
     "conv2d_transpose",
     "depthwise_conv2d",
     "dequantize",
+    "float16_conv2d",
     "float16_depthwise_conv2d",
     "float16_pointwise_conv2d",
     "float16_separable_conv2d",

@@ -142,6 +142,65 @@ def float16_pointwise_conv2d(
     return _finished(total, activation, x, data_format)
 
 
+def float16_conv2d(
+    x: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    strides: int | Sequence[int] = 1,
+    padding: Any = "valid",
+    data_format: str = "NHWC",
+    dilation_rate: int | Sequence[int] = 1,
+    *,
+    groups: int = 1,
+    bias: npt.ArrayLike | None = None,
+    activation: Any = None,
+    residual: npt.ArrayLike | None = None,
+) -> F16:
+    """Convolve densely in sums of float16.
+
+    Parameters
+    ----------
+    x : array_like of float16
+        As in `conv2d`.
+    kernel : array_like, (kh, kw, Cin/groups, F)
+        Rounded to float16. A sum goes row by row through the window, in each pixel through its
+        channels.
+    bias : array_like, (F,), optional
+        Taken as float32.
+    residual : array_like of float16, shape and layout of the result, optional
+        Added before the activation.
+    strides, padding, data_format, dilation_rate, groups, activation
+        As in `conv2d`; so are the errors.
+
+    Returns
+    -------
+    ndarray of float16, (N, OH, OW, F) or as `x`
+    """
+    images, weights = as_images(x, data_format), np.asarray(kernel, np.float16)
+    kh, kw, inputs, filters = weights.shape
+    require(inputs * groups == images.shape[3], f"kernel is for {inputs * groups} channels")
+    require(filters % groups == 0, f"kernel has {filters} filters for {groups} groups")
+    down, across = as_pair(strides, "strides", 1)
+    steps = as_pair(dilation_rate, "dilation_rate", 1)
+    pads = window_pads(images, (kh, kw), (down, across), steps, padding, data_format)
+    oh, rows = windows(images.shape[1], kh, down, steps[0], pads[0])
+    ow, columns = windows(images.shape[2], kw, across, steps[1], pads[1])
+    # (N, OH, OW, groups, filters of each)
+    shape = (len(images), oh, ow, groups, filters // groups)
+    total = _begun((*shape[:3], filters), bias)
+    matrix = weights.reshape(kh, kw, inputs, groups, -1)
+    terms = []
+    for di, (rows_out, rows_in) in enumerate(rows):
+        for dj, (columns_out, columns_in) in enumerate(columns):
+            pixels = np.zeros((*shape[:3], groups * inputs))
+            pixels[:, rows_out, columns_out] = images[:, rows_in, columns_in]
+            parts = pixels.reshape(*shape[:4], inputs)
+            terms += [(parts[..., k, np.newaxis], matrix[di, dj, k]) for k in range(inputs)]
+    total = _summed(terms, total.reshape(shape)).reshape(total.shape)
+    if residual is not None:
+        total = total + as_images(residual, data_format).astype(np.float32)
+    return _finished(total, activation, x, data_format)
+
+
 def float16_separable_conv2d(
     x: npt.ArrayLike,
     depthwise_kernel: npt.ArrayLike,
