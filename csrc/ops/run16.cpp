@@ -29,17 +29,27 @@ Pixels16<T> pixels_of(const View<T>& v, const Rect16& r) {
   return {v.data ? v.at(r.image, r.row, r.column, 0) : nullptr, v.row_stride, v.column_stride};
 }
 
-void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& y) {
+// What a depthwise part reads: an image, or some rows and columns of it.
+struct Seen16 {
+  Pixels16<const uint16_t> pixels;
+  Span16 rows, columns;
+};
+
+Seen16 whole(const Problem16& p, ptrdiff_t image) {
+  return {{p.x.at(image, 0, 0, 0), p.x.row_stride, p.x.column_stride}, {0, p.x.height}, {0, p.x.width}};
+}
+
+void filter(const Problem16& p, const Rect16& rect, const Seen16& seen, const Pixels16<uint16_t>& y) {
   const Depthwise16Weights& w = *p.chain.depthwise;
   const Window16& window = w.window;
   Depthwise16 t{};
-  t.x = p.x.at(rect.image, 0, 0, 0);
-  t.row_stride = p.x.row_stride;
-  t.column_stride = p.x.column_stride;
-  t.height = p.x.height;
-  t.width = p.x.width;
-  t.first_row = rect.row * window.stride_h - p.pad_top;
-  t.first_column = rect.column * window.stride_w - p.pad_left;
+  t.x = seen.pixels.data;
+  t.row_stride = seen.pixels.row_stride;
+  t.column_stride = seen.pixels.column_stride;
+  t.height = seen.rows.count;
+  t.width = seen.columns.count;
+  t.first_row = rect.row * window.stride_h - p.pad_top - seen.rows.begin;
+  t.first_column = rect.column * window.stride_w - p.pad_left - seen.columns.begin;
   t.rows = rect.rows;
   t.columns = rect.columns;
   t.channels = w.outputs();
@@ -58,6 +68,10 @@ void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint1
   t.y_column_stride = y.column_stride;
   t.finish = w.finish;
   w.kernel.run(t);
+}
+
+void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& y) {
+  filter(p, rect, whole(p, rect.image), y);
 }
 
 // Each window as a line: its rows, in these its columns, in these the channels; zeros where the image is not.
@@ -89,19 +103,18 @@ void fill_patches(const Problem16& p, const Rect16& rect, const Pixels16<uint16_
 }
 
 // Panel by panel, so that one stays in L1; row by row, unless all arrays go on as one line.
-void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16_t>& x) {
-  const Pointwise16Weights& w = *p.chain.pointwise;
-  const Pixels16<uint16_t> y = pixels_of(p.out, rect);
-  const Pixels16<const uint16_t> residual = pixels_of(p.residual, rect);
-  const auto in_line = [&](const auto& v) { return v.row_stride == rect.columns * v.column_stride; };
+void multiply(const Pointwise16Weights& w, ptrdiff_t height, ptrdiff_t width,
+              const Pixels16<const uint16_t>& x, const Pixels16<const uint16_t>& residual,
+              const Pixels16<uint16_t>& y) {
+  const auto in_line = [&](const auto& v) { return v.row_stride == width * v.column_stride; };
   const bool line = in_line(x) && in_line(y) && (!residual.data || in_line(residual));
-  const ptrdiff_t rows = line ? 1 : rect.rows;
+  const ptrdiff_t rows = line ? 1 : height;
   for (ptrdiff_t i = 0; i < w.panels(); ++i) {
     const Pointwise16Weights::Panel panel = w.panel(i);
     Pointwise16 t{};
     t.x_stride = x.column_stride;
     t.inputs = w.inputs;
-    t.pixels = rect.rows / rows * rect.columns;
+    t.pixels = height / rows * width;
     t.panel = panel.weights;
     t.bias = panel.bias;
     t.y_stride = y.column_stride;
@@ -118,7 +131,69 @@ void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16
   }
 }
 
+void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16_t>& x) {
+  multiply(*p.chain.pointwise, rect.rows, rect.columns, x, pixels_of(p.residual, rect),
+           pixels_of(p.out, rect));
+}
+
+// Rows of the expanded image, which move up as a task goes down.
+class Slab {
+ public:
+  Slab(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* memory)
+      : p_(p),
+        image_(rect.image),
+        stride_(plan.slab.stride),
+        memory_(memory),
+        columns_(columns_under(p, rect.column, rect.columns)) {}
+
+  // What these rows of outputs read.
+  Seen16 seen(ptrdiff_t first, ptrdiff_t count) {
+    const Span16 wanted = rows_under(p_, first, count);
+    const ptrdiff_t row = columns_.count * stride_, end = wanted.end();
+    const ptrdiff_t kept = std::clamp(rows_.end() - wanted.begin, ptrdiff_t{0}, wanted.count);
+    if (kept > 0) {
+      const uint16_t* const from = memory_ + (wanted.begin - rows_.begin) * row;
+      std::copy_n(from, kept * row, memory_);
+    }
+    const ptrdiff_t begin = wanted.begin + kept;
+    if (begin < end && columns_.count > 0) {
+      const Pixels16<const uint16_t> x{p_.x.at(image_, begin, columns_.begin, 0), p_.x.row_stride,
+                                       p_.x.column_stride};
+      multiply(*p_.chain.expand, end - begin, columns_.count, x, {nullptr, 0, 0},
+               {memory_ + kept * row, row, stride_});
+    }
+    rows_ = wanted;
+    return {{memory_, row, stride_}, rows_, columns_};
+  }
+
+ private:
+  const Problem16& p_;
+  const ptrdiff_t image_, stride_;
+  uint16_t* const memory_;
+  const Span16 columns_;
+  Span16 rows_{0, 0};
+};
+
+void run_expanded(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* scratch) {
+  Slab slab(p, plan, rect, scratch);
+  uint16_t* const block = scratch + plan.slab.halves();
+  const ptrdiff_t end = rect.row + rect.rows;
+  Rect16 part = rect;
+  for (; part.row < end; part.row += part.rows) {
+    part.rows = std::min(plan.rows, end - part.row);
+    const Seen16 seen = slab.seen(part.row, part.rows);
+    if (!p.chain.pointwise) {
+      filter(p, part, seen, pixels_of(p.out, part));
+      continue;
+    }
+    const ptrdiff_t row = part.columns * plan.stride;
+    filter(p, part, seen, {block, row, plan.stride});
+    consume(p, part, {block, row, plan.stride});
+  }
+}
+
 void run_task(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* scratch) {
+  if (p.chain.expand) return run_expanded(p, plan, rect, scratch);
   if (!p.chain.pointwise) return fill_depthwise(p, rect, pixels_of(p.out, rect));
   if (!p.chain.depthwise && !p.chain.patches) return consume(p, rect, pixels_of(p.x, rect));
   const ptrdiff_t row = rect.columns * plan.stride;
@@ -142,7 +217,11 @@ void check(const Problem16& p) {
     const ptrdiff_t taps = checked_product(window->kernel_h, window->kernel_w);
     if (!pointwise || checked_product(taps, p.x.channels) != pointwise->inputs) refuse("channels");
   }
-  const ptrdiff_t inputs = depthwise         ? depthwise->channels
+  if (const auto* expand = p.chain.expand) {
+    if (!depthwise || depthwise->channels != expand->outputs) refuse("channels of the parts");
+  }
+  const ptrdiff_t inputs = p.chain.expand    ? p.chain.expand->inputs
+                           : depthwise       ? depthwise->channels
                            : p.chain.patches ? p.x.channels
                                              : pointwise->inputs;
   const ptrdiff_t outputs = pointwise ? pointwise->outputs : depthwise->outputs();

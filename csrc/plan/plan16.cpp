@@ -11,6 +11,7 @@ namespace fastdw {
 namespace {
 
 constexpr ptrdiff_t kBlockHalves = 64 * 1024;
+constexpr ptrdiff_t kSlabHalves = 128 * 1024;
 // A band of fewer rows reads too many of them twice.
 constexpr ptrdiff_t kBandRows = 4;
 
@@ -27,6 +28,46 @@ double pixel_ns(const Pointwise16Weights& w) {
 
 // Of a copy into a line.
 double patch_ns(const Pointwise16Weights& w) { return static_cast<double>(w.inputs) * w.set.value_ns / 8; }
+
+struct Axis16 {
+  ptrdiff_t taps, stride, dilation, pad, size;
+};
+
+Span16 under(const Axis16& a, ptrdiff_t first, ptrdiff_t count) {
+  const ptrdiff_t from = first * a.stride - a.pad;
+  const ptrdiff_t begin = std::clamp(from, ptrdiff_t{0}, a.size);
+  const ptrdiff_t last = from + (count - 1) * a.stride + (a.taps - 1) * a.dilation;
+  return {begin, std::clamp(last + 1, begin, a.size) - begin};
+}
+
+// Of so many outputs, wherever they lie.
+ptrdiff_t most_under(const Axis16& a, ptrdiff_t outputs) {
+  return std::min(a.size, (outputs - 1) * a.stride + (a.taps - 1) * a.dilation + 1);
+}
+
+// Bands of whole rows, one for each thread; where the slab has no room even for what a row reads, parts of
+// them.
+void plan_expanded(const Problem16& p, Plan16& plan) {
+  const Window16& w = p.chain.depthwise->window;
+  const Axis16 down{w.kernel_h, w.stride_h, w.dilation_h, p.pad_top, p.x.height};
+  const Axis16 across{w.kernel_w, w.stride_w, w.dilation_w, p.pad_left, p.x.width};
+  const ptrdiff_t stride = block_stride(ceil_div(p.chain.expand->outputs, ptrdiff_t{2})) * 2;
+  plan.blocks = {{p.out.height, 1, 1}, {p.out.width, 1, 1}};
+  const auto slab = [&](ptrdiff_t rows) {
+    const Slab16 s{most_under(down, rows), most_under(across, plan.blocks.across.largest()), stride};
+    checked_product(checked_product(s.rows, s.columns), stride);
+    return s;
+  };
+  Cut& parts = plan.blocks.across;
+  while (parts.parts < parts.size && slab(1).halves() > kSlabHalves) {
+    parts.parts = std::min(parts.size, 2 * parts.parts);
+  }
+  plan.blocks = even_blocks(plan.blocks, plan.images, plan.threads);
+  plan.rows = 1;
+  const ptrdiff_t most = plan.blocks.down.largest();
+  while (plan.rows < most && slab(plan.rows + 1).halves() <= kSlabHalves) ++plan.rows;
+  plan.slab = slab(plan.rows);
+}
 
 }  // namespace
 
@@ -58,7 +99,19 @@ double cost_ns(const Problem16& p) {
   const double pixel = (p.chain.depthwise ? pixel_ns(*p.chain.depthwise) : 0) +
                        (p.chain.pointwise ? pixel_ns(*p.chain.pointwise) : 0) +
                        (p.chain.patches ? patch_ns(*p.chain.pointwise) : 0);
-  return static_cast<double>(p.out.images * p.out.height * p.out.width) * pixel;
+  const double expanded = p.chain.expand ? pixel_ns(*p.chain.expand) : 0;
+  return static_cast<double>(p.out.images * p.out.height * p.out.width) * pixel +
+         static_cast<double>(p.x.images * p.x.height * p.x.width) * expanded;
+}
+
+Span16 rows_under(const Problem16& p, ptrdiff_t first, ptrdiff_t count) {
+  const Window16& w = p.chain.depthwise->window;
+  return under({w.kernel_h, w.stride_h, w.dilation_h, p.pad_top, p.x.height}, first, count);
+}
+
+Span16 columns_under(const Problem16& p, ptrdiff_t first, ptrdiff_t count) {
+  const Window16& w = p.chain.depthwise->window;
+  return under({w.kernel_w, w.stride_w, w.dilation_w, p.pad_left, p.x.width}, first, count);
 }
 
 Plan16 useful_plan(const Problem16& p, int threads) {
@@ -75,9 +128,13 @@ Plan16 make_plan16(const Problem16& p, int threads) {
   const ptrdiff_t stride = block_stride(ceil_div(channels, ptrdiff_t{2})) * 2;
   const bool window = chain.depthwise || chain.patches;
   if (window && chain.pointwise) plan.stride = stride;
-  plan.blocks = row_blocks(p.out.height, p.out.width, window ? kBandRows : 1,
-                           std::max<ptrdiff_t>(1, kBlockHalves / stride));
-  plan.blocks = even_blocks(plan.blocks, plan.images, plan.threads);
+  if (chain.expand) {
+    plan_expanded(p, plan);
+  } else {
+    plan.blocks = row_blocks(p.out.height, p.out.width, window ? kBandRows : 1,
+                             std::max<ptrdiff_t>(1, kBlockHalves / stride));
+    plan.blocks = even_blocks(plan.blocks, plan.images, plan.threads);
+  }
   checked_product(plan.blocks.largest(), stride);
   return plan;
 }

@@ -45,7 +45,8 @@ StepPointer make_layer(Settings& s, const Operands& o, const OperandTypes&) {
 }
 
 StepPointer make_layer16(Settings& s, const Operands& o, const OperandTypes&) {
-  const Chain16 chain{s.part<Depthwise16Weights>("depthwise"), s.part<Pointwise16Weights>("pointwise")};
+  Chain16 chain{s.part<Depthwise16Weights>("depthwise"), s.part<Pointwise16Weights>("pointwise")};
+  chain.expand = s.part<Pointwise16Weights>("expand");
   if (!chain.depthwise && !chain.pointwise) refuse("parts");
   std::optional<std::array<ptrdiff_t, 2>> kernel_size;
   const py::object size = s.optional("kernel_size");

@@ -177,7 +177,7 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                side by side, as with two more arrays: scale (1, 1, c), by which a pointwise
                convolution multiplies x first; sums (h, 1, c), which takes for each row of a
                depthwise result the sum over its columns
-"layer16"      the same on halves alone. depthwise, pointwise: packed for sums of float16;
+"layer16"      the same on halves alone. depthwise, pointwise, expand: packed for sums of float16;
                kernel_size, geometry
 "copy"         any axes, x of the same sizes; from bytes to bytes or floats too, from floats to
                halves and back

@@ -33,6 +33,24 @@ ARM = [
         "vcvt_high_f16_f32(vcvt_f16_f32(low), low)",
     ),
     Mutant(
+        "rows of a slab of halves do not move up",
+        "csrc/ops/run16.cpp",
+        "std::copy_n(from, kept * row, memory_)",
+        "static_cast<void>(from)",
+    ),
+    Mutant(
+        "windows of halves begin at the first column",
+        "csrc/ops/run16.cpp",
+        "(di * w.kernel_w + across.begin) * channels",
+        "di * w.kernel_w * channels",
+    ),
+    Mutant(
+        "halves in the arena are a float further on",
+        "csrc/network/layer16.cpp",
+        "data<uint16_t>(operands_.out, memory)",
+        "data<uint16_t>(operands_.out, memory) + 2",
+    ),
+    Mutant(
         "taps of halves begin a tap late",
         LIVE16,
         "(dilation - 1 - first) / dilation",

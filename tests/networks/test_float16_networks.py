@@ -107,7 +107,9 @@ def built(make):
 
 
 @pytest.mark.parametrize("make", [mobile, dense])
-def test_every_step(isa16, make):
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+def test_every_step(isa16, monkeypatch, make, kept):
+    monkeypatch.setattr(_core, "kept_bytes", lambda isa: kept)
     graph = built(make)
     x = signed(rng(2), (14, 11, 3)) * F32(3)
     values = check_steps(graph, [x])
@@ -117,6 +119,38 @@ def test_every_step(isa16, make):
     for threads in range(1, 9):
         for got, value in zip(run_program(program, graph, [x], threads), wanted, strict=True):
             assert_same(got, value)
+
+
+EXPANDED = [
+    # image, expanded, kernel, attributes of the window
+    ((40, 24, 4), 200, 3, {"padding": PADS}),  # rows of a slab move up
+    ((39, 23, 5), 203, 5, {"padding": ((2, 1), (0, 3)), "strides": (2, 2)}),
+    ((7, 60, 3), 800, 3, {"padding": PADS}),  # a row of a slab does not fit
+    ((9, 60, 3), 800, 3, {"padding": PADS, "strides": (2, 1), "dilation_rate": (2, 3)}),
+    ((12, 9, 8), 16, 3, {"padding": ((4, 4), (3, 3)), "strides": (1, 2)}),  # windows in the padding
+    ((11, 8, 8), 24, 1, {"strides": (3, 3)}),  # rows that none reads
+]
+
+
+@pytest.mark.parametrize("case", EXPANDED, ids=str)
+@pytest.mark.parametrize("projected", [True, False])
+def test_blocks_without_an_expanded_image(isa16, monkeypatch, case, projected):
+    """As those with one, where it is small."""
+    shape, expanded, size, where = case
+    b, x = builder_of(*shape)
+    y = conv(b, x, expanded, activation="relu6")
+    y = dw(b, y, size, **where, activation="relu")
+    graph = rounded(rewrite(b.build(conv(b, y, 6) if projected else y))[0])
+    assert [node.op for node in graph.nodes] == ["inverted" if projected else "expand_depthwise"]
+    data = signed(rng(7), shape)
+    monkeypatch.setattr(_core, "kept_bytes", lambda isa: 1 << 30)
+    kept = lower(graph, "float16")
+    monkeypatch.setattr(_core, "kept_bytes", lambda isa: 0)
+    slabs = lower(graph, "float16")
+    assert slabs.arena.size < kept.arena.size
+    wanted = run_program(kept, graph, [data])[0]
+    for threads in (1, 2, 8):
+        assert_same(run_program(slabs, graph, [data], threads)[0], wanted)
 
 
 @pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
@@ -248,7 +282,8 @@ def test_bad_steps_are_refused_by_the_core(isa16):
         "kernel_size": {"kernel_size": (0, 1)},
         "parts": {"pointwise": None},
         "residual": {"more": ((4, 64, (2, 2, 3), (6, 3, 1)),)},
-        "strange settings": {"expand": None, "speed": 1},
+        "channels of the parts": {"expand": weights},
+        "strange settings": {"speed": 1},
     }
     for message, arguments in cases.items():
         with pytest.raises(ValueError, match=message):

@@ -9,12 +9,14 @@ is done on floats first.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdw import _core
 from fastdw._arguments import dense
+from fastdw._isa import chosen_isa
 from fastdw.network._attributes import NO_PADS
 from fastdw.network._steps import (
     Site,
@@ -83,7 +85,9 @@ def spaces(node: Node, known: dict[str, Shape], halves: Collection[str]) -> Spac
     if len(node.inputs) > 1 and node.inputs[1] and node.inputs[1] not in halves:
         found["residual"] = out, "float16"
     if "expand_kernel" in node.attrs:
-        found["middle"] = (*x[:2], node.attrs["expand_kernel"].shape[3]), "float16"
+        middle = (*x[:2], node.attrs["expand_kernel"].shape[3])
+        if 2 * prod(middle) <= _core.kept_bytes(chosen_isa()):  # then no thread expands a row twice
+            found["middle"] = middle, "float16"
     if node.output not in halves:
         found["out"] = out, "float16"
     return found
@@ -109,7 +113,8 @@ def steps(site: Site, own: dict[str, View]) -> Iterator[Step]:
         yield from _dense(attrs, x, out, residual)
     else:
         prefix = "depthwise_" if "depthwise_kernel" in attrs else ""
-        yield _windowed(attrs, prefix, x, out, residual)
+        expanded = "expand_kernel" in attrs and "middle" not in own
+        yield _windowed(attrs, prefix, x, out, residual, expanded=expanded)
     if "out" in own:
         yield copied(site.out, out)
 
@@ -148,8 +153,10 @@ def _dense(attrs: Attrs, x: View, out: View, residual: View | None = None) -> It
         )
 
 
-def _windowed(attrs: Attrs, prefix: str, x: View, out: View, residual: View | None) -> Step:
-    """A depthwise convolution, and the 1×1 one behind it, if there is one."""
+def _windowed(
+    attrs: Attrs, prefix: str, x: View, out: View, residual: View | None, *, expanded: bool
+) -> Step:
+    """A depthwise convolution, and the 1×1 one behind it, if there is one; before it another."""
     kernel = attrs[f"{prefix}kernel"]
     activation = core_activation(attrs[f"{prefix}activation"], kernel.shape[2] * kernel.shape[3])
     geometry = geometry_of(attrs, kernel.shape, out.shape)
@@ -158,6 +165,8 @@ def _windowed(attrs: Attrs, prefix: str, x: View, out: View, residual: View | No
     parts: dict[str, Any] = {"depthwise": _core.Depthwise16(_bits(kernel), bias, activation, place)}
     if "pointwise_kernel" in attrs:
         parts["pointwise"] = _pointwise(attrs["pointwise_kernel"], attrs)
+    if expanded:
+        parts["expand"] = _pointwise(attrs["expand_kernel"], _expansion(attrs))
     return _layer(out, x, residual, geometry=geometry, **parts)
 
 
