@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kernels/contract.h"
+#include "kernels/depthwise_rect.h"
 
 namespace fastdw {
 
@@ -38,19 +39,11 @@ struct Pointwise16 {
   Finish16 finish;
 };
 
-// A rectangle of outputs of one image. The weights are [ tap(0,0): halves ][ tap(0,1) ] …, row by row, each
-// of `weight_stride`, whole vectors.
-struct Depthwise16 {
-  const uint16_t* x;  // pixel (0, 0) of the image
-  ptrdiff_t row_stride, column_stride, height, width;
-  ptrdiff_t first_row, first_column;  // of the image, under the first tap of the first output
-  ptrdiff_t rows, columns, channels;  // of the outputs
-  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, multiplier;
+// The weights are [ tap(0,0): halves ][ tap(0,1) ] …, row by row, each of `weight_stride`, whole vectors.
+struct Depthwise16 : DepthwiseRect<uint16_t> {
   const uint16_t* weights;
   ptrdiff_t weight_stride;
   const float* bias;
-  uint16_t* y;
-  ptrdiff_t y_row_stride, y_column_stride;
   Finish16 finish;
 };
 

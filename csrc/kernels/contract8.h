@@ -10,11 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/depthwise_rect.h"
 #include "simd/compiler.h"
 
 namespace fastdw {
-
-using std::ptrdiff_t;
 
 constexpr int kQuad = 4;    // bytes that one lane of a four-way dot product takes
 constexpr int kGroup8 = 4;  // vectors of a panel, at most
@@ -59,19 +58,11 @@ struct Pointwise8 {
 // Where weights are of two bytes, w0 w1 of N stand before w2 0 of N, and so on.
 enum class Layout8 { kTaps, kQuads, kFives };
 
-// A rectangle of outputs of one image.
-struct Depthwise8 {
-  const uint8_t* x;  // pixel (0, 0) of the image
-  ptrdiff_t row_stride, column_stride, height, width;
-  const uint8_t* outside;             // what every pixel beyond the image holds
-  uint8_t flip;                       // of x
-  ptrdiff_t first_row, first_column;  // of the image, under the first tap of the first output
-  ptrdiff_t rows, columns, channels;  // of the outputs
-  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, multiplier;
+struct Depthwise8 : DepthwiseRect<uint8_t> {
+  const uint8_t* outside;  // what every pixel beyond the image holds
+  uint8_t flip;            // of x
   const uint8_t* weights;
   bool lowest;  // as in Pointwise8
-  uint8_t* y;
-  ptrdiff_t y_row_stride, y_column_stride;
   Rescale8 rescale;
 
   FASTDW_INLINE const uint8_t* pixel(ptrdiff_t row, ptrdiff_t column) const {

@@ -5,6 +5,7 @@
 #include "base/refuse.h"
 #include "base/threads.h"
 #include "kernels/live16.h"
+#include "ops/depthwise_rect.h"
 
 namespace fastdw {
 namespace {
@@ -13,69 +14,23 @@ struct Rect16 : PixelRect {
   ptrdiff_t image;
 };
 
-// Pixels in memory, row by row.
-template <class T>
-struct Pixels16 {
-  T* data;
-  ptrdiff_t row_stride, column_stride;
-};
-
 Rect16 rect_of(const Plan16& plan, ptrdiff_t task) {
   return {plan.blocks.rect(task % plan.blocks.count()), task / plan.blocks.count()};
 }
 
 template <class T>
-Pixels16<T> pixels_of(const View<T>& v, const Rect16& r) {
+PixelsOf<T> pixels_of(const View<T>& v, const Rect16& r) {
   return {v.data ? v.at(r.image, r.row, r.column, 0) : nullptr, v.row_stride, v.column_stride};
 }
 
-// What a depthwise part reads: an image, or some rows and columns of it.
-struct Seen16 {
-  Pixels16<const uint16_t> pixels;
-  Span16 rows, columns;
-};
-
-Seen16 whole(const Problem16& p, ptrdiff_t image) {
-  return {{p.x.at(image, 0, 0, 0), p.x.row_stride, p.x.column_stride}, {0, p.x.height}, {0, p.x.width}};
-}
-
-void filter(const Problem16& p, const Rect16& rect, const Seen16& seen, const Pixels16<uint16_t>& y) {
+void fill_depthwise(const Problem16& p, const Rect16& rect, const PixelsOf<uint16_t>& y) {
   const Depthwise16Weights& w = *p.chain.depthwise;
-  const Window16& window = w.window;
-  Depthwise16 t{};
-  t.x = seen.pixels.data;
-  t.row_stride = seen.pixels.row_stride;
-  t.column_stride = seen.pixels.column_stride;
-  t.height = seen.rows.count;
-  t.width = seen.columns.count;
-  t.first_row = rect.row * window.stride_h - p.pad_top - seen.rows.begin;
-  t.first_column = rect.column * window.stride_w - p.pad_left - seen.columns.begin;
-  t.rows = rect.rows;
-  t.columns = rect.columns;
-  t.channels = w.outputs();
-  t.kernel_h = window.kernel_h;
-  t.kernel_w = window.kernel_w;
-  t.stride_h = window.stride_h;
-  t.stride_w = window.stride_w;
-  t.dilation_h = window.dilation_h;
-  t.dilation_w = window.dilation_w;
-  t.multiplier = w.multiplier;
-  t.weights = w.packed.halves();
-  t.weight_stride = w.packed.lanes;
-  t.bias = w.packed.bias();
-  t.y = y.data;
-  t.y_row_stride = y.row_stride;
-  t.y_column_stride = y.column_stride;
-  t.finish = w.finish;
-  w.kernel.run(t);
-}
-
-void fill_depthwise(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& y) {
-  filter(p, rect, whole(p, rect.image), y);
+  w.kernel.run(
+      {depthwise_rect(p, rect.image, rect, y), w.packed.halves(), w.packed.lanes, w.packed.bias(), w.finish});
 }
 
 // Each window as a line: its rows, in these its columns, in these the channels; zeros where the image is not.
-void fill_patches(const Problem16& p, const Rect16& rect, const Pixels16<uint16_t>& lines) {
+void fill_patches(const Problem16& p, const Rect16& rect, const PixelsOf<uint16_t>& lines) {
   const Window16& w = *p.chain.patches;
   const ptrdiff_t channels = p.x.channels, step = w.dilation_w * p.x.column_stride;
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
@@ -104,8 +59,8 @@ void fill_patches(const Problem16& p, const Rect16& rect, const Pixels16<uint16_
 
 // Panel by panel, so that one stays in L1; row by row, unless all arrays go on as one line.
 void multiply(const Pointwise16Weights& w, ptrdiff_t height, ptrdiff_t width,
-              const Pixels16<const uint16_t>& x, const Pixels16<const uint16_t>& residual,
-              const Pixels16<uint16_t>& y) {
+              const PixelsOf<const uint16_t>& x, const PixelsOf<const uint16_t>& residual,
+              const PixelsOf<uint16_t>& y) {
   const auto in_line = [&](const auto& v) { return v.row_stride == width * v.column_stride; };
   const bool line = in_line(x) && in_line(y) && (!residual.data || in_line(residual));
   const ptrdiff_t rows = line ? 1 : height;
@@ -131,7 +86,7 @@ void multiply(const Pointwise16Weights& w, ptrdiff_t height, ptrdiff_t width,
   }
 }
 
-void consume(const Problem16& p, const Rect16& rect, const Pixels16<const uint16_t>& x) {
+void consume(const Problem16& p, const Rect16& rect, const PixelsOf<const uint16_t>& x) {
   multiply(*p.chain.pointwise, rect.rows, rect.columns, x, pixels_of(p.residual, rect),
            pixels_of(p.out, rect));
 }
@@ -146,8 +101,8 @@ class Slab {
         memory_(memory),
         columns_(columns_under(p, rect.column, rect.columns)) {}
 
-  // What these rows of outputs read.
-  Seen16 seen(ptrdiff_t first, ptrdiff_t count) {
+  // What is left to do for these rows of outputs, whose image is the slab.
+  Problem16 left(ptrdiff_t first, ptrdiff_t count) {
     const Span16 wanted = rows_under(p_, first, count);
     const ptrdiff_t row = columns_.count * stride_, end = wanted.end();
     const ptrdiff_t kept = std::clamp(rows_.end() - wanted.begin, ptrdiff_t{0}, wanted.count);
@@ -157,13 +112,17 @@ class Slab {
     }
     const ptrdiff_t begin = wanted.begin + kept;
     if (begin < end && columns_.count > 0) {
-      const Pixels16<const uint16_t> x{p_.x.at(image_, begin, columns_.begin, 0), p_.x.row_stride,
+      const PixelsOf<const uint16_t> x{p_.x.at(image_, begin, columns_.begin, 0), p_.x.row_stride,
                                        p_.x.column_stride};
       multiply(*p_.chain.expand, end - begin, columns_.count, x, {nullptr, 0, 0},
                {memory_ + kept * row, row, stride_});
     }
     rows_ = wanted;
-    return {{memory_, row, stride_}, rows_, columns_};
+    Problem16 p = p_;
+    p.x = {memory_, p.x.images, wanted.count, columns_.count, p.chain.expand->outputs, 0, row, stride_, 1};
+    p.pad_top += wanted.begin;
+    p.pad_left += columns_.begin;
+    return p;
   }
 
  private:
@@ -181,13 +140,13 @@ void run_expanded(const Problem16& p, const Plan16& plan, const Rect16& rect, ui
   Rect16 part = rect;
   for (; part.row < end; part.row += part.rows) {
     part.rows = std::min(plan.rows, end - part.row);
-    const Seen16 seen = slab.seen(part.row, part.rows);
+    const Problem16 left = slab.left(part.row, part.rows);
     if (!p.chain.pointwise) {
-      filter(p, part, seen, pixels_of(p.out, part));
+      fill_depthwise(left, part, pixels_of(p.out, part));
       continue;
     }
     const ptrdiff_t row = part.columns * plan.stride;
-    filter(p, part, seen, {block, row, plan.stride});
+    fill_depthwise(left, part, {block, row, plan.stride});
     consume(p, part, {block, row, plan.stride});
   }
 }

@@ -7,6 +7,7 @@
 #include "base/math.h"
 #include "base/refuse.h"
 #include "base/threads.h"
+#include "ops/depthwise_rect.h"
 
 namespace fastdw {
 namespace {
@@ -24,12 +25,6 @@ struct Part {
   }
 };
 
-// Pixels in memory, one after the other and row by row.
-template <class T>
-struct PixelsOf {
-  T* data;
-  ptrdiff_t row_stride, column_stride;
-};
 using Pixels = PixelsOf<uint8_t>;
 using ReadPixels = PixelsOf<const uint8_t>;
 
@@ -56,33 +51,8 @@ Part part_of(const Plan8& plan, ptrdiff_t task) {
 void fill_depthwise(const Problem8& p, ptrdiff_t image, const PixelRect& rect, const Pixels& y,
                     uint8_t flip) {
   const Depthwise8Weights& w = *p.chain.depthwise;
-  const Window8& window = p.window;
-  Depthwise8 t{};
-  t.x = p.x.at(image, 0, 0, 0);
-  t.row_stride = p.x.row_stride;
-  t.column_stride = p.x.column_stride;
-  t.height = p.x.height;
-  t.width = p.x.width;
-  t.outside = w.outside.data();
-  t.flip = w.input_flip;
-  t.first_row = rect.row * window.stride_h - p.pad_top;
-  t.first_column = rect.column * window.stride_w - p.pad_left;
-  t.rows = rect.rows;
-  t.columns = rect.columns;
-  t.channels = w.outputs();
-  t.kernel_h = window.kernel_h;
-  t.kernel_w = window.kernel_w;
-  t.stride_h = window.stride_h;
-  t.stride_w = window.stride_w;
-  t.dilation_h = window.dilation_h;
-  t.dilation_w = window.dilation_w;
-  t.multiplier = w.multiplier;
-  t.weights = w.packed();
-  t.lowest = w.lowest;
-  t.y = y.data;
-  t.y_row_stride = y.row_stride;
-  t.y_column_stride = y.column_stride;
-  t.rescale = w.rescale;
+  Depthwise8 t{
+      depthwise_rect(p, image, rect, y), w.outside.data(), w.input_flip, w.packed(), w.lowest, w.rescale};
   t.rescale.flip = flip;
   w.kernel.run(t);
 }
