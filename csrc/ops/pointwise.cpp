@@ -32,10 +32,26 @@ struct Inputs {
   ptrdiff_t stride, rows, row_stride;
 };
 
+// What panels make of spans: where the first one's channels go, and what is added to them.
+struct Results {
+  ptrdiff_t first_panel, last_panel;
+  float* y;
+  Layout y_layout;
+  const float* residual;  // or null
+  Layout residual_layout;
+  Ahead ahead;
+
+  Results of_span(ptrdiff_t i) const {
+    Results r = *this;
+    r.y += i * y_layout.row_stride;
+    if (residual) r.residual += i * residual_layout.row_stride;
+    return r;
+  }
+};
+
 // A span against the panels: every panel's weights are read once while the pixels stay in cache.
-void multiply(const PointwiseWeights& w, ptrdiff_t first_panel, ptrdiff_t last_panel, const Span& span,
-              const Inputs& a, float* y, const Layout& y_layout, const float* residual,
-              const Layout& residual_layout, const Ahead& ahead) {
+void multiply(const PointwiseWeights& w, const Span& span, const Inputs& a, const Results& results) {
+  const auto& [first_panel, last_panel, y, y_layout, residual, residual_layout, ahead] = results;
   const Activation& f = w.activation;
   const ptrdiff_t origin = w.panel(first_panel).first, pixels = span.rows * span.columns;
   const ptrdiff_t quad = w.set.quad_pixels, quads = ceil_div(pixels, quad);
@@ -180,12 +196,10 @@ void Pointwise::part(const PixelBlock& b, const Block& block, float* scratch) co
 }
 
 void Pointwise::multiply_spans(const PixelBlock& b, const Spans& s, float* staging) const {
-  const auto multiply_panels = [&](ptrdiff_t first, ptrdiff_t last, float* y, const Layout& y_layout,
-                                   const float* r, const Layout& r_layout, const Ahead& ahead) {
+  const auto multiply_all = [&](const Results& results) {
     for (ptrdiff_t i = 0; i < s.count; ++i) {
       const Inputs inputs{s.a + i * s.a_span_stride, s.a_stride, s.window_rows, s.window_row_stride};
-      multiply(weights_, first, last, {s.rows, s.columns}, inputs, y + i * y_layout.row_stride, y_layout,
-               r ? r + i * r_layout.row_stride : nullptr, r_layout, ahead);
+      multiply(weights_, {s.rows, s.columns}, inputs, results.of_span(i));
     }
   };
   const auto residual_at = [&](ptrdiff_t channel) {
@@ -198,8 +212,8 @@ void Pointwise::multiply_spans(const PixelBlock& b, const Spans& s, float* stagi
       if (s.rows == 1 && b.columns == 1) l.column_stride = l.row_stride;
       return l;
     };
-    multiply_panels(b.first_panel, b.last_panel, out_.at(b.image, b.row, b.column, channel), layout(out_),
-                    residual_at(channel), layout(residual_), s.count == 1 ? b.ahead : Ahead{});
+    multiply_all({b.first_panel, b.last_panel, out_.at(b.image, b.row, b.column, channel), layout(out_),
+                  residual_at(channel), layout(residual_), s.count == 1 ? b.ahead : Ahead{}});
     return;
   }
   const ptrdiff_t pixels = b.rows * b.columns;
@@ -214,7 +228,7 @@ void Pointwise::multiply_spans(const PixelBlock& b, const Spans& s, float* stagi
     // The residual is read where the result is written, element by element, just before it.
     const float* r = residual_at(channel);
     if (r) copy_block(weights_.set, r, layout_of(residual_), staging, layout, b.rows, b.columns, channels);
-    multiply_panels(p, next, staging, layout, r ? staging : nullptr, layout, {});
+    multiply_all({p, next, staging, layout, r ? staging : nullptr, layout, {}});
     copy_block(weights_.set, staging, layout, out_.at(b.image, b.row, b.column, channel), layout_of(out_),
                b.rows, b.columns, channels);
     p = next;
