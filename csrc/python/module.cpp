@@ -111,10 +111,21 @@ py::tuple pointwise_weights(const PointwiseWeights& w) {
 template <class T>
 using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
+using Given = std::optional<py::object>;
+
+// An array as wanted, or a copy; as an argument of that type, one too large for memory would be a TypeError.
+template <class T>
+std::optional<Dense<T>> dense_copy(const Given& array) {
+  return array ? std::optional(Dense<T>(*array)) : std::nullopt;
+}
+
 // (kernel, bias, whether all numbers of the normalisation are in range), from any layout.
-py::tuple fold_batch_norm(const Dense<float>& kernel, const std::optional<Dense<float>>& bias,
-                          const std::array<std::optional<Dense<double>>, 4>& vectors, double epsilon) {
-  const auto& [gamma, beta, mean, variance] = vectors;
+py::tuple fold_batch_norm(const py::object& given_kernel, const Given& given_bias,
+                          const std::array<Given, 4>& vectors, double epsilon) {
+  const Dense<float> kernel(given_kernel);
+  const auto bias = dense_copy<float>(given_bias);
+  const auto gamma = dense_copy<double>(vectors[0]), beta = dense_copy<double>(vectors[1]);
+  const auto mean = dense_copy<double>(vectors[2]), variance = dense_copy<double>(vectors[3]);
   if (!mean || !variance) refuse("vectors");
   const ptrdiff_t outputs = mean->size();
   const auto data = [&](const auto& vector) {

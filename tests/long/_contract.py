@@ -47,6 +47,7 @@ TAILS = {  # those by keyword
         "bias", "batch_norm", "activation", "residual", "out", "num_threads",
     ],
 }  # fmt: skip
+LAYER = ("accumulate",)  # what a layer takes, and a function does not
 CALL = ("x", "residual", "out", "num_threads")  # what a layer takes when it is called
 
 FORMATS = {"NHWC": "NHWC", "channels_last": "NHWC", "NCHW": "NCHW", "channels_first": "NCHW"}
@@ -98,7 +99,8 @@ def judge(function, arguments, as_layer=False):
     verdict = Verdict()
     given = dict.fromkeys((*HEADS["separable_conv2d"], *TAILS["separable_conv2d"]))
     given |= {"strides": 1, "padding": "valid", "data_format": "NHWC", "dilation_rate": 1}
-    for name in arguments.keys() - {*HEADS[function], *TAILS[function]}:
+    known = {*HEADS[function], *TAILS[function], *(LAYER if as_layer else ())}
+    for name in arguments.keys() - known:
         verdict.wrong_type(name)  # an unknown keyword
     for name in {"x", "depthwise_kernel", "pointwise_kernel"}.intersection(HEADS[function]):
         if name not in arguments:
@@ -110,6 +112,10 @@ def judge(function, arguments, as_layer=False):
     elif layout not in FORMATS:
         verdict.wrong_value("data_format")
     order = FORMATS.get(layout) if isinstance(layout, str) else None
+    if as_layer and not isinstance(given.get("accumulate", ""), str):
+        verdict.wrong_type("accumulate")
+    elif as_layer and given.get("accumulate", "float32") != "float32":
+        verdict.wrong_value("accumulate")  # "float16" too, for it goes with that dtype
     x = array(verdict, "x", given["x"])
     _judge_weights(verdict, function, given, order, x)
     if as_layer:

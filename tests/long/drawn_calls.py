@@ -30,7 +30,7 @@ LAYERS = {
     "separable_conv2d": fastdw.SeparableConv2D,
 }
 UNKNOWN = ["stride", "kernel_size", "groups", "name", "residual", "pre_activation", "padding"]
-UNSEEN = ("out", "num_threads")  # by the reference
+UNSEEN = ("out", "num_threads", "accumulate")  # by the reference
 LARGEST = 1 << 20  # bytes of what is computed; only a refusal is awaited of more
 MAGNITUDE = 1e30  # from which on values are no longer compared, since sums may overflow
 
@@ -120,6 +120,9 @@ def operator_case(draw):
     for _ in range(draw.choice((0, 1, 1, 1, 1, 2, 2, 3))):
         name = draw.choice(names)
         arguments[name] = _soup.replace(draw, arguments, fitting, name, depths, good.shape)
+    if draw.random() < 0.1:
+        values = ("float32", "float32", "float16", "f4", _soup.odd_scalar(draw))
+        arguments["accumulate"] = draw.choice(values)
     if draw.random() < 0.02:
         del arguments[draw.choice(list(arguments))]
     if draw.random() < 0.02:

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import re
+import sys
 
 import fastdw
 import numpy as np
@@ -298,6 +299,14 @@ def test_batch_norm_whose_arrays_change(field, value, others):
     arrays[field][2] = value
     with pytest.raises(ValueError, match=field):
         fastdw.depthwise_conv2d(np.ones((3, 3, 4), F32), np.ones((3, 3, 4), F32), batch_norm=norm)
+
+
+def test_batch_norm_folded_into_more_than_there_is_memory():
+    """A view repeats one number, and a layer needs them all."""
+    kernel = np.broadcast_to(F32(1), (sys.maxsize // 32, 4))
+    norm = fastdw.BatchNorm(*np.ones((4, 4), F32), 1e-3)
+    with pytest.raises(MemoryError):
+        fastdw.PointwiseConv2D(kernel, batch_norm=norm)
 
 
 def test_batch_norm_beside_a_bias_that_is_not_finite():
