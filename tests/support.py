@@ -23,13 +23,15 @@ CURVES = [
     "tanh",
     "gelu",
     "gelu_tanh",
+    "softplus",
+    "mish",
     ("leaky_relu", 0.3),
     ("elu", 0.7),
 ]
 CLAMPS = [None, "relu", "relu6", ("clip", -0.5, 0.75)]
 
 # Upper bounds of |f'|, for the error that an activation passes on.
-LIPSCHITZ = {"hard_swish": 1.5, "swish": 1.1, "gelu": 1.13, "gelu_tanh": 1.13}
+LIPSCHITZ = {"hard_swish": 1.5, "swish": 1.1, "gelu": 1.13, "gelu_tanh": 1.13, "mish": 1.1}
 
 
 def thin(cases):
@@ -106,6 +108,15 @@ def _magnitude(operator, size, kernel, geometry, bias, batch_norm, offset=True):
         mean, beta = (-np.abs(mean), beta) if offset else (np.zeros_like(mean), None)
         batch_norm = (scale, beta, mean, variance, epsilon)
     return operator(size, np.abs(kernel), *geometry, bias=bias, batch_norm=batch_norm)
+
+
+def of_function(x, function):
+    """What the step of `reference.unary` may return."""
+    value, x = reference.unary(x, function), np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):
+        rounded = {"abs": 0, "sqrt": U, "reciprocal": U}.get(function, 4 * U)
+        error = rounded * np.abs(value) + TINY
+        return Bounded(value, error + (4 * U * np.abs(x) if function == "log" else 0))
 
 
 def activated(v, activation):

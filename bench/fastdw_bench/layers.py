@@ -36,6 +36,8 @@ ACTIVATIONS = (
     "tanh",
     "gelu",
     "gelu_tanh",
+    "softplus",
+    "mish",
     "prelu",
 )
 _ALIASES = {"silu": "swish", "hard_silu": "hard_swish"}

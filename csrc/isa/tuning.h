@@ -5,6 +5,7 @@
 #include "kernels/depthwise/generic.h"
 #include "kernels/depthwise/tile.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/normalize/normalize.h"
 #include "kernels/patches/patches.h"
 #include "kernels/peak.h"
 #include "kernels/pointwise/tile.h"

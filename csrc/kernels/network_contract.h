@@ -8,7 +8,7 @@ namespace fastdw {
 
 using std::ptrdiff_t;
 
-// y = a + b, or a·b.
+// y = a + b, a·b, a/b, or the greater or the lesser, NaN if either is.
 struct PairRow {
   const float* a;
   ptrdiff_t a_stride;
@@ -97,6 +97,18 @@ struct SoftmaxRow {
   const float* x;
   ptrdiff_t x_stride;
   float beta;
+  float* y;
+  ptrdiff_t y_stride;
+  ptrdiff_t pixels, channels;
+};
+
+// y = (x − mean)/√(variance + epsilon)·scale + offset, over the channels of each pixel. Sums are of every
+// sixteenth channel in ascending order, then of these sixteen: vectors of all lengths add so.
+struct NormalizeRow {
+  const float* x;
+  ptrdiff_t x_stride;
+  float epsilon;
+  const float *scale, *offset;
   float* y;
   ptrdiff_t y_stride;
   ptrdiff_t pixels, channels;

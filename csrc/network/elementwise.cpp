@@ -1,4 +1,4 @@
-// Sums, products, affine maps, activations, softmax: one output for one pixel of each input.
+// Sums, products, affine maps, activations, softmax, normalization: one output for one pixel of each input.
 #include <cstring>
 
 #include "base/refuse.h"
@@ -51,10 +51,28 @@ void check_alike(const Operands& o, bool two) {
   if (!same_sizes(o.out, o.x) || (two && !same_sizes(o.out, o.second))) refuse("sizes");
 }
 
+using PairFn = void (*)(const PairRow&);
+
+PairFn pair_kernel(const NetworkKernels& kernels, Pair pair) {
+  switch (pair) {
+    case Pair::kAdd:
+      return kernels.add;
+    case Pair::kMultiply:
+      return kernels.multiply;
+    case Pair::kDivide:
+      return kernels.divide;
+    case Pair::kMaximum:
+      return kernels.maximum;
+    case Pair::kMinimum:
+      break;
+  }
+  return kernels.minimum;
+}
+
 class PairStep final : public Step {
  public:
   PairStep(const KernelSet& set, Pair pair, const Activation& activation, const Operands& o)
-      : kernel_(pair == Pair::kAdd ? set.network.add : set.network.multiply),
+      : kernel_(pair_kernel(set.network, pair)),
         epilogue_(set, activation),
         dense_(is_dense(o.out) && is_dense(o.x) && is_dense(o.second)),
         sweep_(dense_ ? Sweep::in_lines(o.out, line_of(o.out.sizes[2])) : Sweep::pixels(o.out)),
@@ -77,7 +95,7 @@ class PairStep final : public Step {
   }
 
  private:
-  void (*const kernel_)(const PairRow&);
+  const PairFn kernel_;
   Epilogue epilogue_;
   const bool dense_;
   const Sweep sweep_;
@@ -161,6 +179,40 @@ class SoftmaxStep final : public Step {
   const Walk out_, x_;
 };
 
+class NormalizeStep final : public Step {
+ public:
+  NormalizeStep(const KernelSet& set, float epsilon, std::vector<float> scale, std::vector<float> offset,
+                const Operands& o)
+      : set_(set),
+        epsilon_(epsilon),
+        scale_(std::move(scale)),
+        offset_(std::move(offset)),
+        sweep_(Sweep::pixels(o.out)),
+        out_(o.out, sweep_),
+        x_(o.x, sweep_) {
+    if (!(epsilon >= 0 && epsilon <= std::numeric_limits<float>::max())) refuse("epsilon");
+    const auto channels = static_cast<size_t>(o.out.sizes[2]);
+    if (scale_.size() != channels || offset_.size() != channels) refuse("scale and offset");
+  }
+
+  // Four passes, in cache.
+  double nanoseconds() const override { return floats(out_.operand) * 4 * kMoveNs; }
+
+  void run(Memory memory, int threads) const override {
+    sweep_(threads, nanoseconds(), [&](const Pixels& p) {
+      set_.network.normalize({x_.at(memory, p), x_.stride, epsilon_, scale_.data(), offset_.data(),
+                              out_.at(memory, p), out_.stride, p.columns, p.channels});
+    });
+  }
+
+ private:
+  const KernelSet& set_;
+  const float epsilon_;
+  const std::vector<float> scale_, offset_;
+  const Sweep sweep_;
+  const Walk out_, x_;
+};
+
 }  // namespace
 
 StepPointer pair_step(const KernelSet& set, Pair pair, const Activation& activation, const Operands& o) {
@@ -177,6 +229,12 @@ StepPointer affine_step(const KernelSet& set, std::vector<float> scale, std::vec
 StepPointer softmax_step(const KernelSet& set, float beta, const Operands& o) {
   check_alike(o, false);
   return std::make_unique<SoftmaxStep>(set, beta, o);
+}
+
+StepPointer normalize_step(const KernelSet& set, float epsilon, std::vector<float> scale,
+                           std::vector<float> offset, const Operands& o) {
+  check_alike(o, false);
+  return std::make_unique<NormalizeStep>(set, epsilon, std::move(scale), std::move(offset), o);
 }
 
 }  // namespace fastdw

@@ -31,7 +31,7 @@ struct Operands {
 // What a layer computes, on one image.
 StepPointer layer_step(const Chain& chain, const Geometry& geometry, const Operands& operands);
 
-enum class Pair { kAdd, kMultiply };
+enum class Pair { kAdd, kMultiply, kDivide, kMaximum, kMinimum };
 // The second term has the first one's sizes, by strides of 0 that of one pixel. An activation comes after it.
 StepPointer pair_step(const KernelSet& set, Pair pair, const Activation& activation,
                       const Operands& operands);
@@ -71,6 +71,10 @@ StepPointer bilinear_step(const KernelSet& set, BilinearTable rows, BilinearTabl
                           const Operands& operands);
 
 StepPointer softmax_step(const KernelSet& set, float beta, const Operands& operands);
+
+// Over the channels of each pixel: mean 0 and variance 1, then scale and offset, one of each a channel.
+StepPointer normalize_step(const KernelSet& set, float epsilon, std::vector<float> scale,
+                           std::vector<float> offset, const Operands& operands);
 
 // From strides to strides, any number of axes. Bytes become floats, floats halves, and halves floats.
 StepPointer copy_step(const KernelSet& set, Element from, Element to, const Operands& operands);

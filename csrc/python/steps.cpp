@@ -99,6 +99,12 @@ StepPointer make_softmax(Settings& s, const Operands& o, const OperandTypes&) {
   return softmax_step(s.set(), read_real(s.take("beta")), o);
 }
 
+StepPointer make_normalize(Settings& s, const Operands& o, const OperandTypes&) {
+  const float epsilon = read_real(s.take("epsilon"));
+  std::vector<float> scale = s.vector("scale"), offset = s.vector("offset");
+  return normalize_step(s.set(), epsilon, std::move(scale), std::move(offset), o);
+}
+
 bool floats(const OperandTypes& types) { return types.all(Element::kFloat); }
 bool halves(const OperandTypes& types) { return types.all(Element::kHalf); }
 bool bytes_or_floats(const OperandTypes& types) { return floats(types) || types.all_bytes(); }
@@ -114,6 +120,9 @@ constexpr StepKind kKinds[] = {
     {"copy", 2, 2, false, kept_or_turned, make_copy},
     {"add", 3, 3, true, floats, make_pair<Pair::kAdd>},
     {"multiply", 3, 3, true, floats, make_pair<Pair::kMultiply>},
+    {"divide", 3, 3, true, floats, make_pair<Pair::kDivide>},
+    {"maximum", 3, 3, true, floats, make_pair<Pair::kMaximum>},
+    {"minimum", 3, 3, true, floats, make_pair<Pair::kMinimum>},
     {"activation", 2, 2, false, floats, make_activation},
     {"affine", 2, 2, false, floats, make_affine},
     {"pool", 2, 2, false, floats, make_pool},
@@ -121,6 +130,7 @@ constexpr StepKind kKinds[] = {
     {"gather", 2, 2, false, bytes_or_floats, make_gather},
     {"bilinear", 2, 2, false, floats, make_bilinear},
     {"softmax", 2, 2, false, floats, make_softmax},
+    {"normalize", 2, 2, false, floats, make_normalize},
 };
 
 const StepKind& find_kind(const std::string& name) {

@@ -58,12 +58,17 @@ struct Vec {
   FASTDW_INLINE Vec shift_left() const {
     return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), N))};
   }
+  template <int N>
+  FASTDW_INLINE Vec shift_right() const {
+    return {_mm256_castsi256_ps(_mm256_srli_epi32(_mm256_castps_si256(v), N))};
+  }
 };
 
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }

@@ -64,6 +64,10 @@ struct Vec {
   FASTDW_INLINE Vec shift_left() const {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), N))};
   }
+  template <int N>
+  FASTDW_INLINE Vec shift_right() const {
+    return {_mm512_castsi512_ps(_mm512_srli_epi32(_mm512_castps_si512(v), N))};
+  }
 };
 
 struct Slide {
@@ -78,6 +82,7 @@ FASTDW_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+FASTDW_INLINE Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }

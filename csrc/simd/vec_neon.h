@@ -84,12 +84,17 @@ struct Vec {
   FASTDW_INLINE Vec shift_left() const {
     return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), N))};
   }
+  template <int N>
+  FASTDW_INLINE Vec shift_right() const {
+    return {vreinterpretq_f32_u32(vshrq_n_u32(vreinterpretq_u32_f32(v), N))};
+  }
 };
 
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
+FASTDW_INLINE Vec sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 template <int I>
 FASTDW_INLINE Vec fma_lane(Vec a, Vec b, Vec c) {

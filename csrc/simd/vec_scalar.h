@@ -1,6 +1,7 @@
 // Vec (vec.h) in portable C++: four floats in the compiler's own vector type, which every target lowers to
 // what it has.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -96,12 +97,21 @@ struct Vec {
   FASTDW_INLINE Vec shift_left() const {
     return {reinterpret_cast<Floats>(reinterpret_cast<Bits>(v) << N)};
   }
+  template <int N>
+  FASTDW_INLINE Vec shift_right() const {
+    return {reinterpret_cast<Floats>(reinterpret_cast<Bits>(v) >> N)};
+  }
 };
 
 FASTDW_INLINE Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 FASTDW_INLINE Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
 FASTDW_INLINE Vec mul(Vec a, Vec b) { return {a.v * b.v}; }
 FASTDW_INLINE Vec div(Vec a, Vec b) { return {a.v / b.v}; }
+FASTDW_INLINE Vec sqrt(Vec a) {
+  Vec r;
+  for (int i = 0; i < Vec::lanes; ++i) r.v[i] = std::sqrt(a.v[i]);
+  return r;
+}
 FASTDW_INLINE Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 FASTDW_INLINE Vec min(Vec a, Vec b) { return {select(a.v < b.v, a.v, b.v)}; }
 FASTDW_INLINE Vec max(Vec a, Vec b) { return {select(a.v > b.v, a.v, b.v)}; }

@@ -22,7 +22,9 @@ _PARAMETERS = {
     "elu": ("alpha",),
     "prelu": ("slopes",),
 }
-_CURVES = tuple(name for name in _core.curves if name not in _PARAMETERS)
+FUNCTIONS = ("abs", "exp", "log", "reciprocal", "sqrt")
+"""Curves that networks compute, but that are no activations."""
+_CURVES = tuple(name for name in _core.curves if name not in (*_PARAMETERS, *FUNCTIONS))
 
 _KNOWN = frozenset({*CLAMPS, *_CURVES, *_PARAMETERS})
 

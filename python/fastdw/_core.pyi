@@ -162,7 +162,7 @@ Array = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 
 Buffer 0 is the arena, then come the inputs and the outputs, one image of each; the last two are the
 arena as bytes and as halves. Strides are at least
-0, and no element lies at two places, but for the second term of add and multiply: its strides of
+0, and no element lies at two places, but for the second term of a pair: its strides of
 rows and columns may be 0, so that one pixel serves for all.
 """
 
@@ -181,7 +181,7 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                kernel_size, geometry
 "copy"         any axes, x of the same sizes; from bytes to bytes or floats too, from floats to
                halves and back
-"add", "multiply"  second: the other term. activation
+"add", "multiply", "divide", "maximum", "minimum"  second: the other term. activation
 "affine"       scale, offset: float32, one a channel; activation
 "activation"   activation
 "pool"         function "max" | "average", window, strides, dilation (height, width), padding and
@@ -191,6 +191,7 @@ side, but for those of "layer", whose channels may lie anywhere, and of "copy".
                for the constant; None or left out: all. constant
 "bilinear"     rows, columns: (low, high, weight), the weights float32
 "softmax"      over the channels. beta: finite, at least 0
+"normalize"    over the channels. epsilon: finite, at least 0; scale, offset: as of "affine"
 
 Steps on bytes, which count from 0 in all numbers: memory of int8 has a flip of 128, uint8 one of 0.
 `rescale` is (zero, low, high, flip) of what is written; "gather" takes bytes too.

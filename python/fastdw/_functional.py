@@ -60,8 +60,9 @@ def depthwise_conv2d(
         Over C*m channels, applied after the bias; folded into the weights.
     activation : str, tuple or None
         Applied last: "linear", "relu", "relu6", "sigmoid", "hard_sigmoid", "tanh", "swish"
-        ("silu"), "hard_swish" ("hard_silu"), "gelu", "gelu_tanh", ("clip", lo, hi),
-        ("leaky_relu", slope), ("elu", alpha), or ("prelu", slopes) with float32 slopes (C*m,).
+        ("silu"), "hard_swish" ("hard_silu"), "gelu", "gelu_tanh", "softplus", "mish",
+        ("clip", lo, hi), ("leaky_relu", slope), ("elu", alpha), or ("prelu", slopes) with float32
+        slopes (C*m,).
     out : ndarray, float32, optional
         Written and returned: of the result's shape, aligned, writeable, and apart from every
         input. Its strides may be any, such as those of a slice of a concatenation; the result is

@@ -115,8 +115,9 @@ def test_activations_that_are_spelt_out(name):
 
 
 def test_what_remains_of_an_activation_is_named():
-    with pytest.raises(ValueError, match=r"1 operator .*: Exp \(node 'Exp a'\)"):
-        imported(model([node("Exp", "x", "a"), node("Relu", "a", "y")]))
+    nodes = [node("Div", "x root", "a"), node("Erf", "a", "b"), node("Relu", "b", "y")]
+    with pytest.raises(ValueError, match=r"1 operator .*: Erf \(node 'Erf b'\)"):
+        imported(model(nodes, root=ROOT))
 
 
 # --- two values ---
@@ -133,10 +134,28 @@ def test_constants_broadcast(op, shape):
 
 @pytest.mark.parametrize("other", [IMAGE, (2, 6, 1, 1), (2, 1, 7, 8), (2, 1, 1, 8), (2, 1, 1, 1)])
 @pytest.mark.parametrize("order", ["x z", "z x"])
-@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max", "Min"])
 def test_values_broadcast(op, order, other):
     shapes = {"x": IMAGE, "z": other}
     agrees(model(node(op, order), shapes), shapes)
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 1, 8), (6, 7, 8), (1, 6, 1, 1), (2, 3, 1, 1, 1)])
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("order", ["x k", "k x"])
+def test_constants_that_make_the_value_larger(op, order, shape):
+    x = (2, 1, 7, 1)
+    if len(shape) > 4 or shape[0] == 5:
+        with pytest.raises(ValueError, match=f"{op} (across the images|that does not fit)"):
+            imported(model(node(op, order), x, k=weights(2, *shape) + 2))
+        return
+    agrees(model(node(op, order), x, k=weights(2, *shape) + 2), x)
+
+
+def test_values_that_no_memory_holds_are_refused():
+    x, k = (1, 1, 1 << 17), weights(2, 1 << 17, 1)
+    with pytest.raises(ValueError, match=r"Add with a constant of shape \(131072, 1\)"):
+        imported(model(node("Add", "x k"), x, k=k))
 
 
 def test_before_opset_7_an_attribute_says_where_a_constant_stands():
@@ -144,11 +163,6 @@ def test_before_opset_7_an_attribute_says_where_a_constant_stands():
     wanted = weights(1, *IMAGE) + k[:, np.newaxis, np.newaxis]
     proto = model(node("Add", "x k", broadcast=1, axis=1), opset=6, k=k)
     agrees(proto, wanted=[wanted])
-
-
-def test_a_constant_that_makes_the_value_larger_is_refused():
-    with pytest.raises(ValueError, match=r"Add with a constant of shape \(2, 6, 1, 1\)"):
-        imported(model(node("Add", "x k"), k=weights(2, 2, 6, 1, 1)))
 
 
 # --- moves ---

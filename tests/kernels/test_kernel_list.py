@@ -6,14 +6,25 @@ import fastdw
 import numpy as np
 import pytest
 from fastdw import _core, reference
-from support import CLAMP, assert_same, assert_within, integers, rng, run_depthwise, run_pointwise
+from fastdw._activations import FUNCTIONS
+from support import (
+    CLAMP,
+    assert_same,
+    assert_within,
+    integers,
+    of_function,
+    rng,
+    run_depthwise,
+    run_pointwise,
+)
 from support import depthwise as bounded_depthwise
 
 pytestmark = pytest.mark.emulated
 
 # The steps of networks: tests/networks/test_steps.py runs each alone.
 NETWORK = {
-    "add", "multiply", "affine", "from_bytes", "from_halves", "to_halves",
+    "add", "multiply", "divide", "maximum", "minimum", "affine", "normalize",
+    "from_bytes", "from_halves", "to_halves",
     "max_pool", "average_pool", "global_max", "global_average", "row_sums", "bilinear", "softmax",
 }  # fmt: skip
 
@@ -137,6 +148,8 @@ def force_curve(isa, name):
     operator = _core.Operator(_core.Depthwise(taps, None, core, isa), None)
     operator.run(x, None, out, (1, 1, 1, 1, 0, 0), 1)
     activation = activation[0] if activation == (curve,) else activation
+    if curve in FUNCTIONS:
+        return assert_within(out, of_function(x, curve))
     assert_within(out, bounded_depthwise(x, taps, activation=activation))
 
 

@@ -232,6 +232,10 @@ void test_div() {
   binary([](Vec a, Vec b) { return div(a, b); }, [](float a, float b) { return a / b; }, same_number);
 }
 
+void test_sqrt() {
+  unary([](Vec a) { return sqrt(a); }, [](float a) { return std::sqrt(a); }, same_number);
+}
+
 float plain_fma(float a, float b, float c) {
 #if PASTE(IS_SCALAR_, FASTDW_SET)
   return a * b + c;
@@ -298,6 +302,16 @@ void test_shift_left() {
   shifted_left<19>();
   shifted_left<23>();
   shifted_left<31>();
+}
+template <int N>
+void shifted_right() {
+  unary([](Vec a) { return a.shift_right<N>(); }, [](float a) { return from_bits(bits_of(a) >> N); });
+}
+void test_shift_right() {
+  shifted_right<1>();
+  shifted_right<9>();
+  shifted_right<23>();
+  shifted_right<31>();
 }
 void test_add_bits() {
   binary([](Vec a, Vec b) { return add_bits(a, b); },

@@ -71,6 +71,8 @@ def test_conv2d(k, stride, padding, dilation, multiplier):
         ("swish", torch.nn.functional.silu),
         ("gelu", torch.nn.functional.gelu),
         ("gelu_tanh", lambda v: torch.nn.functional.gelu(v, approximate="tanh")),
+        ("softplus", torch.nn.functional.softplus),
+        ("mish", torch.nn.functional.mish),
         (("elu", 0.7), lambda v: torch.nn.functional.elu(v, 0.7)),
         (("leaky_relu", 0.2), lambda v: torch.nn.functional.leaky_relu(v, 0.2)),
     ],

@@ -2,6 +2,7 @@
 
 from _bugs import Mutant
 
+CURVES, NORMALIZE = "csrc/kernels/curves/curves.h", "csrc/kernels/normalize/normalize.h"
 EXPANDED, SUMS = "csrc/ops/expanded.cpp", "csrc/ops/row_sums.h"
 
 NETWORKS = [
@@ -40,6 +41,25 @@ NETWORKS = [
         "csrc/base/memory.cpp",
         "memory_.get() + whole",
         "memory_.get()",
+    ),
+    Mutant(
+        "a logarithm of what is subnormal is that of the other part",
+        CURVES,
+        "set1(0x1p23f + 150.0f)",
+        "set1(0x1p23f + 127.0f)",
+    ),
+    Mutant(
+        "lanes beyond the channels are off the mean too",
+        NORMALIZE,
+        "const V d = V::load(y + c, n);",
+        "const V d = sub(V::load(x + c, n), mean);",
+    ),
+    Mutant("a sum ends before its tail", NORMALIZE, "if (left > 0) {", "if (false) {"),
+    Mutant(
+        "the lesser swallows NaN",
+        "csrc/kernels/elementwise/elementwise.h",
+        "mul(minus, max_or_nan(mul(minus, a), mul(minus, b)))",
+        "min(a, b)",
     ),
     Mutant("the gate is forgotten", "csrc/ops/tensor_source.h", "if (scale_) {", "if (false) {"),
 ]

@@ -15,7 +15,7 @@ ADDRESS_SPACE = 16 << 30  # bytes that a call may have, so that larger results a
 PARAMETERS = {"clip": 2, "leaky_relu": 1, "elu": 1, "prelu": 1}
 ACTIVATIONS = {
     "linear", "relu", "relu6", "hard_sigmoid", "hard_swish", "hard_silu", "sigmoid", "swish",
-    "silu", "tanh", "gelu", "gelu_tanh", *PARAMETERS,
+    "silu", "tanh", "gelu", "gelu_tanh", "softplus", "mish", *PARAMETERS,
 }  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def activation(verdict, name, value, channels):
         return verdict.wrong_value(name) if not lo <= hi else lo <= 0 <= hi
     if numbers_ and not abs(floats[0]) <= FLT_MAX:
         verdict.open.append(({ValueError}, (name,)))
-    return head not in ("sigmoid", "hard_sigmoid")
+    return head not in ("sigmoid", "hard_sigmoid", "softplus")
 
 
 def float_of(value):

@@ -95,6 +95,7 @@ SPELLED = {
         lambda b, x: b.add("multiply", [x, act(b, x, "sigmoid")]),
         lambda b, x: b.add("multiply", [act(b, x, "sigmoid"), x]),
     ],
+    "mish": [lambda b, x: b.add("multiply", [x, act(b, act(b, x, "softplus"), "tanh")])],
     "relu6": [
         lambda b, x: act(b, act(b, x, "relu"), ("clip", -1, 6)),
         lambda b, x: act(b, act(b, x, ("clip", -math.inf, 6)), "relu"),

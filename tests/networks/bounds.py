@@ -4,9 +4,19 @@ import numpy as np
 from fastdw import reference
 from fastdw.network._graph import dtypes, shapes
 from fastdw.network._lower import lower
-from fastdw.network._ops import OPS
+from fastdw.network._ops import FLOAT_PAIRS, OPS
 from fastdw.network._ops8 import OPS8
-from support import TINY, Bounded, U, activated, assert_same, assert_within, exact, gamma
+from support import (
+    TINY,
+    Bounded,
+    U,
+    activated,
+    assert_same,
+    assert_within,
+    exact,
+    gamma,
+    of_function,
+)
 
 WINDOW = ("strides", "padding", "dilation_rate")
 
@@ -200,6 +210,34 @@ def shares(x, beta=1.0):
     return Bounded(value, 1.01 * error)
 
 
+def normalized(x, scale, offset, epsilon):
+    """The mean is a sum's; what it is off moves each difference, and so the variance."""
+    x = np.asarray(x, np.float64)
+    terms = gamma(x.shape[-1] // 16 + 18)
+    mean = x.mean(axis=-1, keepdims=True)
+    off = terms * np.abs(x).mean(axis=-1, keepdims=True)
+    difference = np.abs(x - mean)
+    error = off + U * (difference + off)
+    variance = (difference**2).mean(axis=-1, keepdims=True) + epsilon
+    squares = (difference + error) ** 2
+    more = (squares - difference**2).mean(axis=-1, keepdims=True)
+    more = more + terms * (squares.mean(axis=-1, keepdims=True) + epsilon) + TINY
+    with np.errstate(all="ignore"):
+        least = np.sqrt(np.maximum(variance - more, 0))
+        off = (difference + error) / least * (1 + gamma(3)) - difference / np.sqrt(variance)
+        size = difference / least * np.abs(scale) + np.abs(offset)
+        error = off * np.abs(scale) + gamma(3) * size + TINY
+    return Bounded(reference.normalize(x, scale, offset, epsilon), error)
+
+
+def _pair(op):
+    def bound(operands, attrs):
+        value = OPS[op].reference(operands, attrs | {"activation": None})
+        return _once(value, attrs["activation"])
+
+    return bound
+
+
 def _moved(op):
     return lambda operands, attrs: exact(OPS[op].reference(operands, attrs))
 
@@ -210,8 +248,8 @@ BOUNDS = {
     "conv2d_transpose": _transposed,
     "affine": _affine,
     "activation": lambda operands, attrs: activated(exact(operands[0]), attrs["activation"]),
-    "add": lambda operands, attrs: _once(operands[0] + _second(operands), attrs["activation"]),
-    "multiply": lambda operands, attrs: _once(operands[0] * _second(operands), attrs["activation"]),
+    "unary": lambda operands, attrs: of_function(operands[0], attrs["function"]),
+    **{name: _pair(name) for name in FLOAT_PAIRS},
     "pool": _pool,
     "global_pool": _global_pool,
     "concat": _moved("concat"),
@@ -221,6 +259,7 @@ BOUNDS = {
     "reshape": _moved("reshape"),
     "transpose": _moved("transpose"),
     "softmax": lambda operands, attrs: shares(operands[0], attrs["beta"]),
+    "normalize": lambda operands, attrs: normalized(operands[0], **attrs),
     "separable": _separable,
     "expand_depthwise": _expand_depthwise,
     "inverted": _inverted,

@@ -56,6 +56,10 @@ EXAMPLES = {
     "activation": ([(2, 3, 4)], {"activation": SLOPES}, (2, 3, 4)),
     "add": ([(2, 3, 4), (1, 1, 4)], {"activation": ("clip", -0.5, float("inf"))}, (2, 3, 4)),
     "multiply": ([(2, 3, 4), (2, 3, 4)], {}, (2, 3, 4)),
+    "divide": ([(2, 3, 4), (4,)], {"activation": "tanh"}, (2, 3, 4)),
+    "maximum": ([(2, 3, 4), (2, 3, 4)], {}, (2, 3, 4)),
+    "minimum": ([(2, 3, 4), (1, 4)], {}, (2, 3, 4)),
+    "unary": ([(2, 3, 4)], {"function": "exp"}, (2, 3, 4)),
     "pool": (
         [(5, 6, 4)],
         {
@@ -94,6 +98,11 @@ EXAMPLES = {
     "reshape": ([(2, 3, 4)], {"shape": (6, 2, 2)}, (6, 2, 2)),
     "transpose": ([(2, 3, 4)], {"axes": (2, 0, 1)}, (4, 2, 3)),
     "softmax": ([(6, 4)], {"beta": 0.5}, (6, 4)),
+    "normalize": (
+        [(2, 3, 4)],
+        {"scale": kernel(25, 4), "offset": kernel(26, 4), "epsilon": 1e-5},
+        (2, 3, 4),
+    ),
     "separable": (
         [(5, 6, 4), (3, 3, 3)],
         part(8, "depthwise_", 3, 3, 4, 2, act="relu", outputs=8)

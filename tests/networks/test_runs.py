@@ -20,6 +20,7 @@ SPREAD = ((SIDE, SIDE, C), (0, 0, 1))
 SECOND = SIDE * SIDE * C  # offset of the arena's second image
 
 CLAMP = _core.Activation("clamp")
+NORMAL = {"scale": np.ones(C, np.float32), "offset": np.ones(C, np.float32), "epsilon": 0.5}
 STATM = pathlib.Path("/proc/self/statm")
 
 
@@ -283,9 +284,9 @@ IMAGES = tuple((0, offset, *IMAGE) for offset in (0, SECOND))
         (("copy", ((0, 0, (SIDE,) * 3, (1, 1, 1)), IMAGES[0]), {}), "more than once"),
         (("copy", (IMAGES[1], (0, 0, (SIDE, SIDE), (SIDE, 1))), {}), "x"),
         (("copy", ((0, 0, (1,) * 7, (0,) * 7), (0, 0, (1,) * 7, (0,) * 7)), {}), "axes"),
-        (("softmax", IMAGES, {"beta": -1.0}), "beta"),
-        (("softmax", IMAGES, {"beta": float("nan")}), "beta"),
-        (("softmax", IMAGES, {"beta": float("inf")}), "beta"),
+        *((("softmax", IMAGES, {"beta": b}), "beta") for b in (-1.0, np.nan, np.inf)),
+        *((("normalize", IMAGES, NORMAL | {"epsilon": e}), "epsilon") for e in (-1.0, np.nan)),
+        (("normalize", IMAGES, NORMAL | {"offset": np.ones(C + 1, np.float32)}), "offset"),
         (("activation", IMAGES, {"activation": 1}), "activation"),
         (("layer", IMAGES, {"geometry": (1, 1, 1, 1, 0, 0)}), "parts"),
         (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": (1, 1)}), "x"),

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from bounds import mixed, shares
+from bounds import mixed, normalized, shares
 from fastdw import _core, reference
+from fastdw._activations import FUNCTIONS
 from plans import Placed, dense, network, planar, run_step, spaced
 from support import (
     CURVES,
@@ -17,6 +18,7 @@ from support import (
     exact,
     gamma,
     integers,
+    of_function,
     rng,
     signed,
     skip_where_qemu_reads_too_much,
@@ -75,7 +77,18 @@ def cases(channels, data=signed, height=9, width=7, seed=0):
     yield "add", shape, [a, broadcast], {}, once(a64 + gate)
     yield "multiply", shape, [a, b], {}, once(a64 * b64)
     yield "multiply", shape, [a, broadcast], {}, once(a64 * gate)
+    with np.errstate(all="ignore"):  # by 0
+        yield "divide", shape, [a, b], {}, once(a64 / b64)
+        yield "divide", shape, [a, broadcast], {}, once(a64 / gate)
+    for name, function in (("maximum", np.maximum), ("minimum", np.minimum)):
+        yield name, shape, [a, b], {}, exact(function(a64, b64))
+        yield name, shape, [a, broadcast], {}, exact(function(a64, gate.astype(np.float64)))
     yield "affine", shape, [a], {"scale": scale, "offset": offset}, fused
+    for settings in (
+        {"scale": scale, "offset": offset, "epsilon": 1e-3},
+        {"scale": np.ones_like(scale), "offset": np.zeros_like(offset), "epsilon": 0.5},
+    ):
+        yield "normalize", shape, [a], settings, normalized(a64, **settings)
     for window in (
         pool("max"),
         pool("max", (2, 3), (1, 2), ((1, 1), (2, 1)), (2, 1), ((1, 0), (1, 1))),
@@ -123,7 +136,7 @@ def test_values(isa, channels, place):
 @pytest.mark.parametrize("channels", [1, 3, 8, 31])
 def test_small_integers_are_exact(isa, channels):
     for kind, shape, inputs, settings, expected in cases(channels, integers):
-        if kind in ("softmax", "bilinear") or settings.get("function") == "average":
+        if kind in ("softmax", "bilinear", "normalize") or settings.get("function") == "average":
             continue
         assert_same(run_step(isa, kind, shape, inputs, settings), expected.value.astype(F32))
 
@@ -161,6 +174,17 @@ def test_activations(isa, channels, curve):
     assert_same(run_step(isa, "multiply", x.shape, [x, np.ones_like(x)], settings), got)
 
 
+@pytest.mark.parametrize("channels", [1, 5, 16, 33])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions(isa, channels, function):
+    x = 4 * signed(rng(channels), (7, 5, channels))
+    x.flat[:5] = 0.0, -0.0, np.inf, -np.inf, np.nan
+    expected = of_function(x, function)
+    for place in (dense, spaced):
+        got = run_step(isa, "activation", x.shape, [x], {"activation": core(function)}, place=place)
+        assert_within(got, expected)
+
+
 def test_all_instruction_sets_and_threads_give_the_same_bits():
     isas = [name for name in _core.config()["isas"]["supported"] if name != "scalar"]
     for kind, shape, inputs, settings, _ in cases(33, height=90, width=41):
@@ -186,6 +210,10 @@ def test_what_is_not_finite_goes_where_it_belongs(isa, channels, value):
             wanted = reference.global_pool(x, **settings)
         elif kind == "softmax":
             wanted = reference.softmax(x, **settings)
+        elif kind == "normalize":
+            wanted = reference.normalize(x, **settings)
+        elif kind in ("maximum", "minimum"):
+            wanted = getattr(np, kind)(x.astype(np.float64), inputs[1])
         elif kind == "bilinear":
             wanted = reference.bilinear(x, settings["rows"], settings["columns"])
         elif kind == "add":

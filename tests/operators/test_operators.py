@@ -94,7 +94,8 @@ def test_epilogues(forced_isa, activation, data_format):
         fastdw.pointwise_conv2d(wide, mixer, data_format, **options, **normalised), wanted
     )
 
-    before = activations(c) if activation not in ("sigmoid", "hard_sigmoid") else "swish"
+    zeros_move = activation in ("sigmoid", "hard_sigmoid", "softplus")
+    before = "swish" if zeros_move else activations(c)
     options |= {
         "depthwise_bias": depthwise_bias,
         "depthwise_activation": activations(c * m),

@@ -85,6 +85,8 @@ def test_same_padding(size, taps, stride, dilation, name, pads):
         ("tanh", -0.9640275800758169, -1, 1),
         ("gelu", -0.04550026389635839, 0, np.inf),
         ("gelu_tanh", -0.04540230591222325, 0, np.inf),
+        ("softplus", 0.1269280110429725, 0, np.inf),
+        ("mish", -0.2525014826957089, 0, np.inf),
     ],
     ids=str,
 )

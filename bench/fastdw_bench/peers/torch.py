@@ -157,6 +157,8 @@ def _activation(nn: Any, name: str) -> list[Any]:
         "tanh": nn.Tanh,
         "gelu": nn.GELU,
         "gelu_tanh": lambda: nn.GELU("tanh"),
+        "softplus": nn.Softplus,
+        "mish": nn.Mish,
     }
     if name == "linear":
         return []

@@ -171,6 +171,81 @@ struct GeluTanh {
   }
 };
 
+struct Softplus {
+  // max(v, 0) + log(1 + e), e = e^−|v|.
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    const V e = exp_bounded(max(V::set1(-104.0f), minus_abs(v)));
+    const V p = polynomial(e, 0.99999994f, -0.49999493f, 0.33319098f, -0.24842982f, 0.19106008f, -0.13663247f,
+                           0.078225963f, -0.029505244f, 0.0052326946f);  // 0 ≤ e ≤ 1
+    return fma(e, p, max(V::set1(0.0f), v));
+  }
+};
+
+struct Mish {
+  // v·tanh(log(1 + e)) = v·n/(n + 2) with n = e·(e + 2), e = e^v; from v = 20 on that is v.
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    const V bounded = max(V::set1(-104.0f), v), two = V::set1(2.0f);
+    const V e = exp_bounded(min(V::set1(20.0f), bounded));
+    const V n = mul(e, add(e, two));
+    return mul(bounded, div(n, add(n, two)));
+  }
+};
+
+struct Abs {
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    return abs(v);
+  }
+};
+
+struct Exp {
+  // From v = 89 on it overflows.
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    return exp_bounded(max(V::set1(-104.0f), min(V::set1(89.0f), v)));
+  }
+};
+
+struct Log {
+  // √½, and the bits by which 1 is above it.
+  static constexpr float kRoot = 0.70710677f, kOneLessRoot = 0x1.2bec34p-127f;
+  // v = m·2ⁿ with √½ ≤ m < √2, so that n is 0 about 1; r = m − 1.
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    const V least = V::set1(0x1p-126f), zero = V::set1(0.0f), one = V::set1(1.0f);
+    const V normal = select_less(v, least, mul(v, V::set1(0x1p23f)), v);
+    const V moved = add_bits(normal, V::set1(kOneLessRoot));
+    const V m = add_bits(moved.template shift_left<9>().template shift_right<9>(), V::set1(kRoot));
+    const V whole = sub(add_bits(moved.template shift_right<23>(), V::set1(0x1p23f)),
+                        select_less(v, least, V::set1(0x1p23f + 150.0f), V::set1(0x1p23f + 127.0f)));
+    const V r = sub(m, one), square = mul(r, r);
+    const V p = polynomial(r, 0.3333391f, -0.25001338f, 0.19963063f, -0.16577584f, 0.14914769f, -0.14267492f,
+                           0.087004386f);
+    V small = fma(mul(square, r), p, mul(square, V::set1(-0.5f)));
+    small = fma(whole, V::set1(-2.12194440e-4f), small);
+    const V y = fma(whole, V::set1(0.693359375f), add(small, r));
+    const V none = V::set1(-__builtin_inff()), nan = V::set1(__builtin_nanf(""));
+    const V finite = select_less(v, V::set1(__builtin_inff()), y, v);
+    return select_less(zero, v, finite, add(select_less(v, zero, nan, v), none));
+  }
+};
+
+struct Reciprocal {
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    return div(V::set1(1.0f), v);
+  }
+};
+
+struct Sqrt {
+  template <class V>
+  static FASTDW_INLINE V apply(V v, const CurveParameters<V>&) {
+    return sqrt(v);
+  }
+};
+
 struct LeakyRelu {
   template <class V>
   static FASTDW_INLINE V apply(V v, const CurveParameters<V>& p) {

@@ -32,6 +32,23 @@ void apply_multiply(const PairRow& r) {
 }
 
 template <class V>
+void apply_divide(const PairRow& r) {
+  for_pairs<V>(r, [](V a, V b) FASTDW_INLINE_LAMBDA { return div(a, b); });
+}
+
+template <class V>
+void apply_maximum(const PairRow& r) {
+  for_pairs<V>(r, [](V a, V b) FASTDW_INLINE_LAMBDA { return max_or_nan(a, b); });
+}
+
+template <class V>
+void apply_minimum(const PairRow& r) {
+  const V minus = V::set1(-1.0f);
+  for_pairs<V>(
+      r, [&](V a, V b) FASTDW_INLINE_LAMBDA { return mul(minus, max_or_nan(mul(minus, a), mul(minus, b))); });
+}
+
+template <class V>
 void apply_affine(const AffineRow& r) {
   for (ptrdiff_t i = 0; i < r.pixels; ++i) {
     const float* x = r.x + i * r.x_stride;

@@ -162,7 +162,7 @@ _SIZES = (0.001, 0.003, 0.01, 0.03, *np.arange(0.125, 8.125, 0.125).tolist(), 20
 _POINTS = np.array([*(-size for size in _SIZES), 0, *_SIZES])
 _NAMES = (
     *("linear", "relu", "relu6", "sigmoid", "tanh", "swish", "hard_sigmoid", "hard_swish"),
-    *("gelu", "gelu_tanh"),
+    *("gelu", "gelu_tanh", "softplus", "mish"),
 )
 
 

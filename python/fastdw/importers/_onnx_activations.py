@@ -51,10 +51,13 @@ def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
         values = [c.value(name) for name in node.inputs]
         computed = [v for v in values if not isinstance(v, np.ndarray)]
         numbers = [number_of(v) for v in values if isinstance(v, np.ndarray)]
-        if len(computed) != 1 or None in numbers:
-            msg = "of anything but one computed value and single numbers"
+        if None in numbers:
+            msg = "with a constant that is no single number"
             raise Unsupported(msg)
-        x, bounds = c.settled(c.plain(computed[0])), [n for n in numbers if n is not None]
+        result: Value = computed[0]
+        for other in computed[1:]:
+            result = combine(c, "Max" if low else "Min", result, other)
+        x, bounds = c.settled(c.plain(result)), [n for n in numbers if n is not None]
         if not bounds:
             return x
         return (
@@ -73,6 +76,21 @@ def hard_sigmoid(c: Conversion, x: Live, alpha: float, beta: float) -> Live:
 
 def _hard_sigmoid(c: Conversion, node: OnnxNode) -> Value:
     return hard_sigmoid(c, c.live(node), node.number("alpha", 0.2), node.number("beta", 0.5))
+
+
+def _selu(c: Conversion, node: OnnxNode) -> Value:
+    y = c.activate(c.live(node), ("elu", node.number("alpha", 1.6732632)))
+    return c.affine(y, node.number("gamma", 1.050701), 0.0, None)
+
+
+def _celu(c: Conversion, node: OnnxNode) -> Value:
+    """alpha·elu(x/alpha)."""
+    x, alpha = c.live(node), node.number("alpha", 1.0)
+    if alpha == 0:
+        msg = "with alpha=0"
+        raise Unsupported(msg)
+    y = c.activate(c.affine(x, 1 / alpha, 0.0, None), ("elu", 1.0))
+    return c.affine(y, alpha, 0.0, None)
 
 
 def _gelu(c: Conversion, node: OnnxNode) -> Value:
@@ -113,6 +131,10 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "HardSwish": _plain("hard_swish"),
     "LeakyRelu": _with("leaky_relu", "alpha", 0.01),
     "Elu": _with("elu", "alpha", 1.0),
+    "Selu": _selu,
+    "Celu": _celu,
+    "Softplus": _plain("softplus"),
+    "Mish": _plain("mish"),
     "Clip": _clip,
     "Min": _limit(False),
     "Max": _limit(True),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers import _common
+from fastdw.importers import _common, _onnx_norm
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import (
@@ -60,7 +60,15 @@ def _placed(node: OnnxNode, a: Value, b: Value) -> Value:
 
 
 def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
-    """Add, Sub, Mul or Div."""
+    """Add, Sub, Mul, Div, Max or Min; these two of computed values alone."""
+    done = _onnx_norm.completed(c, op, a, b)
+    if done is not None:
+        return done
+    result, moment = _combined(c, op, a, b), _onnx_norm.of_two(op, a, b)
+    return result._replace(moment=moment) if moment and isinstance(result, Live) else result
+
+
+def _combined(c: Conversion, op: str, a: Value, b: Value) -> Value:
     if isinstance(a, Pending) or isinstance(b, Pending):
         completed = _completed(c, op, a, b)
         if completed is not None:
@@ -71,8 +79,8 @@ def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
         return _of_two(c, op, c.settled(c.plain(a)), c.settled(c.plain(b)))
     right = c.settled(c.plain(b))
     if op == "Div":
-        msg = "by a computed value"
-        raise Unsupported(msg)
+        quotient = _one_over(c, right)
+        return quotient if number_of(a) == 1 else _with_constant(c, "Mul", quotient, a)
     if op == "Sub":
         return by_entry(c, expanded(right, a.ndim), -np.ones(()), a.astype(np.float64))
     return _with_constant(c, op, right, a)
@@ -96,9 +104,13 @@ def _with_constant(c: Conversion, op: str, x: Live, constant: AnyArray) -> Live:
 def by_entry(c: Conversion, x: Live, scale: AnyArray, offset: AnyArray) -> Live:
     """x·scale + offset, which broadcast to x as in NumPy."""
     shape = np.broadcast_shapes(scale.shape, offset.shape)
-    if np.broadcast_shapes(shape, x.shape) != x.shape:
-        msg = f"with a constant of shape {shape} on {x.shape}"
-        raise Unsupported(msg)
+    whole = np.broadcast_shapes(shape, x.shape)
+    if whole != x.shape:
+        if math.prod(whole) > max(_common.MAX_FOLDED, scale.size, offset.size):
+            msg = f"with a constant of shape {shape} on {x.shape}"
+            raise Unsupported(msg)
+        c.keep_images_apart(x, [a for a, n in enumerate(whole) if n != x.shape[a]])
+        x = stretched(c, x, whole)
     axes = [a for a in range(-len(shape), 0) if shape[a] > 1]
     if len(axes) < 2:
         axis = axes[0] % len(x.shape) if axes else None
@@ -110,23 +122,28 @@ def by_entry(c: Conversion, x: Live, scale: AnyArray, offset: AnyArray) -> Live:
     flat = c.reshape(x.name, (1, 1, math.prod(x.shape)))
     vectors = {}
     for name, value in (("scale", scale), ("offset", offset)):
-        whole = np.broadcast_to(value, x.shape).reshape([x.shape[a] for a in sorted(order)])
-        vectors[name] = whole.transpose([sorted(order).index(a) for a in order]).reshape(-1).copy()
+        every = np.broadcast_to(value, x.shape).reshape([x.shape[a] for a in sorted(order)])
+        vectors[name] = every.transpose([sorted(order).index(a) for a in order]).reshape(-1).copy()
     name = c.add("affine", flat, **vectors)
     return c.like(x, c.reshape(name, c.builder.shape(x.name)))
 
 
+_WORDS = {
+    "Add": "add",
+    "Mul": "multiply",
+    "Div": "divide",
+    "Max": "maximum",
+    "Min": "minimum",
+}
+
+
 def _of_two(c: Conversion, op: str, a: Live, b: Live) -> Live:
-    if op == "Div":
-        msg = "by a computed value"
-        raise Unsupported(msg)
     if op == "Sub":
         op, b = "Add", c.affine(b, -1.0, 0.0, None)
     rank = max(len(a.shape), len(b.shape))
     a, b = expanded(a, rank), expanded(b, rank)
     shape = np.broadcast_shapes(a.shape, b.shape)
-    word = {"Add": "add", "Mul": "multiply"}[op]
-    if math.prod(a.shape) < math.prod(b.shape):
+    if op != "Div" and math.prod(a.shape) < math.prod(b.shape):
         a, b = b, a
     a = stretched(c, a, shape)
     if len(large(b)) == 1 and b.shape != shape:
@@ -138,7 +155,7 @@ def _of_two(c: Conversion, op: str, a: Live, b: Live) -> Live:
         if a.axes == tuple(range(1, rank)):  # an input, perhaps: it takes the other's order
             a = Live(c.arrange(a, b.axes), a.shape, b.axes)
         term = c.arrange(b, a.axes)
-    return c.like(a, c.add(word, (a.name, term)))
+    return c.like(a, c.add(_WORDS[op], (a.name, term)))
 
 
 def stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
@@ -157,6 +174,10 @@ def _sum(c: Conversion, node: OnnxNode) -> Value:
     for value in values[1:]:
         total = combine(c, "Add", total, value)
     return total
+
+
+def _mean(c: Conversion, node: OnnxNode) -> Value:
+    return combine(c, "Mul", _sum(c, node), np.asarray(1 / len(node.inputs)))
 
 
 # --- activations that are spelt out ---
@@ -209,22 +230,44 @@ def _completed(c: Conversion, op: str, a: Value, b: Value) -> Value | None:
 def _reciprocal(c: Conversion, node: OnnxNode) -> Value:
     value = c.get(node, 0)
     result = _completed(c, "Div", np.ones(()), value) if isinstance(value, Pending) else None
-    if result is None:
-        msg = "of a computed value"
-        raise Unsupported(msg)
-    return result
+    return _one_over(c, c.live(node)) if result is None else result
+
+
+def _one_over(c: Conversion, x: Live) -> Live:
+    return c.function(x, "reciprocal")._replace(moment=_onnx_norm.of_reciprocal(x))
+
+
+def _root(c: Conversion, x: Live) -> Live:
+    return c.function(x, "sqrt")._replace(moment=_onnx_norm.of_root(x))
+
+
+_MOST_FACTORS = 8
+_GREATEST_POWER = 4.0
+"""Of what is computed by a logarithm, whose error it multiplies."""
 
 
 def _pow(c: Conversion, node: OnnxNode) -> Value:
     x, power = c.live(node), c.constant(node, 1, "powers")
     number = None if power is None else number_of(power)
-    if number not in (1.0, 2.0, 3.0):
+    if number in (0.5, -0.5):
+        root = _root(c, x)
+        return root if number == 0.5 else _one_over(c, root)
+    if number == -1:
+        return _one_over(c, x)
+    if number is not None and number in range(1, _MOST_FACTORS + 1):
+        result: Value = x
+        for _ in range(int(number) - 1):
+            result = combine(c, "Mul", result, x)
+        return result
+    if number is None or not abs(number) <= _GREATEST_POWER or number == round(number):
         msg = f"with exponent {number}"
         raise Unsupported(msg)
-    result: Value = x
-    for _ in range(int(number) - 1):
-        result = combine(c, "Mul", result, x)
-    return result
+    return c.function(c.affine(c.function(x, "log"), number, 0.0, None), "exp")
+
+
+def _softsign(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    return combine(c, "Div", x, c.affine(c.function(x, "abs"), 1.0, 1.0, None))
 
 
 def _neg(c: Conversion, node: OnnxNode) -> Value:
@@ -256,6 +299,11 @@ def _batch_norm(c: Conversion, node: OnnxNode) -> Value:
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _binary),
     "Sum": _sum,
+    "Mean": _mean,
+    "Abs": lambda c, node: c.function(c.live(node), "abs"),
+    "Log": lambda c, node: c.function(c.live(node), "log"),
+    "Sqrt": lambda c, node: _root(c, c.live(node)),
+    "Softsign": _softsign,
     "Exp": _exp,
     "Erf": _erf,
     "Reciprocal": _reciprocal,

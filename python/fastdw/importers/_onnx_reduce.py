@@ -1,4 +1,4 @@
-"""Operators of ONNX that look along axes: means, maxima, softmax."""
+"""Operators of ONNX that look along axes: means, maxima, norms, softmax."""
 
 from __future__ import annotations
 
@@ -6,35 +6,81 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from fastdw.importers import _onnx_norm
+from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_fold import axes_of
+from fastdw.importers._onnx_math import combine
 from fastdw.importers._onnx_values import Conversion, Live, Value, axis_of, large, without
 
+_LARGEST = float.fromhex("0x1.fffffep+127")
+Reduction = Callable[[Conversion, Live, list[int]], Live]
 
-def _reduce(function: str) -> Callable[[Conversion, OnnxNode], Value]:
+
+def _reduce(function: Reduction) -> Callable[[Conversion, OnnxNode], Value]:
     def convert(c: Conversion, node: OnnxNode) -> Value:
         x = c.live(node)
         rank = len(x.shape)
         inputs = [None, c.constant(node, 1, "axes")]
         axes = axes_of(node, inputs, 1, 13 if node.op == "ReduceSum" else 18, c.opset)
         noop, keep = node.integer("noop_with_empty_axes", 0), node.integer("keepdims", 1)
-        if not axes and noop:
-            return x
-        reduced = sorted({axis_of(a, rank) for a in axes}) if axes else list(range(rank))
+        every = [] if noop else list(range(rank))
+        reduced = sorted({axis_of(a, rank) for a in axes}) if axes else every
         c.keep_images_apart(x, reduced)
-        result = over(c, x, reduced, "max" if function == "max" else "average")
-        if function == "sum":
-            number = math.prod(x.shape[a] for a in reduced)
-            result = c.affine(result, float(number), 0.0, None)
+        result = function(c, x, reduced)
         return result if keep else without(result, reduced)
 
     return convert
+
+
+def _max(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return over(c, x, axes, "max")
+
+
+def _min(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return c.affine(_max(c, c.affine(x, -1.0, 0.0, None), axes), -1.0, 0.0, None)
+
+
+def _mean(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return over(c, x, axes, "average")._replace(moment=_onnx_norm.of_mean(x, axes))
+
+
+def _sum(c: Conversion, x: Live, axes: list[int]) -> Live:
+    number = math.prod(x.shape[a] for a in axes)
+    return c.affine(over(c, x, axes, "average"), float(number), 0.0, None)
+
+
+def _l1(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return _sum(c, c.function(x, "abs"), axes)
+
+
+def _squares(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return _sum(c, c.plain(combine(c, "Mul", x, x)), axes)
+
+
+def _l2(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return c.function(_squares(c, x, axes), "sqrt")
+
+
+def _log_sum(c: Conversion, x: Live, axes: list[int]) -> Live:
+    return c.function(_sum(c, x, axes), "log")
+
+
+def _log_sum_exp(c: Conversion, x: Live, axes: list[int]) -> Live:
+    """m + log Σ exp(x − m) with a finite m: the maximum, where that is."""
+    most = c.activate(_max(c, x, axes), ("clip", -_LARGEST, _LARGEST))
+    power = c.function(c.plain(combine(c, "Sub", x, most)), "exp")
+    return c.plain(combine(c, "Add", most, _log_sum(c, power, axes)))
 
 
 def over(c: Conversion, x: Live, reduced: list[int], function: str) -> Live:
     """The maximum or the mean over these axes, which remain with one entry."""
     shape = tuple(1 if a in reduced else n for a, n in enumerate(x.shape))
     gone = [a for a in x.axes if a in reduced and x.shape[a] > 1]
+    if not gone:
+        return x
     kept = [a for a in x.axes if a is not None and a not in reduced and x.shape[a] > 1]
     name = c.arrange(x, (*gone, *kept))
     sizes = [x.shape[a] for a in gone]
@@ -61,24 +107,76 @@ def _softmax(c: Conversion, node: OnnxNode) -> Value:
     axis = axis_of(node.integer("axis", -1 if c.opset >= 13 else 1), len(x.shape))
     tail = [a for a in large(x) if a == axis or (c.opset < 13 and a > axis)]
     c.keep_images_apart(x, [axis])
-    rest = [a for a in x.axes if a is not None and x.shape[a] > 1 and a not in tail]
     if not tail:
         return c.activate(x, ("clip", 1.0, 1.0))
-    if len(tail) == 1:
-        x = c.last(x, tail[0])
-        return c.like(x, c.add("softmax", x.name))
-    name = c.arrange(x, (*rest, *tail))
-    sizes = [math.prod(x.shape[a] for a in axes) for axes in (rest, tail)]
-    name = c.add("softmax", c.reshape(name, tuple(sizes)))
-    axes = (*rest, *tail)
-    return Live(c.reshape(name, tuple(x.shape[a] for a in axes)), x.shape, axes)
+    return c.over_last(x, tail, "softmax")
+
+
+def _log_softmax(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    axis = axis_of(node.integer("axis", -1 if c.opset >= 13 else 1), len(x.shape))
+    tail = [a for a in range(len(x.shape)) if a == axis or (c.opset < 13 and a > axis)]
+    c.keep_images_apart(x, tail)
+    return c.plain(combine(c, "Sub", x, _log_sum_exp(c, x, tail)))
+
+
+def _lp_norm(c: Conversion, node: OnnxNode) -> Value:
+    """x by its length; 0 where that is 0."""
+    x, p = c.live(node), node.integer("p", 2)
+    axes = [axis_of(node.integer("axis", -1), len(x.shape))]
+    c.keep_images_apart(x, axes)
+    if p not in (1, 2):
+        msg = f"with p={p}"
+        raise Unsupported(msg)
+    length = (_l1 if p == 1 else _l2)(c, x, axes)
+    return combine(c, "Div", x, c.activate(length, ("clip", 2.0**-149, math.inf)))
+
+
+def _layer_norm(c: Conversion, node: OnnxNode) -> list[Value]:
+    """With its mean and one over its deviation, where these are outputs too."""
+    x, scale, offset = c.live(node), c.constant(node, 1, "scales"), c.constant(node, 2, "offsets")
+    axes = list(range(axis_of(node.integer("axis", -1), len(x.shape)), len(x.shape)))
+    epsilon = node.number("epsilon", 1e-5)
+    node.integer("stash_type", 1)
+    scale = _onnx_norm.ONE if scale is None else scale
+    offset = _onnx_norm.NOTHING if offset is None else offset
+    results: list[Value] = [_onnx_norm.normalized(c, x, axes, epsilon, scale, offset)]
+    if any(node.outputs[1:]):
+        mean = _mean(c, x, axes)
+        centred = combine(c, "Sub", x, mean)
+        variance = _mean(c, c.plain(combine(c, "Mul", centred, centred)), axes)
+        deviation = c.function(c.affine(variance, 1.0, epsilon, None), "sqrt")
+        results += [mean, c.function(deviation, "reciprocal")]
+    return results
+
+
+def _instance_norm(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    scale, offset = (c.constant(node, i, "scales or offsets") for i in (1, 2))
+    wanted = x.shape[1:2]
+    if len(x.shape) < 3 or any(v is None or v.shape != wanted for v in (scale, offset)):
+        msg = f"with scales or offsets that do not fit {x.shape}"
+        raise Unsupported(msg)
+    axes = list(range(2, len(x.shape)))
+    y = _onnx_norm.normalized(c, x, axes, node.number("epsilon", 1e-5))
+    return c.affine(y, np.asarray(scale), np.asarray(offset), 1)
 
 
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
-    "ReduceMean": _reduce("average"),
-    "ReduceMax": _reduce("max"),
-    "ReduceSum": _reduce("sum"),
+    "ReduceMean": _reduce(_mean),
+    "ReduceMax": _reduce(_max),
+    "ReduceMin": _reduce(_min),
+    "ReduceSum": _reduce(_sum),
+    "ReduceL1": _reduce(_l1),
+    "ReduceL2": _reduce(_l2),
+    "ReduceSumSquare": _reduce(_squares),
+    "ReduceLogSum": _reduce(_log_sum),
+    "ReduceLogSumExp": _reduce(_log_sum_exp),
     "GlobalAveragePool": _global("average"),
     "GlobalMaxPool": _global("max"),
     "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
+    "LpNormalization": _lp_norm,
+    "LayerNormalization": _layer_norm,
+    "InstanceNormalization": _instance_norm,
 }

@@ -21,6 +21,7 @@ from fastdw.network._graph import GraphBuilder
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
+    from fastdw.importers._onnx_norm import Moment
     from fastdw.network._shapes import Shape
 
 Axes = tuple[int | None, ...]
@@ -44,6 +45,7 @@ class Live(NamedTuple):
     before: Live | None = None
     """Where `name` holds these numbers in another order: the value that was reshaped, in the order
     of its model's axes, to make this one."""
+    moment: Moment | None = None
 
     def same(self, other: Live) -> bool:
         return self[:3] == other[:3] and self.before == other.before
@@ -140,6 +142,9 @@ class Conversion:
 
     def plain(self, value: Value) -> Live:
         """A value as one that is computed."""
+        if isinstance(value, Pending) and value.kind in ("exp", "1 + exp"):
+            power = self.function(self.affine(value.base, value.factor, 0.0, None), "exp")
+            return power if value.kind == "exp" else self.affine(power, 1.0, 1.0, None)
         if isinstance(value, Pending):
             if value.node not in self._told:
                 self._told.add(value.node)
@@ -253,6 +258,25 @@ class Conversion:
         """An activation without parameters for single channels."""
         value = self.settled(value)
         return self.like(value, self.add("activation", value.name, activation=activation))
+
+    def function(self, value: Live, function: str) -> Live:
+        """A function of every number, as NumPy calls it."""
+        value = self.settled(value)
+        return self.like(value, self.add("unary", value.name, function=function))
+
+    def over_last(self, value: Live, axes: list[int], op: str, **attrs: Any) -> Live:
+        """An operator over the last axis, where that is several of the model's, in its order."""
+        tail = [axis for axis in axes if value.shape[axis] > 1]
+        if len(tail) == 1:
+            value = self.last(value, tail[0])
+            return self.like(value, self.add(op, value.name, **attrs))
+        value = self.settled(value)
+        rest = [axis for axis in _large(value.axes, value.shape) if axis not in tail]
+        sizes = [prod(value.shape[axis] for axis in part) for part in (rest, tail)]
+        name = self.reshape(self.arrange(value, (*rest, *tail)), tuple(sizes))
+        name = self.add(op, name, **attrs)
+        order = (*rest, *tail)
+        return Live(self.reshape(name, tuple(value.shape[a] for a in order)), value.shape, order)
 
     def affine(
         self, value: Live, scale: AnyArray | float, offset: AnyArray | float, axis: int | None

@@ -68,7 +68,7 @@ def _keeps_axes(node: Node, known: dict[str, Shape]) -> bool:
 
 def by_number(node: Node) -> bool:
     """Whether it makes of each number another, wherever it stands."""
-    return node.op in ("quantize", "dequantize", "activation") and not _by_channel(node)
+    return node.op in ("quantize", "dequantize", "activation", "unary") and not _by_channel(node)
 
 
 def _by_channel(node: Node) -> bool:

@@ -21,9 +21,12 @@ affine (x) : as x, any number of axes
     a term that is one number for all channels is given C times.
 activation (x) : as x
     activation, required.
-add, multiply (a, b) : as a
-    activation = None. `b` has the shape of `a`, or one entry for each of a's channels: (C,), or
-    (1, …, 1, C). More than two terms are a chain; a constant one is an affine.
+unary (x) : as x
+    function "abs" | "exp" | "log" | "reciprocal" | "sqrt", as NumPy has them.
+add, multiply, divide, maximum, minimum (a, b) : as a
+    activation = None. a / b; of the greater and the lesser NaN if either is. `b` has the shape of
+    `a`, or one entry for each of a's channels: (C,), or (1, …, 1, C). More than two terms are a
+    chain; a constant one is an affine.
 pool (x) : image (OH, OW, C), ``(size + pads − (window − 1)·dilation − 1) // stride + 1``
     function "max" | "average", window (h, w), strides (h, w), padding = zeros,
     dilation_rate = (1, 1), counted = zeros, at most `padding`: so many cells of the padding, next
@@ -48,6 +51,9 @@ transpose (x) : x.shape[axes]
     axes, as in ``numpy.transpose``.
 softmax (x) : as x, over the last axis
     beta = 1.0.
+normalize (x) : as x, over the last axis
+    scale (C,), offset (C,), epsilon, at least 0: mean and variance of the C entries of each pixel
+    become 0 and 1, then as `affine`. See `reference.normalize`.
 
 Made by rewrites alone; importers never write them. Attributes of their parts, as above:
 
@@ -65,16 +71,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastdw._activations import FUNCTIONS
 from fastdw._arguments import describe
 from fastdw.network import _attributes as kind
-from fastdw.network import _shapes, _steps, _twins, _types
+from fastdw.network import _shapes, _steps, _steps_transposed, _twins, _types
 from fastdw.network._attributes import ONES, PADS, WINDOW, Attribute
 from fastdw.network._op import Op
 
 if TYPE_CHECKING:
     from fastdw.network._shapes import Attrs
 
-PAIRS = ("add", "multiply", "quantized_add", "quantized_multiply")
+FLOAT_PAIRS = ("add", "multiply", "divide", "maximum", "minimum")
+PAIRS = (*FLOAT_PAIRS, "quantized_add", "quantized_multiply")
 """What takes two values number by number, or the second one's entry for each channel."""
 _MANY = 10_000  # inputs of a concat
 
@@ -130,7 +138,7 @@ OPS: dict[str, Op] = _Ops(
             },
             _shapes.conv2d_transpose,
             _twins.conv2d_transpose,
-            _steps.conv2d_transpose,
+            _steps_transposed.conv2d_transpose,
         ),
         "affine": Op(
             1,
@@ -149,10 +157,25 @@ OPS: dict[str, Op] = _Ops(
             _twins.activation,
             _steps.activation,
         ),
-        "add": Op(2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.add, _steps.add),
-        "multiply": Op(
-            2, 2, {"activation": _ACTIVATION}, _shapes.two, _twins.multiply, _steps.multiply
+        "unary": Op(
+            1,
+            1,
+            {"function": Attribute(kind.choice(*FUNCTIONS))},
+            _shapes.like_x,
+            _twins.unary,
+            _steps.unary,
         ),
+        **{
+            name: Op(
+                2,
+                2,
+                {"activation": _ACTIVATION},
+                _shapes.two,
+                _twins.PAIRS[name],
+                _steps.pair(name),
+            )
+            for name in FLOAT_PAIRS
+        },
         "pool": Op(
             1,
             1,
@@ -241,6 +264,14 @@ OPS: dict[str, Op] = _Ops(
             _shapes.like_x,
             _twins.softmax,
             _steps.softmax,
+        ),
+        "normalize": Op(
+            1,
+            1,
+            {"scale": _VECTOR, "offset": _VECTOR, "epsilon": Attribute(kind.real)},
+            _shapes.normalize,
+            _twins.normalize,
+            _steps.normalize,
         ),
         "separable": Op(
             1,

@@ -32,7 +32,7 @@ ELEMENT = {"float32": FLOAT, "float16": 2}  # all other elements are bytes
 ALIGNMENT = 16  # floats: a line of the cache
 
 _MOVES = ("reshape", "transpose", "slice", "concat")
-_ELEMENTWISE = ("affine", "activation", "table", *PAIRS)
+_ELEMENTWISE = ("affine", "activation", "unary", "normalize", "table", *PAIRS)
 
 Accepts = Callable[[Node, int, View], bool]
 """Whether a node can read its input of a position, or write (position -1), through a view."""

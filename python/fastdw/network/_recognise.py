@@ -73,6 +73,8 @@ def _prelu(editor: Editor, found: Found) -> Node:
 _PLUS_3 = _clip(0, 6, affine(1, 3, "x"))
 _NEGATIVE = _clip(0, math.inf, affine(-1, 0, "x"))
 
+_SOFTPLUS = p("activation", "x", activation="softplus")
+
 
 def _product(function: str) -> Pattern:
     return p("multiply", "x", p("activation", "x", activation=function), activation=None)
@@ -93,6 +95,10 @@ RULES = [
     ),
     Rule(_product("hard_sigmoid"), _becomes("hard_swish")),
     Rule(_product("sigmoid"), _becomes("swish")),
+    Rule(
+        p("multiply", "x", p("activation", _SOFTPLUS, activation="tanh"), activation=None),
+        _becomes("mish"),
+    ),
     Rule(
         p(
             "add",

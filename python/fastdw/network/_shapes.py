@@ -166,6 +166,13 @@ def two(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     return like_x(inputs, attrs)
 
 
+def normalize(inputs: Sequence[Any], attrs: Attrs) -> Shape:
+    if attrs["epsilon"] < 0:
+        msg = f"epsilon must be at least 0, got {attrs['epsilon']}"
+        raise ValueError(msg)
+    return like_x(inputs, attrs)
+
+
 def pool(inputs: Sequence[Any], attrs: Attrs) -> Shape:
     x = as_image(inputs[0])
     for name, inner, outer in zip(

@@ -7,7 +7,6 @@ it takes its arrays. reshape, transpose, slice and concat have none: see `_plan`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,7 +155,7 @@ def _conv2d(site: Site) -> Iterator[Step]:
     depth, filters = attrs["kernel"].shape[2], attrs["kernel"].shape[3] // groups
     for group in range(groups):
         part = slice(group * filters, (group + 1) * filters)
-        yield from _convolution(
+        yield from convolution(
             site.store,
             attrs | share_of(attrs, part),
             x.along(2, group * depth, depth),
@@ -178,7 +177,7 @@ def share_of(attrs: Attrs, part: slice) -> Attrs:
     }
 
 
-def _convolution(
+def convolution(
     store: _core.Store | None,
     attrs: Attrs,
     x: View,
@@ -328,7 +327,12 @@ def _only_activation(site: Site) -> Iterator[Step]:
     yield image_step("activation", site.out, (site.x,), activation=activation)
 
 
-def _pair(kind: str) -> Lowering:
+def _unary(site: Site) -> Iterator[Step]:
+    function = _core.Activation(site.attrs["function"])
+    yield image_step("activation", site.out, (site.x,), activation=function)
+
+
+def pair(kind: str) -> Lowering:
     def steps(site: Site) -> Iterator[Step]:
         second = site.inputs[1]
         assert second is not None
@@ -381,18 +385,23 @@ def _softmax(site: Site) -> Iterator[Step]:
     yield image_step("softmax", site.out, (x,), beta=beta)
 
 
+def _normalize(site: Site) -> Iterator[Step]:
+    numbers = {name: _float32(site.attrs[name]) for name in ("scale", "offset")}
+    epsilon = site.attrs["epsilon"]
+    yield image_step("normalize", site.out, (site.x,), **numbers, epsilon=epsilon)
+
+
 conv2d = Lowering(_conv2d, anywhere=True)
 depthwise = Lowering(_depthwise, anywhere=True)
-conv2d_transpose = Lowering(_conv2d_transpose, anywhere=True)
 separable = Lowering(_separable, anywhere=True)
 expand_depthwise = Lowering(_expand_depthwise)
 inverted = Lowering(_inverted, _kept)
 affine = Lowering(_affine)
 activation = Lowering(_only_activation)
-add = _pair("add")
-multiply = _pair("multiply")
+unary = Lowering(_unary)
 pool = Lowering(_pool)
 global_pool = Lowering(_global_pool)
 gather = Lowering(_gather)
 bilinear = Lowering(_bilinear)
 softmax = Lowering(_softmax)
+normalize = Lowering(_normalize)

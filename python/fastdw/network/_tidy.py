@@ -9,6 +9,7 @@ from fastdw.network._attributes import NO_PADS
 from fastdw.network._graph import Node, content
 from fastdw.network._layout import by_number
 from fastdw.network._match import Editor, Found, Rule, is_affine, p
+from fastdw.network._ops import FLOAT_PAIRS
 
 _ONES = (1, 1)
 
@@ -90,8 +91,7 @@ RULES = [
     Rule(p("transpose", p("transpose", "x")), _one_transpose),
     *(
         Rule(p("transpose", p(op, p("transpose", "x"))), _there_and_back)
-        for op in ("quantize", "dequantize", "activation")
+        for op in ("quantize", "dequantize", "activation", "unary")
     ),
-    Rule(p("add", "y", p("reshape", "x")), _plain_term),
-    Rule(p("multiply", "y", p("reshape", "x")), _plain_term),
+    *(Rule(p(op, "y", p("reshape", "x")), _plain_term) for op in FLOAT_PAIRS),
 ]

@@ -5,7 +5,7 @@ That is imported on use: whoever loads a network runs no twin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,12 +72,25 @@ def _term(inputs: Values) -> AnyArray:
     return b if a.shape == b.shape else b.reshape(-1)
 
 
-def add(inputs: Values, attrs: Attrs) -> AnyArray:
-    return fastdw.reference.activate(inputs[0] + _term(inputs), attrs["activation"])
+def unary(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.unary(inputs[0], **attrs)
 
 
-def multiply(inputs: Values, attrs: Attrs) -> AnyArray:
-    return fastdw.reference.activate(inputs[0] * _term(inputs), attrs["activation"])
+def _pair(function: Callable[[Any, Any], Any]) -> Callable[[Values, Attrs], AnyArray]:
+    @np.errstate(all="ignore")
+    def twin(inputs: Values, attrs: Attrs) -> AnyArray:
+        return fastdw.reference.activate(function(inputs[0], _term(inputs)), attrs["activation"])
+
+    return twin
+
+
+PAIRS = {
+    "add": _pair(np.add),
+    "multiply": _pair(np.multiply),
+    "divide": _pair(np.divide),
+    "maximum": _pair(np.maximum),
+    "minimum": _pair(np.minimum),
+}
 
 
 def pool(inputs: Values, attrs: Attrs) -> AnyArray:
@@ -120,6 +133,10 @@ def transpose(inputs: Values, attrs: Attrs) -> AnyArray:
 
 def softmax(inputs: Values, attrs: Attrs) -> AnyArray:
     return fastdw.reference.softmax(inputs[0], **attrs)
+
+
+def normalize(inputs: Values, attrs: Attrs) -> AnyArray:
+    return fastdw.reference.normalize(inputs[0], **attrs)
 
 
 def separable(inputs: Values, attrs: Attrs) -> AnyArray:

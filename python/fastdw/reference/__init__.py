@@ -8,7 +8,7 @@ float16, give just these. The convolution is the cross-correlation of ``tf.nn.de
 ``tf.nn.separable_conv2d``, padded and dilated as ONNX ``Conv``.
 """
 
-from ._activation import activate
+from ._activation import activate, unary
 from ._convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from ._dense import conv2d, conv2d_transpose
 from ._float16 import (
@@ -26,7 +26,7 @@ from ._quantized_tensors import (
     quantized_pool,
     quantized_softmax,
 )
-from ._tensors import bilinear, gather, global_pool, pool, softmax
+from ._tensors import bilinear, gather, global_pool, normalize, pool, softmax
 from .quantized import (
     dequantize,
     quantize,
@@ -50,6 +50,7 @@ __all__ = [
     "gather",
     "global_pool",
     "look_up",
+    "normalize",
     "pointwise_conv2d",
     "pool",
     "quantize",
@@ -65,4 +66,5 @@ __all__ = [
     "quantized_softmax",
     "separable_conv2d",
     "softmax",
+    "unary",
 ]

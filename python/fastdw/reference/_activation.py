@@ -36,6 +36,8 @@ def activate(v: npt.ArrayLike, activation: Any) -> F64:
         "tanh"                    tanh(v)
         "gelu"                    v·Φ(v), with Φ the normal distribution
         "gelu_tanh"               v/2·(1 + tanh(√(2/π)·(v + 0.044715·v³)))
+        "softplus"                log(1 + exp(v))
+        "mish"                    v·tanh(log(1 + exp(v)))
         ========================  =====================================================
 
     Returns
@@ -51,6 +53,40 @@ def activate(v: npt.ArrayLike, activation: Any) -> F64:
     name, *numbers = (activation,) if isinstance(activation, str | None) else activation
     require(name in _ACTIVATIONS, f"activation is unknown: {activation!r}")
     return _ACTIVATIONS[name](v, *numbers)
+
+
+@np.errstate(all="ignore")
+def unary(x: npt.ArrayLike, function: str) -> F64:
+    """Compute a function of every number.
+
+    Parameters
+    ----------
+    x : array_like
+        The values.
+    function : {"abs", "exp", "log", "reciprocal", "sqrt"}
+        As NumPy calls it: the logarithm of 0 is −inf, those of negative numbers and their roots
+        are NaN.
+
+    Returns
+    -------
+    ndarray of float64, shape of `x`
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    require(function in _FUNCTIONS, f"function is unknown: {function!r}")
+    return np.asarray(_FUNCTIONS[function](as_real(x)))
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    "exp": np.exp,
+    "log": np.log,
+    "reciprocal": np.reciprocal,
+    "sqrt": np.sqrt,
+}
 
 
 def _scaled(v: F64, factor: F64) -> F64:
@@ -85,6 +121,10 @@ def _tanh_distribution(v: F64) -> F64:
     return _sigmoid(2 * math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))
 
 
+def _softplus(v: F64) -> F64:
+    return np.logaddexp(v, 0)
+
+
 _ACTIVATIONS: dict[str | None, Callable[..., F64]] = {
     None: lambda v: v,
     "linear": lambda v: v,
@@ -101,5 +141,7 @@ _ACTIVATIONS: dict[str | None, Callable[..., F64]] = {
     "tanh": np.tanh,
     "gelu": lambda v: _scaled(v, _normal_distribution(v)),
     "gelu_tanh": lambda v: _scaled(v, _tanh_distribution(v)),
+    "softplus": _softplus,
+    "mish": lambda v: _scaled(v, np.tanh(_softplus(v))),
 }
 _ACTIVATIONS |= {"silu": _ACTIVATIONS["swish"], "hard_silu": _ACTIVATIONS["hard_swish"]}

@@ -175,3 +175,27 @@ def softmax(x: npt.ArrayLike, beta: float = 1.0) -> F64:
     scores = as_real(x)
     powers = np.exp(beta * (scores - scores.max(axis=-1, keepdims=True)))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+@np.errstate(all="ignore")
+def normalize(x: npt.ArrayLike, scale: npt.ArrayLike, offset: npt.ArrayLike, epsilon: float) -> F64:
+    """Bring the last axis to mean 0 and variance 1, then scale and shift each of its entries.
+
+    Parameters
+    ----------
+    x : array_like, (..., C)
+        The values.
+    scale, offset : array_like, (C,)
+        What the results are multiplied by, and what is added then.
+    epsilon : float
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray of float64, shape of `x`
+    """
+    values = as_real(x)
+    difference = values - values.mean(axis=-1, keepdims=True)
+    variance = (difference**2).mean(axis=-1, keepdims=True)
+    unit = difference / np.sqrt(variance + epsilon)
+    return np.asarray(unit * as_real(scale) + as_real(offset))
