@@ -28,6 +28,13 @@ ACTIVATIONS = [
     "selu",
     "leaky_relu",
     "softmax",
+    "celu",
+    "softplus",
+    "mish",
+    "hard_tanh",
+    "exponential",
+    "softsign",
+    "log_sigmoid",
 ]
 
 
@@ -53,10 +60,13 @@ def activations():
     return one(*named, *(layers.Dense(3, activation=name) for name in ACTIVATIONS))
 
 
+KINDS = (layers.Add, layers.Average, layers.Subtract, layers.Maximum, layers.Minimum)
+
+
 def two_inputs():
     a, b = keras.Input((5, 4, 6)), keras.Input((5, 4, 6))
     gate = layers.GlobalAveragePooling2D(keepdims=True)(b)
-    merged = [layer()([a, b]) for layer in (layers.Add, layers.Average, layers.Subtract)]
+    merged = [layer()([a, b]) for layer in KINDS]
     merged += [layers.Multiply()([a, gate]), layers.Concatenate(axis=1)([a, b])]
     return keras.Model([a, b], merged)
 

@@ -171,6 +171,13 @@ ACTIVATIONS = {
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "hard_silu": lambda x: x * np.clip(x + 3, 0, 6) / 6,
     "softmax": softmax,
+    "celu": lambda x: np.where(x > 0, x, np.expm1(x.astype(np.float64))),
+    "softplus": lambda x: np.log1p(np.exp(x.astype(np.float64))),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x.astype(np.float64)))),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "exponential": lambda x: np.exp(x.astype(np.float64)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "log_sigmoid": lambda x: -np.log1p(np.exp(-x.astype(np.float64))),
 }
 
 

@@ -201,7 +201,9 @@ def test_norms_that_are_spelt_out(form, axis):
 
 
 MISSES = {
-    "another value": [node("Relu", "x", "z"), node("ReduceMean", "x a", "m"), node("Sub", "z m", "c")],
+    "another value": [
+        node("Relu", "x", "z"), node("ReduceMean", "x a", "m"), node("Sub", "z m", "c"),
+    ],
     "other axes": [node("ReduceMean", "x b", "m"), node("Sub", "x m", "c")],
 }  # fmt: skip
 

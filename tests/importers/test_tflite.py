@@ -269,7 +269,7 @@ REFUSED = {
         "STRIDED_SLICE", "x o o o", "y", "StridedSliceOptions", NewAxisMask=1
     ),
     "with weights that are computed": conv("x x b"),
-    "by a computed value": node("DIV", "x x", "y", "DivOptions"),
+    "over the images of a batch": node("ADD", "x many", "y", "AddOptions"),
     r"with options of kind \d+": node("CONV_2D", "x w b", "y", "Pool2DOptions"),
     "with padding 7": conv(padding=7),
     "Computed output size would be zero": conv("x large b", padding=VALID),
@@ -277,12 +277,13 @@ REFUSED = {
         node("SPACE_TO_BATCH_ND", "x two pads", "s"),
         node("RELU", "s", "y"),
     ],
-    "of anything but a computed value and a number": node("MAXIMUM", "x p", "y"),
+    "with a constant that is no single number": node("MAXIMUM", "x p", "y"),
 }
 CONSTANTS = {
     "w": W,
     "b": B,
     "p": weights(5, 6, 7, 8),
+    "many": weights(7, 3, 1, 1, 8),
     "o": ints(1, 1, 1, 1),
     "large": weights(6, 5, 9, 9, 8),
     "two": ints(2, 2),

@@ -40,18 +40,26 @@ def _arithmetic():
         for name, shape in constants.items():
             b = weights(16, *shape) + np.float32(2)
             yield f"{op} {name}", binary(op, lambda x, f=function, b=b: f(x, b), b)
-        if op != "DIV":
-            b = weights(17, 8)
-            wanted = lambda x, f=function, b=b: np.maximum(f(b, x), 0)  # noqa: E731
-            yield f"{op} constant first", binary(op, wanted, b, order="b x", fused=1)
-            shapes = {"image": IMAGE, "gate": GATE, "map": (2, 6, 7, 1)}
-            for name, shape in shapes.items():
-                case = binary(op, function, x={"x": IMAGE, "z": shape}, order="x z")
-                yield f"{op} {name}", case
-            case = binary(op, function, x={"x": GATE, "z": IMAGE}, order="x z")
-            yield f"{op} gate first", case
+        b = weights(17, 8)
+        wanted = lambda x, f=function, b=b: np.maximum(f(b, x), 0)  # noqa: E731
+        yield f"{op} constant first", binary(op, wanted, b, order="b x", fused=1)
+        shapes = {"image": IMAGE, "gate": GATE, "map": (2, 6, 7, 1)}
+        for name, shape in shapes.items():
+            case = binary(op, function, x={"x": IMAGE, "z": shape}, order="x z")
+            yield f"{op} {name}", case
+        case = binary(op, function, x={"x": GATE, "z": IMAGE}, order="x z")
+        yield f"{op} gate first", case
+        b = weights(19, 6, 1, 8)
+        case = binary(op, lambda x, f=function, b=b: f(x, b + 2), b + 2, (2, 1, 7, 1))
+        yield f"{op} constant that is larger", case
     yield "MAXIMUM", one("MAXIMUM", lambda x: np.maximum(x, 0.25), b=np.float32(0.25))
     yield "MINIMUM", one("MINIMUM", lambda x: np.minimum(x, 0.25), b=np.float32([0.25]))
+    values = {"x": IMAGE, "z": GATE}
+    more = {"MAXIMUM": np.maximum, "MINIMUM": np.minimum}
+    for op, function in (more | {"SQUARED_DIFFERENCE": lambda x, z: (x - z) ** 2}).items():
+        yield f"{op} of two", Case(model(node(op, "x z", "y"), values), values, function)
+    b = weights(20, 8)
+    yield "SQUARED_DIFFERENCE", one("SQUARED_DIFFERENCE", lambda x: (x - b) ** 2, b=b)
 
 
 def _activations():
@@ -68,7 +76,19 @@ def _activations():
         "ELU": lambda x: np.where(x > 0, x, np.expm1(x.astype(np.float64))),
         "NEG": lambda x: -x,
         "SQUARE": np.square,
+        "ABS": np.abs,
+        "EXP": np.exp,
+        "LOG_SOFTMAX": lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True)),
     }
+    for op, function in (
+        ("LOG", np.log),
+        ("SQRT", np.sqrt),
+        ("RSQRT", lambda x: 1 / np.sqrt(x)),
+    ):
+        nodes = [node("ABS", "x", "a"), node(op, "a", "y")]
+        yield op, Case(model(nodes, IMAGE), IMAGE, lambda x, f=function: f(np.abs(x)))
+    length = lambda x: x / np.sqrt((x * x).sum(-1, keepdims=True))  # noqa: E731
+    yield "L2_NORMALIZATION", one("L2_NORMALIZATION", length, kind="L2NormOptions")
     for op, function in functions.items():
         yield op, one(op, function)
     leaky = lambda x: np.where(x > 0, x, x * np.float32(0.2))  # noqa: E731
@@ -89,7 +109,8 @@ def _activations():
 
 
 def _reductions():
-    for op, function in (("MEAN", np.mean), ("SUM", np.sum), ("REDUCE_MAX", np.max)):
+    functions = {"MEAN": np.mean, "SUM": np.sum, "REDUCE_MAX": np.max, "REDUCE_MIN": np.min}
+    for op, function in functions.items():
         for axes, keep in (((1, 2), True), ((2, 1), False), ((3,), True), ((-2,), False)):
             wanted = lambda x, f=function, a=axes, k=keep: f(x, a, keepdims=k)  # noqa: E731
             case = one(op, wanted, kind="ReducerOptions", a=ints(*axes), KeepDims=keep)

@@ -16,8 +16,7 @@ FASTDW_INLINE float sum_of_sixteenths(ptrdiff_t channels, const F& f) {
   unroll<kVectors>([&](auto k) FASTDW_INLINE_LAMBDA { acc[k] = V::set1(0.0f); });
   ptrdiff_t c = 0;
   for (; c + kSums <= channels; c += kSums) {
-    unroll<kVectors>(
-        [&](auto k) FASTDW_INLINE_LAMBDA { acc[k] = add(f(c + k * V::lanes, All{}), acc[k]); });
+    unroll<kVectors>([&](auto k) FASTDW_INLINE_LAMBDA { acc[k] = add(f(c + k * V::lanes, All{}), acc[k]); });
   }
   unroll<kVectors>([&](auto k) FASTDW_INLINE_LAMBDA {
     const ptrdiff_t left = channels - c - k * V::lanes;

@@ -22,7 +22,17 @@ _PLAIN: dict[str, Any] = {
     "gelu": "gelu",
     "elu": ("elu", 1.0),
     "leaky_relu": ("leaky_relu", 0.2),
+    "celu": ("elu", 1.0),
+    "softplus": "softplus",
+    "mish": "mish",
+    "hard_tanh": ("clip", -1.0, 1.0),
 }
+FUNCTIONS = {
+    "exponential": "exp",
+    **{name: name for name in ("exp", "log", "sqrt", "abs", "reciprocal")},
+    "absolute": "abs",
+}
+"""Those of fastdw, by the names of Keras's."""
 
 
 def activate(c: Conversion, x: str, spec: Any) -> str:
@@ -45,6 +55,13 @@ def activate(c: Conversion, x: str, spec: Any) -> str:
         if c.version == 3:
             return c.add("activation", x, activation="hard_sigmoid")
         return _clip(c, c.affine(x, 0.2, 0.5), 0.0, 1.0)
+    if spec == "softsign":
+        size = c.affine(c.add("unary", x, function="abs"), 1.0, 1.0)
+        return c.add("divide", (x, size))
+    if spec == "log_sigmoid":
+        return c.affine(c.add("activation", c.affine(x, -1.0, 0.0), activation="softplus"), -1, 0)
+    if isinstance(spec, str) and spec in FUNCTIONS:
+        return c.add("unary", x, function=FUNCTIONS[spec])
     if not isinstance(spec, str) or spec not in _PLAIN:
         msg = f"with activation={spec!r}"
         raise Unsupported(msg)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastdw.importers import _common
 from fastdw.importers._common import Unsupported
-from fastdw.importers._keras_activations import activate
+from fastdw.importers._keras_activations import FUNCTIONS, activate
 from fastdw.importers._keras_values import Conversion, Settings, numbers
 from fastdw.network import _tables
 
@@ -145,7 +145,7 @@ LAYERS: dict[str, Layer] = {
 
 
 def add(c: Conversion, a: str, b: str, op: str = "add") -> str:
-    """a + b, or a·b, repeated to each other's shape."""
+    """a + b, or what another operator makes of two in any order, repeated to each other's shape."""
     if len(c.shape(a)) < len(c.shape(b)):
         a, b = b, a
     # Keras puts the missing axes behind the batch.
@@ -187,6 +187,8 @@ MERGES: dict[str, Callable[[Conversion, Settings, list[str]], str]] = {
     "Multiply": _chain("multiply"),
     "Subtract": _subtract,
     "Average": _average,
+    "Maximum": _chain("maximum"),
+    "Minimum": _chain("minimum"),
     "Concatenate": _concatenate,
 }
 
@@ -214,9 +216,24 @@ def _product(c: Conversion, a: Operand, b: Operand) -> str:
 
 def _quotient(c: Conversion, a: Operand, b: Operand) -> str:
     if isinstance(b, str):
-        msg = "by a computed value"
-        raise Unsupported(msg)
+        return _product(c, a, c.add("unary", b, function="reciprocal"))
     return _product(c, a, 1 / numbers(b))  # type: ignore[arg-type]
+
+
+def _limit(op: str) -> Callable[[Conversion, Operand, Operand], str]:
+    def convert(c: Conversion, a: Operand, b: Operand) -> str:
+        if isinstance(a, str) and isinstance(b, str):
+            return add(c, a, b, op)
+        x, other = (a, b) if isinstance(a, str) else (b, a)
+        limit = numbers(other)
+        if not isinstance(x, str) or limit.size != 1:
+            msg = f"with a constant of shape {limit.shape}"
+            raise Unsupported(msg)
+        end = float(limit.reshape(-1)[0])
+        ends = (end, math.inf) if op == "maximum" else (-math.inf, end)
+        return c.add("activation", x, activation=("clip", *ends))
+
+    return convert
 
 
 def _with_number(c: Conversion, a: Operand, b: Operand, apply: Callable[[str, Any], str]) -> str:
@@ -246,9 +263,12 @@ OPERATIONS: dict[str, Callable[..., str]] = {
     "subtract": _difference,
     "multiply": _product,
     "divide": _quotient,
+    "maximum": _limit("maximum"),
+    "minimum": _limit("minimum"),
     **{
         name: _function(name)
         for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "swish", "hard_swish")
     },
+    **{name: _function(name) for name in ("softplus", "mish", "softsign", *FUNCTIONS)},
 }
 """By the names of keras.ops, and of tf.math or tf.nn in Keras 2."""

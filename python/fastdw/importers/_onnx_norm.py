@@ -91,7 +91,8 @@ def completed(c: Conversion, op: str, a: Value, b: Value) -> Live | None:
         if not isinstance(centred, Live) or not isinstance(other, Live):
             return None
         x, by = centred.moment, other.moment
-        if x and by and (x.kind, by.kind) == ("centred", wanted) and by.epsilon >= 0:
-            if x.base.same(by.base) and x.axes == by.axes:
-                return normalized(c, x.base, list(x.axes), by.epsilon)
+        if not x or not by or (x.kind, by.kind, x.axes) != ("centred", wanted, by.axes):
+            continue
+        if x.base.same(by.base) and by.epsilon >= 0:
+            return normalized(c, x.base, list(x.axes), by.epsilon)
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers._common import MAX_TABLE, Unsupported
+from fastdw.importers._common import MAX_FOLDED, MAX_TABLE, Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of
 from fastdw.network._recognise import clamp
@@ -29,14 +29,14 @@ def _binary(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
         activation = c.activation(node, node.options_if_any(f"{kind}Options"))
         if isinstance(b, np.ndarray):
             return _with_constant(c, kind, c.plain(a), b, activation)
-        if kind == "Div":
-            msg = "by a computed value"
-            raise Unsupported(msg)
         if not isinstance(a, np.ndarray):
             return _of_two(c, kind, c.plain(a), c.plain(b), activation)
+        right = c.plain(b)
         if kind == "Sub":
-            return _by_entry(c, c.plain(b), -1.0, a.astype(np.float64), activation)
-        return _with_constant(c, kind, c.plain(b), a, activation)
+            return _by_entry(c, right, -1.0, a.astype(np.float64), activation)
+        if kind == "Div":
+            return _with_constant(c, "Mul", _function(c, right, "reciprocal"), a, activation)
+        return _with_constant(c, kind, right, a, activation)
 
     return convert
 
@@ -53,9 +53,14 @@ def _by_entry(c: Conversion, x: Live, scale: Any, offset: Any, activation: Any) 
     scale, offset = np.asarray(scale), np.asarray(offset)
     shape = np.broadcast_shapes(scale.shape, offset.shape)
     x = _with_rank(c, x, len(shape))
-    if np.broadcast_shapes(shape, x.shape) != x.shape:
-        msg = f"with a constant of shape {shape} on {x.shape}"
-        raise Unsupported(msg)
+    whole = np.broadcast_shapes(shape, x.shape)
+    if whole != x.shape:
+        if math.prod(whole) > max(MAX_FOLDED, math.prod(shape)):
+            msg = f"with a constant of shape {shape} on {x.shape}"
+            raise Unsupported(msg)
+        if whole[0] != x.shape[0] and len(whole) > 1:
+            axis_of(0, x.shape)
+        x = _stretched(c, x, whole)
     if math.prod(shape) == (shape or (1,))[-1]:
         return c.affine(x, scale, offset, activation)
     size = math.prod(x.shape)
@@ -66,19 +71,28 @@ def _by_entry(c: Conversion, x: Live, scale: Any, offset: Any, activation: Any) 
     return c.reshaped(c.affine(c.reshaped(x, (1, size)), factors, terms, activation), x.shape)
 
 
+_WORDS = {
+    "Add": "add",
+    "Sub": "add",
+    "Mul": "multiply",
+    "Div": "divide",
+    "Maximum": "maximum",
+    "Minimum": "minimum",
+}
+
+
 def _of_two(c: Conversion, kind: str, a: Live, b: Live, activation: Any) -> Live:
     if kind == "Sub":
         b = c.affine(b, -1.0, 0.0)
     rank = max(len(a.shape), len(b.shape))
     a, b = _with_rank(c, a, rank), _with_rank(c, b, rank)
     shape = np.broadcast_shapes(a.shape, b.shape)
-    if math.prod(a.shape) < math.prod(b.shape):
+    if kind != "Div" and math.prod(a.shape) < math.prod(b.shape):
         a, b = b, a
     a = _stretched(c, a, shape)
     if math.prod(b.shape) != shape[-1] or b.shape[-1] != shape[-1]:
         b = _stretched(c, b, shape)
-    op = "multiply" if kind == "Mul" else "add"
-    return c.add(op, (a.name, b.name), shape, activation=activation)
+    return c.add(_WORDS[kind], (a.name, b.name), shape, activation=activation)
 
 
 def _with_rank(c: Conversion, x: Live, rank: int) -> Live:
@@ -98,8 +112,10 @@ def _limit(low: bool) -> Callable[[Conversion, TfliteNode], Value]:
     def convert(c: Conversion, node: TfliteNode) -> Value:
         values = [c.get(node, 0), c.get(node, 1)]
         numbers = [v for v in values if isinstance(v, np.ndarray)]
+        if not numbers:
+            return _of_two(c, "Maximum" if low else "Minimum", c.live(node), c.live(node, 1), None)
         if len(numbers) != 1 or numbers[0].size != 1:
-            msg = "of anything but a computed value and a number"
+            msg = "with a constant that is no single number"
             raise Unsupported(msg)
         bound = float(numbers[0].reshape(-1)[0])
         x = c.live(node, 1 if isinstance(values[0], np.ndarray) else 0)
@@ -141,6 +157,28 @@ def _negative(c: Conversion, node: TfliteNode) -> Value:
     return c.affine(c.live(node), -1.0, 0.0)
 
 
+def _function(c: Conversion, x: Live, function: str) -> Live:
+    return c.add("unary", x.name, x.shape, function=function)
+
+
+def _of_number(function: str) -> Callable[[Conversion, TfliteNode], Value]:
+    return lambda c, node: _function(c, c.live(node), function)
+
+
+def _one_over_root(c: Conversion, node: TfliteNode) -> Value:
+    return _function(c, _function(c, c.live(node), "sqrt"), "reciprocal")
+
+
+def _squared_difference(c: Conversion, node: TfliteNode) -> Value:
+    first, other = (1, 0) if isinstance(c.get(node, 0), np.ndarray) else (0, 1)
+    x, number = c.live(node, first), c.get(node, other)
+    if isinstance(number, np.ndarray):
+        y = _with_constant(c, "Sub", x, number, None)
+    else:
+        y = _of_two(c, "Sub", x, c.live(node, other), None)
+    return c.add("multiply", (y.name, y.name), y.shape)
+
+
 def _square(c: Conversion, node: TfliteNode) -> Value:
     x = c.live(node)
     return c.add("multiply", (x.name, x.name), x.shape)
@@ -174,13 +212,42 @@ def _reduce(function: str) -> Callable[[Conversion, TfliteNode], Value]:
         keep = node.options("ReducerOptions").KeepDims()
         gone = sorted({axis_of(axis, x.shape) for axis in axes})
         shape = tuple(1 if a in gone else n for a, n in enumerate(x.shape))
-        y = _over(c, x, gone, shape, "max" if function == "max" else "average")
+        if function == "min":
+            x = c.affine(x, -1.0, 0.0)
+        y = _over(c, x, gone, shape, "average" if function in ("sum", "average") else "max")
+        if function == "min":
+            y = c.affine(y, -1.0, 0.0)
         if function == "sum":
             y = c.affine(y, float(math.prod(x.shape[a] for a in gone)), 0.0)
         left = shape if keep else tuple(n for a, n in enumerate(shape) if a not in gone)
         return c.reshaped(y, left)
 
     return convert
+
+
+def _total(c: Conversion, x: Live, function: str) -> Live:
+    """The sum over the last axis, or the maximum."""
+    shape = (*x.shape[:-1], 1)
+    y = _over(c, x, [axis_of(-1, x.shape)], shape, "max" if function == "max" else "average")
+    return y if function == "max" else c.affine(y, float(x.shape[-1]), 0.0)
+
+
+def _log_softmax(c: Conversion, node: TfliteNode) -> Value:
+    x = c.live(node)
+    x = _of_two(c, "Sub", x, _total(c, x, "max"), None)
+    total = _total(c, _function(c, x, "exp"), "sum")
+    return _of_two(c, "Sub", x, _function(c, total, "log"), None)
+
+
+_LEAST_LENGTH = 1e-6
+"""By which L2_NORMALIZATION divides at least."""
+
+
+def _direction(c: Conversion, node: TfliteNode) -> Value:
+    x, activation = c.live(node), c.activation(node, node.options("L2NormOptions"))
+    squares = _total(c, c.add("multiply", (x.name, x.name), x.shape), "sum")
+    length = c.activate(_function(c, squares, "sqrt"), ("clip", _LEAST_LENGTH, math.inf))
+    return _of_two(c, "Div", x, length, activation)
 
 
 def _over(c: Conversion, x: Live, gone: list[int], shape: tuple[int, ...], function: str) -> Live:
@@ -220,11 +287,20 @@ CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
     "GELU": _gelu,
     "PRELU": _prelu,
     "NEG": _negative,
+    "ABS": _of_number("abs"),
+    "EXP": _of_number("exp"),
+    "LOG": _of_number("log"),
+    "SQRT": _of_number("sqrt"),
+    "RSQRT": _one_over_root,
     "SQUARE": _square,
+    "SQUARED_DIFFERENCE": _squared_difference,
+    "LOG_SOFTMAX": _log_softmax,
+    "L2_NORMALIZATION": _direction,
     "SOFTMAX": _softmax,
     "MEAN": _reduce("average"),
     "SUM": _reduce("sum"),
     "REDUCE_MAX": _reduce("max"),
+    "REDUCE_MIN": _reduce("min"),
     "QUANTIZE": _same,
     "DEQUANTIZE": _same,
     "CAST": _cast,

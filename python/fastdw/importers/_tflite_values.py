@@ -314,6 +314,7 @@ MOVES = {
     "PADV2",
     "QUANTIZE",
     "REDUCE_MAX",
+    "REDUCE_MIN",
     "RELU",
     "RESHAPE",
     "RESIZE_BILINEAR",

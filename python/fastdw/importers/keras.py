@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastdw.importers import _keras_activations, _keras_layers, _keras_moves
+from fastdw.importers import _keras_activations, _keras_layers, _keras_moves, _keras_norms
 from fastdw.importers._common import (
     InputSizes,
     Unknown,
@@ -29,7 +29,9 @@ from fastdw.network._graph import Graph
 if TYPE_CHECKING:
     from os import PathLike
 
-LAYERS = _keras_layers.LAYERS | _keras_activations.LAYERS | _keras_moves.LAYERS
+LAYERS = (
+    _keras_layers.LAYERS | _keras_activations.LAYERS | _keras_moves.LAYERS | _keras_norms.LAYERS
+)
 
 _OTHER_NAMES = {
     "truedivide": "divide",
