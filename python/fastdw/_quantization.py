@@ -25,6 +25,16 @@ MOST_FACTOR = 256.0
 _CLAMPS = CLAMPS | {"relu_n1_to_1": (-1.0, 1.0)}
 
 
+def checked_scale(scale: Number) -> float:
+    """A scale as float32."""
+    with np.errstate(over="ignore"):
+        value = float(np.float32(check.number("scale", scale)))
+    if not TINY <= value < np.inf:
+        msg = f"scale must be positive, finite and normal in float32, got {describe(scale)}"
+        raise ValueError(msg)
+    return value
+
+
 @final
 class Quantization(Immutable):
     """What the integers q of an 8-bit tensor stand for: scale * (q - zero_point).
@@ -63,12 +73,7 @@ class Quantization(Immutable):
         zero = check.integer(
             "zero_point", zero_point, *_DTYPES[check.choice("dtype", dtype, _DTYPES)]
         )
-        with np.errstate(over="ignore"):
-            value = float(np.float32(check.number("scale", scale)))
-        if not TINY <= value < np.inf:
-            msg = f"scale must be positive, finite and normal in float32, got {describe(scale)}"
-            raise ValueError(msg)
-        self._set(scale=value, zero_point=zero, dtype=dtype)
+        self._set(scale=checked_scale(scale), zero_point=zero, dtype=dtype)
 
     @property
     def limits(self) -> tuple[int, int]:

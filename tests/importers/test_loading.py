@@ -109,8 +109,11 @@ def test_arguments_of_a_wrong_kind(name):
     for arguments in ({"outputs": [3]}, {"outputs": 3}, {"outputs": []}):
         with pytest.raises(TypeError, match="outputs must be names of values"):
             read(data, **arguments)
-    for shape in (224, (), 6.5, {"x": 3}):
+    for shape in (224, 6.5, {"x": 3}):
         with pytest.raises(TypeError, match=r"input_shape.* must be a sequence of ints"):
+            read(data, input_shape=shape)
+    for shape in ((), [], {"x": ()}):
+        with pytest.raises(ValueError, match=r"input_shape.* must have an axis besides the batch"):
             read(data, input_shape=shape)
     with pytest.raises(TypeError, match=r"input_shape\[0\] must be an int"):
         read(data, input_shape=(6.0, 7, 64))

@@ -82,6 +82,27 @@ def test_powers_that_are_refused(power):
         imported(model(node("Pow", "x p"), p=np.float32(power)))
 
 
+def torch_softplus(condition, limit):
+    nodes = [
+        node("Neg", "x", "other"),
+        node("Softplus", "x", "soft"),
+        node("Greater", f"{condition} limit", "great"),
+        node("Where", "great x soft"),
+    ]
+    return model(nodes, limit=np.float32(limit))
+
+
+def test_softplus_as_torch_writes_it():
+    graph = agrees(torch_softplus("x", 20), wanted=[softplus(X)])
+    assert counts(graph, "unary") == 0
+
+
+@pytest.mark.parametrize(("condition", "limit"), [("x", 3), ("x", np.nan), ("other", 20)])
+def test_conditions_are_refused(condition, limit):
+    with pytest.raises(ValueError, match=r"1 operator .* Greater of a computed value \(node"):
+        imported(torch_softplus(condition, limit))
+
+
 REDUCTIONS = {
     "ReduceMin": lambda x, **over: x.min(**over),
     "ReduceL1": lambda x, **over: np.abs(x).sum(**over),

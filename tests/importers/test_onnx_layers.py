@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
+from onnx.reference import ReferenceEvaluator
 from onnx_models import (
     IMAGE,
     agrees,
@@ -117,6 +118,43 @@ def test_attributes_of_another_number_of_axes_are_refused():
 def test_conv_transpose(window):
     w = weights(3, 6, 4, 3, 3)
     agrees(model(node("ConvTranspose", "x w b", **window), w=w, b=weights(4, 4)))
+
+
+def transposed(x, w, b, group, **more):
+    """Group by group: the onnx package's evaluator knows no groups here."""
+    parts = []
+    for inputs, filters, bias in zip(
+        np.split(x, group, 1), np.split(w, group), np.split(b, group), strict=True
+    ):
+        proto = model(node("ConvTranspose", "x w b", **more), inputs.shape, w=filters, b=bias)
+        parts += ReferenceEvaluator(proto).run(None, {"x": inputs})
+    return np.concatenate(parts, 1)
+
+
+@pytest.mark.parametrize("dilations", [[1, 1], [2, 1]])
+@pytest.mark.parametrize("group", [2, 3, 6])
+def test_conv_transpose_in_groups(group, dilations):
+    more = {"pads": [1, 0, 3, 1], "strides": [2, 3], "output_padding": [1, 2]}
+    more["dilations"] = dilations
+    w, b = weights(3, 6, 2, 3, 2), weights(4, 2 * group)
+    wanted = transposed(weights(1, *IMAGE), w, b, group, **more)
+    proto = model(node("ConvTranspose", "x w b", group=group, **more), w=w, b=b)
+    assert counts(agrees(proto, wanted=[wanted]), "depthwise") == (group == 6)
+
+
+@pytest.mark.parametrize("group", [1, 2, 6])
+def test_conv_transpose_along_a_line(group):
+    w, b, more = weights(3, 6, 4, 3), weights(4, 4 * group), {"strides": [2], "pads": [1, 0]}
+    wanted = transposed(weights(1, *LINE), w, b, group, **more)
+    proto = model(node("ConvTranspose", "x w b", group=group, **more), LINE, w=w, b=b)
+    agrees(proto, LINE, wanted=[wanted])
+
+
+def test_groups_that_do_not_fit_are_refused():
+    w = weights(3, 6, 2, 3, 2)
+    for group in (0, 4, -2):
+        with pytest.raises(ValueError, match=f"ConvTranspose with group={group} of 6 channels"):
+            imported(model(node("ConvTranspose", "x w", group=group), w=w))
 
 
 def test_an_output_shape_cuts_off_the_odd_cell_first():

@@ -9,7 +9,7 @@ from fastdw import Network, Quantization, dequantize
 from fastdw.importers.onnx import from_onnx
 from fastdw.network._graph import run
 from onnx import TensorProto
-from onnx_models import model, node
+from onnx_models import model, node, onnx
 from support import rng
 from test_onnx_kept import (
     OUT,
@@ -117,10 +117,52 @@ def test_a_pool_of_integers_themselves(dtype):
 
 
 def test_integers_that_are_more_than_dequantized_are_refused_in_float():
-    proto = of_integers(np.uint8(131), node("MaxPool", "q", "r", **POOL))
+    proto = of_integers(np.uint8(131), node("Relu", "q", "r"))
     wanted = r"1 operator .* QuantizeLinear that more than DequantizeLinear reads \(node"
     with pytest.raises(ValueError, match=wanted):
         from_onnx(proto.SerializeToString(), integers="float")
+
+
+MOVES = {
+    "MaxPool": [node("MaxPool", "q", "r", **POOL)],
+    "Transpose": [node("Transpose", "q", "r", perm=[0, 2, 3, 1])],
+    "Flatten": [node("Flatten", "q", "r")],
+    "Concat": [
+        node("MaxPool", "q", "p", kernel_shape=[1, 1]),
+        node("Concat", "q p q", "r", axis=2),
+    ],
+    "Split": [node("Split", "q", "p r", axis=3, num_outputs=2)],
+    "Identity": [node("Identity", "q", "i"), node("Identity", "i", "r")],
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_integers_that_are_moved_stay_real_numbers_in_float(name):
+    proto = of_integers(np.uint8(131), *MOVES[name])
+    whole, real = (
+        Network.from_onnx(proto.SerializeToString(), integers=way)(image(3))
+        for way in ("keep", "float")
+    )
+    assert whole.shape == real.shape
+    # In float alone nothing is rounded.
+    assert 0 < np.abs(whole - real).max() <= STEP / 2 * np.float32(1.01)
+
+
+def test_integers_of_two_steps_are_not_joined():
+    nodes = [node("QuantizeLinear", "x t z", "p"), node("Concat", "q p", "r", axis=2)]
+    proto = of_integers(np.uint8(131), *nodes)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5), "t"))
+    with pytest.raises(ValueError, match="QuantizeLinear that more than DequantizeLinear reads"):
+        from_onnx(proto.SerializeToString(), integers="float")
+
+
+@pytest.mark.parametrize("way", ["keep", "float"])
+@pytest.mark.parametrize("scale", [np.nan, 0.0, -0.5, np.inf, 1e-40])
+def test_scales_that_are_none_are_refused(scale, way):
+    nodes = [node("QuantizeLinear", "x t z", "q"), node("DequantizeLinear", "q t z")]
+    proto = model(nodes, SHAPE, t=np.float32(scale), z=np.uint8(1))
+    with pytest.raises(ValueError, match="scale must be positive, finite and normal"):
+        from_onnx(proto.SerializeToString(), integers=way)
 
 
 def test_integers_of_16_bits_become_a_range():

@@ -55,6 +55,15 @@ def test_a_convolution(per_channel, dtype, axis):
     assert graph.notes[0].startswith("The model computes in integers")
 
 
+@pytest.mark.parametrize("way", ["keep", "float"])
+@pytest.mark.parametrize("scale", [np.nan, 0.0, -0.5, np.inf, 1e-40])
+def test_scales_that_are_none_are_refused(scale, way):
+    end = Quantised(np.float32(scale), 1, "int8")
+    data = model(node("RELU", "x"), SHAPE, quantised={"x": end, "y": end})
+    with pytest.raises(ValueError, match="scale"):
+        from_tflite(data, integers=way)
+
+
 def test_an_input_of_uint8_is_taken_as_such():
     data = model(
         node("RELU", "x"),

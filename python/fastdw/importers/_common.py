@@ -146,10 +146,14 @@ def _sizes(name: str, value: Any) -> Sizes:
     try:
         sizes = [*enumerate(value)]
     except TypeError:
-        sizes = []
-    if not sizes:
         msg = f"{name} must be a sequence of ints, got {describe(value)}"
-        raise TypeError(msg)
+        raise TypeError(msg) from None
+    if not sizes:
+        msg = (
+            f"{name} must have an axis besides the batch, got {describe(value)}; an input that is "
+            "a single number must be made a constant of the model first"
+        )
+        raise ValueError(msg)
     return tuple(integer(f"{name}[{i}]", n, 1, MAX_EXTENT) for i, n in sizes)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_math import combine, near, number_of
-from fastdw.importers._onnx_values import Conversion, Live, Value
+from fastdw.importers._onnx_norm import Moment
+from fastdw.importers._onnx_values import Conversion, Live, Pending, Value
 
 
 def _plain(name: Any) -> Callable[[Conversion, OnnxNode], Value]:
@@ -93,6 +94,33 @@ def _celu(c: Conversion, node: OnnxNode) -> Value:
     return c.affine(y, alpha, 0.0, None)
 
 
+def _softplus(c: Conversion, node: OnnxNode) -> Value:
+    x = c.live(node)
+    return c.activate(x, "softplus")._replace(moment=Moment("softplus", x, ()))
+
+
+_NEGLIGIBLE = 17.0
+"""From here on log(1 + e^x) is x in float32."""
+
+
+def _greater(c: Conversion, node: OnnxNode) -> Value:
+    limit = c.constant(node, 1, "limits")
+    number = None if limit is None else number_of(limit)
+    word = f"{node.op} of a computed value"
+    return Pending("greater", c.live(node), math.nan if number is None else number, word, node.name)
+
+
+def _where(c: Conversion, node: OnnxNode) -> Value:
+    """x where that is great, and else softplus of x, is that: so PyTorch writes softplus."""
+    condition, x, y = (c.get(node, i) for i in range(3))
+    if not isinstance(condition, Pending) or not isinstance(x, Live) or not isinstance(y, Live):
+        msg = "by a computed condition"
+        raise Unsupported(msg)
+    great = condition.kind == "greater" and condition.base.same(x)
+    soft = y.moment and y.moment.kind == "softplus" and y.moment.base.same(x)
+    return y if great and soft and condition.factor >= _NEGLIGIBLE else c.plain(condition)
+
+
 def _gelu(c: Conversion, node: OnnxNode) -> Value:
     kind = node.text("approximate", "none")
     if kind not in ("none", "tanh"):
@@ -133,7 +161,9 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Elu": _with("elu", "alpha", 1.0),
     "Selu": _selu,
     "Celu": _celu,
-    "Softplus": _plain("softplus"),
+    "Softplus": _softplus,
+    "Greater": _greater,
+    "Where": _where,
     "Mish": _plain("mish"),
     "Clip": _clip,
     "Min": _limit(False),

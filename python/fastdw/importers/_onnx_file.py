@@ -139,6 +139,13 @@ class OnnxFile:
             OnnxNode(part, self.tensor) for proto in reversed(wanted) for part in spelt_out(proto)
         )
 
+    def has(self, operator: tuple[str, str]) -> bool:
+        """Whether any node is of this domain and type."""
+        return any(
+            ("" if proto.domain in _DOMAINS else proto.domain, proto.op_type) == operator
+            for proto in self._graph.node
+        )
+
     def inputs(self) -> dict[str, tuple[str, list[int | None] | None]]:
         """What a caller passes: dtype and declared shape, None for what is left open."""
         import onnx

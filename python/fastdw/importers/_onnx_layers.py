@@ -25,7 +25,7 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 _AUTO = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     taps: tuple[int, int]
     strides: tuple[int, int]
     dilation_rate: tuple[int, int]
@@ -33,7 +33,7 @@ class _Window(NamedTuple):
     pads: Pads
 
 
-def _image(c: Conversion, x: Live) -> tuple[str, int]:
+def image_of(c: Conversion, x: Live) -> tuple[str, int]:
     """A value as an image, and how many axes the model gives that: (N, C, L) is one row."""
     axes = len(x.shape) - 2
     if axes == 1:
@@ -42,7 +42,7 @@ def _image(c: Conversion, x: Live) -> tuple[str, int]:
     return c.image(x), axes
 
 
-def _pair(node: OnnxNode, name: str, default: Sequence[int], axes: int) -> tuple[int, int]:
+def pair_of(node: OnnxNode, name: str, default: Sequence[int], axes: int) -> tuple[int, int]:
     values = node.integers(name, list(default))
     if len(values) != axes:
         msg = f"with {name}={values}"
@@ -50,10 +50,10 @@ def _pair(node: OnnxNode, name: str, default: Sequence[int], axes: int) -> tuple
     return (1, values[0]) if axes == 1 else (values[0], values[1])
 
 
-def _window(node: OnnxNode, taps: Sequence[int] | None, axes: int = 2) -> _Window:
+def window_of(node: OnnxNode, taps: Sequence[int] | None, axes: int = 2) -> Window:
     """The attributes that convolutions and pools share."""
     ones = (1,) * axes
-    shape = _pair(node, "kernel_shape", () if taps is None else taps, axes)
+    shape = pair_of(node, "kernel_shape", () if taps is None else taps, axes)
     if taps is not None and shape[-axes:] != tuple(taps):
         msg = f"with a kernel_shape that is not {tuple(taps)}"
         raise Unsupported(msg)
@@ -63,16 +63,16 @@ def _window(node: OnnxNode, taps: Sequence[int] | None, axes: int = 2) -> _Windo
         msg = f"with auto_pad={auto!r} and pads {pads}"
         raise Unsupported(msg)
     top, left, bottom, right = pads if axes == 2 else (0, pads[0], 0, pads[1])
-    return _Window(
+    return Window(
         shape,
-        _pair(node, "strides", ones, axes),
-        _pair(node, "dilations", ones, axes),
+        pair_of(node, "strides", ones, axes),
+        pair_of(node, "dilations", ones, axes),
         auto,
         ((top, bottom), (left, right)),
     )
 
 
-def _padding(window: _Window, size: Sequence[int]) -> Pads:
+def _padding(window: Window, size: Sequence[int]) -> Pads:
     """The pads on an image of this size."""
     if not window.auto.startswith("SAME"):
         return window.pads
@@ -83,7 +83,7 @@ def _padding(window: _Window, size: Sequence[int]) -> Pads:
     return same_pads(size, window.taps, window.strides, window.dilation_rate, lower)
 
 
-def _weights(c: Conversion, node: OnnxNode, rank: int) -> AnyArray:
+def weights_of(c: Conversion, node: OnnxNode, rank: int) -> AnyArray:
     weights = c.constant(node, 1, "weights")
     if weights is None or weights.ndim != rank or weights.dtype.kind != "f" or not weights.size:
         msg = f"with weights that have not {rank} axes of floats"
@@ -91,15 +91,15 @@ def _weights(c: Conversion, node: OnnxNode, rank: int) -> AnyArray:
     return weights
 
 
-def _bias(c: Conversion, node: OnnxNode, position: int = 2) -> AnyArray | None:
+def bias_of(c: Conversion, node: OnnxNode, position: int = 2) -> AnyArray | None:
     return c.constant(node, position, "biases")
 
 
 def _conv(c: Conversion, node: OnnxNode) -> Live:
-    image, axes = _image(c, c.live(node))
-    weights, bias = _weights(c, node, axes + 2), _bias(c, node)
+    image, axes = image_of(c, c.live(node))
+    weights, bias = weights_of(c, node, axes + 2), bias_of(c, node)
     groups = node.integer("group", 1)
-    window = _window(node, weights.shape[2:], axes)
+    window = window_of(node, weights.shape[2:], axes)
     height, width, channels = c.builder.shape(image)
     attrs: dict[str, Any] = {
         "bias": bias,
@@ -124,10 +124,10 @@ def _conv(c: Conversion, node: OnnxNode) -> Live:
     whole = c.whole(node, arranged, 0)
     if whole is not None:
         c.weights[name] = whole
-    return _image_value(c, name, axes)
+    return image_value(c, name, axes)
 
 
-def _image_value(c: Conversion, name: str, axes: int = 2) -> Live:
+def image_value(c: Conversion, name: str, axes: int = 2) -> Live:
     height, width, channels = c.builder.shape(name)
     value = Live(name, (1, channels, height, width), IMAGE)
     return without(value, [2]) if axes == 1 else value
@@ -155,66 +155,16 @@ def _fused_conv(c: Conversion, node: OnnxNode) -> Value:
     return c.activate(y, plain[name]) if plain[name] else y
 
 
-def _conv_transpose(c: Conversion, node: OnnxNode) -> Value:
-    x, weights = c.live(node), _weights(c, node, 4)
-    if node.integer("group", 1) != 1:
-        msg = "with groups"
-        raise Unsupported(msg)
-    more = node.integers("output_padding", [0, 0])
-    wanted = node.integers("output_shape")
-    window = _window(node, weights.shape[2:])
-    image = c.image(x)
-    kernel = weights.transpose(2, 3, 0, 1)
-    kernel = _spread(kernel, window.dilation_rate)
-    pads, extra = [], []
-    for axis in (0, 1):
-        size = c.builder.shape(image)[axis]
-        stride, taps = window.strides[axis], kernel.shape[axis]
-        pair, add = window.pads[axis], more[axis]
-        if wanted is not None or window.auto.startswith("SAME"):
-            goal = size * stride if wanted is None else wanted[-2:][axis]
-            total = stride * (size - 1) + add + taps - goal
-            add, total = add + max(-total, 0), max(total, 0)
-            # The odd cell is cut off at the end for SAME_UPPER alone.
-            first = total // 2 if window.auto == "SAME_UPPER" else total - total // 2
-            pair = (first, total - first)
-        pads.append(pair)
-        extra.append(add)
-    name = c.add(
-        "conv2d_transpose",
-        image,
-        kernel=kernel,
-        bias=_bias(c, node),
-        strides=window.strides,
-        padding=tuple(pads),
-        output_padding=tuple(extra),
-    )
-    return _image_value(c, name)
-
-
-def _spread(kernel: AnyArray, dilation: tuple[int, int]) -> AnyArray:
-    """A kernel with the zeros between its taps."""
-    if dilation == (1, 1):
-        return kernel
-    size = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True)]
-    if min(dilation) < 1 or max(size) > 1024:
-        msg = f"with dilations {dilation}"
-        raise Unsupported(msg)
-    result = np.zeros((*size, *kernel.shape[2:]), kernel.dtype)
-    result[:: dilation[0], :: dilation[1]] = kernel
-    return result
-
-
 def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
     def convert(c: Conversion, node: OnnxNode) -> Value:
         x = c.live(node)
         if len(node.outputs) > 1 and node.outputs[1]:
             msg = "with indices of the maxima"
             raise Unsupported(msg)
-        image, axes = _image(c, x)
+        image, axes = image_of(c, x)
         node.integer("storage_order", 0)
         count, ceil = node.integer("count_include_pad", 0), node.integer("ceil_mode", 0)
-        window = _window(node, None, axes)
+        window = window_of(node, None, axes)
         if ceil and window.auto != "NOTSET":
             msg = f"with ceil_mode and auto_pad={window.auto!r}"
             raise Unsupported(msg)
@@ -235,14 +185,14 @@ def _pool(function: str) -> Callable[[Conversion, OnnxNode], Value]:
         if kind != "float32":  # the greatest of integers, whatever these stand for
             q = (1.0, 0, kind)
             name = c.add("quantized_pool", image, input=q, origin=0, **attrs)
-            return _image_value(c, name, axes)
+            return image_value(c, name, axes)
         name = c.add("pool", image, counted=pads if count else NO_PADS, **attrs)
-        return _image_value(c, name, axes)
+        return image_value(c, name, axes)
 
     return convert
 
 
-def _overhang(size: int, window: _Window, axis: int) -> int:
+def _overhang(size: int, window: Window, axis: int) -> int:
     """Cells beyond the padding that the last window of ceil_mode covers."""
     stride, before = window.strides[axis], window.pads[axis][0]
     if stride < 1:
@@ -302,7 +252,7 @@ def dense(
 
 
 def _gemm(c: Conversion, node: OnnxNode) -> Value:
-    x, weights = c.unsettled(node), _weights(c, node, 2)
+    x, weights = c.unsettled(node), weights_of(c, node, 2)
     if node.integer("transA", 0) or len(x.shape) != 2:
         msg = f"on {x.shape}, transposed"
         raise Unsupported(msg)
@@ -366,7 +316,6 @@ def _swapped(x: Live) -> Live:
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Conv": _conv,
     "com.microsoft.FusedConv": _fused_conv,
-    "ConvTranspose": _conv_transpose,
     "MaxPool": _pool("max"),
     "AveragePool": _pool("average"),
     "Gemm": _gemm,

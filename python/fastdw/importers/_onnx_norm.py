@@ -18,10 +18,13 @@ ONE, NOTHING = np.ones(()), np.zeros(())
 
 
 class Moment(NamedTuple):
-    """What a value is of another's distribution over some axes, on the way to normalize that."""
+    """What a value is of another's distribution over some axes, on the way to normalize that.
+
+    Or its softplus, which some models spell out too.
+    """
 
     kind: str
-    """mean, centred, squares, variance (and epsilon), deviation, inverse (of that)."""
+    """mean, centred, squares, variance (and epsilon), deviation, inverse (of that), softplus."""
     base: Live
     axes: tuple[int, ...]
     epsilon: float = 0.0

@@ -1,6 +1,8 @@
 """QLinear operators of ONNX, and those of ONNX Runtime, in the words of QuantizeLinear.
 
 Each is DequantizeLinear of its inputs, an operator on real numbers, QuantizeLinear of its output.
+Integers whose steps are found when the model runs, DynamicQuantizeLinear and what reads it, become
+real numbers.
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 """
@@ -24,6 +26,8 @@ _OPERATORS = {
     (_RUNTIME, "QGemm"): ("Gemm", 2),
 }
 _CONCAT = (_RUNTIME, "QLinearConcat")
+DYNAMIC = ("", "DynamicQuantizeLinear")
+_OF_INTEGERS = {("", "ConvInteger"): "Conv", ("", "MatMulInteger"): "MatMul"}
 # For integers of 16 bits before opset 21, and otherwise the same.
 _ALIKE = ((_RUNTIME, "QuantizeLinear"), (_RUNTIME, "DequantizeLinear"))
 
@@ -42,6 +46,10 @@ def spelt_out(proto: Any) -> Iterator[Any]:
         bias = rest.pop(0) if op == "Gemm" else None
         bias = rest[2] if op == "Conv" and len(rest) > 2 else bias
         yield from _group(proto, op, given, rest[:2], bias)
+    elif key == DYNAMIC and len(proto.output) == 3:
+        yield from _unrounded(proto)
+    elif key in _OF_INTEGERS and len(names) >= 2:
+        yield from _of_reals(proto, _OF_INTEGERS[key], [*names, "", ""][:4])
     elif key in _ALIKE:
         same = type(proto)()
         same.CopyFrom(proto)
@@ -49,6 +57,41 @@ def spelt_out(proto: Any) -> Iterator[Any]:
         yield same
     else:
         yield proto
+
+
+def _unrounded(proto: Any) -> Iterator[Any]:
+    """Integers in steps of 1 from 0, that is, the numbers themselves: nothing is rounded."""
+    from onnx import TensorProto, helper
+
+    out, step, zero = proto.output
+    name = proto.name or out
+    yield helper.make_node("Identity", list(proto.input), [out], name=name)
+    for value, dtype, result in ((1.0, TensorProto.FLOAT, step), (0, TensorProto.UINT8, zero)):
+        tensor = helper.make_tensor("value", dtype, [], [value])
+        yield helper.make_node("Constant", [], [result], name=name, value=tensor)
+
+
+def _of_reals(proto: Any, op: str, names: list[str]) -> Iterator[Any]:
+    """The same of real numbers, in steps of 1: x − zero point, and weights less theirs."""
+    from onnx import TensorProto, helper
+
+    out = proto.output[0] if proto.output else ""
+    name, x, weights, one = proto.name or out, f"{out}/x", f"{out}/weights", f"{out}/one"
+
+    def node(op: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+        return helper.make_node(op, inputs, [output], name=name, **attributes)
+
+    if names[2]:
+        yield node("Cast", names[2:3], f"{out}/zero", to=TensorProto.FLOAT)
+        yield node("Sub", [names[0], f"{out}/zero"], x)
+    else:
+        yield node("Cast", names[:1], x, to=TensorProto.FLOAT)
+    yield node("Constant", [], one, value=helper.make_tensor("value", TensorProto.FLOAT, [], [1.0]))
+    axis = 0 if op == "Conv" else 1
+    yield node("DequantizeLinear", [names[1], one, *filter(None, names[3:])], weights, axis=axis)
+    made = node(op, [x, weights], out)
+    made.attribute.extend(proto.attribute)
+    yield made
 
 
 def _is_scaled(proto: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdw._quantization import Quantization
+from fastdw._quantization import Quantization, checked_scale
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_activations import clamped
 from fastdw.importers._onnx_file import OnnxNode
@@ -113,7 +113,7 @@ def _steps(c: Conversion, node: OnnxNode, kind: str) -> tuple[float, float, floa
     if point.dtype.kind not in "iu":
         msg = f"to {point.dtype}"
         raise Unsupported(msg)
-    limits, step = np.iinfo(point.dtype), float(scale.reshape(-1)[0])
+    limits, step = np.iinfo(point.dtype), checked_scale(float(scale.reshape(-1)[0]))
     low, high = ((edge - int(point[0])) * step for edge in (limits.min, limits.max))
     return low, high, step, int(point[0])
 

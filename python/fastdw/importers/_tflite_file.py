@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastdw._quantization import checked_scale
 from fastdw.importers import _tflite_sparse
 from fastdw.importers._common import Source, Unsupported, damage_is_a_value_error
 
@@ -73,6 +74,7 @@ class Tensor(NamedTuple):
         if self.quantization.scale.size != 1:
             msg = "with a computed value that is quantised by channels"
             raise Unsupported(msg)
+        checked_scale(float(self.quantization.scale[0]))
         edges = np.iinfo(_DTYPES[self.dtype])
         low, high = self.quantization.real(np.array([edges.min, edges.max])).tolist()
         return low, high

@@ -17,6 +17,7 @@ from fastdw.importers import (
     _onnx_moves,
     _onnx_reduce,
     _onnx_resize,
+    _onnx_transposed,
     _onnx_types,
 )
 from fastdw.importers._common import (
@@ -35,6 +36,7 @@ from fastdw.importers._common import (
 from fastdw.importers._onnx_file import OnnxFile, OnnxNode
 from fastdw.importers._onnx_fold import FOLDS
 from fastdw.importers._onnx_integers import Stored, grouped
+from fastdw.importers._onnx_qlinear import DYNAMIC
 from fastdw.importers._onnx_values import STORED, Conversion, Live, Pending, Value, axis_of
 from fastdw.network._graph import Graph
 
@@ -48,9 +50,11 @@ CONVERTERS = (
     | _onnx_moves.CONVERTERS
     | _onnx_reduce.CONVERTERS
     | _onnx_resize.CONVERTERS
+    | _onnx_transposed.CONVERTERS
     | _onnx_types.CONVERTERS
 )
 
+_UNROUNDED = "Integers whose steps the model finds when it runs are float32, not rounded."
 _FLOATS = ("FLOAT", "FLOAT16", "DOUBLE", "BFLOAT16")
 
 
@@ -125,7 +129,7 @@ def _convert(c: Conversion, outputs: tuple[str, ...] | None, sizes: InputSizes) 
     for position, name in enumerate(names):
         ends[name if name not in ends else f"{name}_{position}"] = _output(c, name)
     c.missing.check()
-    graph = finished(c.builder, ends)
+    graph = finished(c.builder, ends, [_UNROUNDED] if onnx.has(DYNAMIC) else [])
     return grouped(graph, c.weights) if c.keeps_integers else graph
 
 
@@ -150,12 +154,33 @@ def _results(c: Conversion, node: OnnxNode) -> list[Value | None]:
         if convert is None:
             msg = "of a computed value"
             raise Unsupported(msg)
-        value = convert(c, node)
+        integers = [v for v in inputs if isinstance(v, Pending) and v.kind.startswith("quantised")]
+        value = _of_integers(c, node, integers) if integers else convert(c, node)
         node.refuse_the_rest()
         return value if isinstance(value, list) else [value]
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         msg = f"that does not fit ({error})"
         raise Unsupported(msg) from error
+
+
+_MOVES = (*_onnx_moves.CONVERTERS, "MaxPool", "Identity", "Dropout")
+"""What gives numbers that it was given, so that it does not matter what these stand for."""
+
+
+def _of_integers(c: Conversion, node: OnnxNode, integers: list[Pending]) -> Any:
+    """What a node makes of integers that are passed as the real numbers they stand for."""
+    convert, steps = CONVERTERS[node.op], {(v.kind, v.factor) for v in integers}
+    live = [name for name in node.inputs if isinstance(c.values.get(name), (Live, Pending))]
+    if node.op not in _MOVES or len(steps) > 1 or len(live) > len(integers):
+        return convert(c, node)
+    before = {name: c.values[name] for name in live}
+    c.values.update(zip(live, (v.base for v in integers), strict=True))
+    try:
+        value = convert(c, node)
+    finally:
+        c.values.update(before)
+    values = value if isinstance(value, list) else [value]
+    return [integers[0]._replace(base=result) for result in values]
 
 
 def _store(c: Conversion, node: OnnxNode, inputs: Sequence[Any], axis: int) -> None:
