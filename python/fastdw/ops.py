@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from fastdw._arguments import data_format as _layout
-from fastdw._arguments import describe, number
+from fastdw._arguments import describe, number, vector
 from fastdw._geometry import pair, window
 from fastdw.network import _tables
 from fastdw.network._computed import axis_of, computed
+from fastdw.network._pairs import add, divide, maximum, minimum, multiply
 from fastdw.network._record import channels_first, channels_last, placed, record
 from fastdw.network._symbol import Symbol
 
@@ -27,8 +28,12 @@ __all__ = [
     "add",
     "average_pool",
     "concatenate",
+    "divide",
     "global_average_pool",
+    "layer_normalization",
     "max_pool",
+    "maximum",
+    "minimum",
     "multiply",
     "pad",
     "reshape",
@@ -138,48 +143,6 @@ def global_average_pool(
         return record("reshape", [y], shape=y.image_shape[-1:])
 
     return computed(build, [inputs], 3)
-
-
-def add(x1: _Value, x2: _Value) -> _Value:
-    """Add two values of one shape, or to each channel one entry of the second.
-
-    Parameters
-    ----------
-    x1 : Symbol or ndarray, (N, …, C)
-        The first.
-    x2 : Symbol or ndarray, as `x1`, or (N, C) or (N, 1, …, 1, C)
-        The second.
-
-    Returns
-    -------
-    Symbol or ndarray
-        Of the shape of `x1`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For other types and shapes.
-
-    References
-    ----------
-    ``keras.ops.add``.
-    """
-    return computed(lambda a, b: record("add", [a, b]), [x1, x2])
-
-
-def multiply(x1: _Value, x2: _Value) -> _Value:
-    """Multiply two values of one shape, or each channel by one entry of the second.
-
-    Parameters
-    ----------
-    x1, x2
-        As in `add`; so are the result and the errors.
-
-    References
-    ----------
-    ``keras.ops.multiply``.
-    """
-    return computed(lambda a, b: record("multiply", [a, b]), [x1, x2])
 
 
 def concatenate(xs: Sequence[_Value], axis: int = -1) -> _Value:
@@ -323,6 +286,55 @@ def softmax(x: _Value, axis: int = -1) -> _Value:
         place: int = axis_of(axis, y)
         order = [*(i for i in range(len(y.image_shape)) if i != place), place]
         y = record("softmax", [record("transpose", [y], axes=order)])
+        return record("transpose", [y], axes=np.argsort(order))
+
+    return computed(build, [x])
+
+
+def layer_normalization(
+    x: _Value,
+    gamma: Float32 | None = None,
+    beta: Float32 | None = None,
+    axis: int = -1,
+    epsilon: Number = 1e-7,
+) -> _Value:
+    """Bring an axis to mean 0 and variance 1, then scale and shift each of its entries.
+
+    Parameters
+    ----------
+    x : Symbol or ndarray
+        The values.
+    gamma, beta : ndarray, float32, optional
+        What the results are multiplied by, and what is added then: one number an entry.
+    axis : int
+        Not the first, which is the batch.
+    epsilon : float
+        Added to the variance; at least 0.
+
+    Returns
+    -------
+    Symbol or ndarray
+        Of the shape of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types, shapes and axes.
+
+    References
+    ----------
+    ``keras.ops.layer_normalization``.
+    """
+    least = number("epsilon", epsilon)
+
+    def build(y: Symbol) -> Symbol:
+        place: int = axis_of(axis, y)
+        size = y.image_shape[place]
+        scale = np.ones(size, np.float32) if gamma is None else vector("gamma", gamma, size)
+        offset = np.zeros(size, np.float32) if beta is None else vector("beta", beta, size)
+        order = [*(i for i in range(len(y.image_shape)) if i != place), place]
+        y = record("transpose", [y], axes=order)
+        y = record("normalize", [y], scale=scale, offset=offset, epsilon=least)
         return record("transpose", [y], axes=np.argsort(order))
 
     return computed(build, [x])

@@ -15,6 +15,7 @@ def pads(rows, columns=(0, 0), channels=(0, 0)):
 
 X = signed(rng(5), (2, 6, 5, 4))
 MEAN = X.mean((1, 2), keepdims=True)
+GAMMA, BETA = signed(rng(6), (2, 6))
 MIRRORED = pads((2, 3), (1, 4))
 
 
@@ -43,6 +44,20 @@ CASES = {
     "keepdims": (lambda x: ops.global_average_pool(x, keepdims=True), MEAN),
     "add": (lambda x: ops.add(x, x), X + X),
     "gate": (lambda x: ops.multiply(x, ops.global_average_pool(x)), X * MEAN),
+    "divide": (lambda x: ops.divide(x, ops.global_average_pool(x)), X / MEAN),
+    "maximum": (lambda x: ops.maximum(x, ops.global_average_pool(x)), np.maximum(X, MEAN)),
+    "minimum": (lambda x: ops.minimum(x, ops.global_average_pool(x)), np.minimum(X, MEAN)),
+    "layer_normalization": (
+        ops.layer_normalization,
+        (X - X.mean(3, keepdims=True)) / np.sqrt(X.var(3, keepdims=True) + 1e-7),
+    ),
+    "layer_normalization rows": (
+        lambda x: ops.layer_normalization(x, GAMMA, BETA, 1, 1e-3),
+        (X - X.mean(1, keepdims=True))
+        / np.sqrt(X.var(1, keepdims=True) + 1e-3)
+        * GAMMA[:, None, None]
+        + BETA[:, None, None],
+    ),
     "concatenate": (lambda x: ops.concatenate([x, x]), np.concatenate([X, X], 3)),
     "concatenate rows": (lambda x: ops.concatenate([x, x], 1), np.concatenate([X, X], 1)),
     "pad": (
@@ -122,6 +137,12 @@ def test_ops_on_one_image():
         (lambda: ops.resize(X, 0), ValueError, "size"),
         (lambda: ops.resize(X, 3, "cubic"), ValueError, "interpolation"),
         (lambda: ops.softmax(X, 0), ValueError, "batch"),
+        (lambda: ops.divide(X[:, :3], X), ValueError, "same shape"),
+        (lambda: ops.layer_normalization(X, axis=0), ValueError, "batch"),
+        (lambda: ops.layer_normalization(X, epsilon=-1.0), ValueError, "epsilon"),
+        (lambda: ops.layer_normalization(X, epsilon="1"), TypeError, "epsilon"),
+        (lambda: ops.layer_normalization(X, GAMMA), ValueError, "gamma"),
+        (lambda: ops.layer_normalization(X, beta=[1.0] * 4), TypeError, "beta"),
         (lambda: ops.reshape(X, (2, 7)), ValueError, "newshape"),
         (lambda: ops.reshape(X, (2, -1, -1)), ValueError, "newshape"),
         (lambda: ops.reshape(X, (3, -1)), ValueError, "newshape must begin with the batch, 2"),
