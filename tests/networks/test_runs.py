@@ -294,8 +294,7 @@ IMAGES = tuple((0, offset, *IMAGE) for offset in (0, SECOND))
         (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": (2**40, 1)}), "kernel_size"),
         (("layer", IMAGES, steps(None)[1][2] | {"kernel_size": 3}), "tuple"),
         (("layer", IMAGES, steps(None)[3][2] | {"kernel_size": (3, 3)}), "kernel_size"),
-        (("dance", IMAGES, {}), "kind of step"),
-        (("", IMAGES, {}), "kind of step"),
+        *(((word, IMAGES, {}), "kind of step") for word in ("dance", "")),
     ],
 )
 def test_plans_that_are_refused(step, reason):
