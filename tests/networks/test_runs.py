@@ -54,7 +54,7 @@ def steps(isa, generator=None):
         ("affine", (first, first), affine),
         ("gather", (second, first), gather),
         ("bilinear", (first, second), {"rows": identity, "columns": identity}),
-        ("activation", (first, first), {"activation": _core.Activation("tanh")}),
+        ("normalize", (first, first), dict(NORMAL)),
         ("global_pool", (gate, first), {"function": "average"}),
         ("softmax", (gate, gate), {"beta": 1.0}),
         ("multiply", (first, first, (0, SECOND, *SPREAD)), {}),
@@ -302,7 +302,7 @@ def test_plans_that_are_refused(step, reason):
         network(None, (step,))
 
 
-@pytest.mark.parametrize("kind", ["add", "affine", "softmax", "activation", "pool", "gather"])
+@pytest.mark.parametrize("kind", ["add", "affine", "softmax", "normalize", "pool", "gather"])
 def test_channels_must_lie_side_by_side(kind):
     step = next(s for s in steps(None) if s[0] == kind)
     turned = ((SIDE, SIDE, C), (SIDE, 1, SIDE * SIDE))
