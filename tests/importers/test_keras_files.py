@@ -223,7 +223,7 @@ REFUSED = {
     "with groups=2": layer(
         "DepthwiseConv2D", arrays={"kernel": W}, groups=2, use_bias=False, **SIZE
     ),
-    "with activation='mish'": layer("Activation", activation="mish"),
+    "with activation='squareplus'": layer("Activation", activation="squareplus"),
     "without its weights": layer("Conv2D", **SIZE),
     "with padding='causal'": layer("Conv2D", arrays=CONV, padding="causal", **SIZE),
     "with a kernel of shape": layer("Conv2D", arrays=CONV, kernel_size=3),

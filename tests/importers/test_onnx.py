@@ -209,13 +209,6 @@ def test_integers_between_two_scales_become_a_range():
     assert y[:, 0, 0].tolist() == [[-1, 0.25, 9], [126.5, 1, 2]]
 
 
-def test_integer_convolutions_are_refused_by_name():
-    parts = {name: np.float32(1) for name in "abc"} | {"w": np.ones((4, 6, 1, 1), np.int8)}
-    conv = node("ConvInteger", "x w")
-    with pytest.raises(ValueError, match="does not run: ConvInteger"):
-        imported(model(conv, z=np.uint8(0), **parts))
-
-
 @pytest.mark.parametrize(
     "nodes",
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastdw.network._steps import Lowering, Site, core_activation, convolution, image_step
+from fastdw.network._steps import Lowering, Site, convolution, core_activation, image_step
 
 if TYPE_CHECKING:
     from fastdw._core import Step
