@@ -29,12 +29,8 @@ struct TilePixels {
 };
 
 // Caches as of x86, where tiles read their input pixel by pixel: 32 to 48 KB of L1 and at least 1 MB of L2 a
-// core. 14×14×512 → 512, 1.05 MB of weights, is 1.035 times as fast on two threads where each reads all of
-// them; 7×7×512 → 1024, 2.1 MB, would be 4 % slower. Blocks for streamed weights: 14×14×512 → 512 and
-// 19×19×728 → 728 are 3 % faster with AVX2, 0 to 1 % with AVX-512. Less input a block: at stride 2 56×56×144
-// → 32 is 4 % faster so, 5×5 → 40 0 to 3 %; on two threads, whose even shares want other cuts, that loses
-// 5 %. Whole rows: 147×147×64 is 1.12 times as fast, 14×14×672 1.06 times. Below the cached bytes the input
-// is found in L2 anyway, and asking costs 2 %.
+// core. Each number is the best of those that were measured. On two threads less input a block would lose,
+// since even shares want other cuts; below the cached bytes the input is found in L2 anyway.
 constexpr Schedule desktop_schedule(const Rates& rates) {
   Schedule s = {};
   s.rates = rates;
@@ -74,8 +70,7 @@ struct Bodies {
     return {};
   }
   // One column, since neighbours share no vector of input: the taller, the fewer loads for an output. Seven
-  // rows divide most planes; with ten and more, planes of rows some 4 KB apart fall out of L1 (3×3 on
-  // 128×128×24: 0.6 times as fast).
+  // rows divide most planes; with ten and more, planes of rows some 4 KB apart fall out of L1.
   static constexpr TileSize lane_packed = {7, 1};
   template <int MR, int NV>
   static constexpr PwTileFn pointwise = pwconv_tile<V, MR, NV>;

@@ -31,8 +31,7 @@ struct Schedule {
   std::ptrdiff_t light_bytes = 1280 * 1024;
   // Weights above this are read anew for every block: worth a larger one.
   std::ptrdiff_t streamed_bytes = PTRDIFF_MAX;
-  // A panel that stays in L1 while many tiles read it: all of 48 KB. With fewer pixels a tile, 28×28×384 → 40
-  // (74 KB) is 2 % faster yet, ×384 → 64 (98 KB) 2 % slower.
+  // A panel that stays in L1 while many tiles read it: all of 48 KB.
   std::ptrdiff_t light_panel_floats = 12 * 1024;
   // Input of a block, at most, on one thread, where the next one's shall have room in L2 beside it.
   std::ptrdiff_t input_floats = PTRDIFF_MAX;

@@ -72,8 +72,7 @@ void multiply(const PointwiseWeights& w, const Span& span, const Inputs& a, cons
     t.panel = panel.weights;
     t.channels = panel.channels;
     // As few tiles as can be, of sizes that differ by one at most: 28 pixels are 4 × 7, not 4 × 6 + 4. Tiles
-    // of a size go together: a call for each costs 5 % of NEON's instructions at 32 input channels, 1 % of
-    // the time of whole blocks with AVX-512 and AVX2, and with AVX2 a quarter at 3 input channels.
+    // of a size go together, since a call for each costs much where input channels are few.
     const ptrdiff_t tiles = pixels <= panel.kernels.pixels ? 1 : ceil_div(quads, panel.tile_pixels / quad);
     const ptrdiff_t small = quads / tiles, large = quads % tiles;
     const ptrdiff_t ahead_lines = ceil_div(ahead.lines, tiles * (last_panel - first_panel) * w.inputs);

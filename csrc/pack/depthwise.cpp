@@ -11,8 +11,7 @@ namespace {
 //
 // For lane-packed tiles the fewest side by side that leave at most an eighth of the lanes empty; one where
 // that does not save a sixth of the vectors. A lane-packed tile shares no vector of input with its
-// neighbours, and its vectors lie across lines: with less to save it is slower (3×3 on 28×28×50 with AVX-512
-// 0.85 times as fast).
+// neighbours, and its vectors lie across lines: with less to save it is slower.
 ptrdiff_t repeated_pixels(const KernelSet& set, ptrdiff_t kernel_h, ptrdiff_t kernel_w, ptrdiff_t channels,
                           bool fused) {
   constexpr ptrdiff_t kMostVectors = 6;  // more would take much of L1 (5×5 with AVX-512: 10 KB)

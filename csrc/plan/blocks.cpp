@@ -26,8 +26,7 @@ double slowest_share(const Problem& p, const BlockSource& source, const Blocks& 
   const double largest_ns = image_ns * static_cast<double>(blocks.largest()) / static_cast<double>(pixels);
   const double rounds = static_cast<double>(ceil_div(p.out.images * blocks.count(), threads));
   const double thread_ns = image_ns / static_cast<double>(blocks.count()) * rounds;
-  // Of two equal ways the one with larger blocks: each costs something to begin, and the tiles at its edges
-  // (two threads: NASNetMobile is 1.03 times as fast as with smaller ones).
+  // Of two equal ways the one with larger blocks: each costs something to begin, and the tiles at its edges.
   return std::max(largest_ns, thread_ns) - largest_ns / 64;
 }
 

@@ -5,9 +5,7 @@
 namespace fastdw {
 namespace {
 
-// By phases instead of by the generic kernel, 28×28×64 at dilation 2 is 1.46 times as fast with AVX-512
-// and 1.14 times with AVX2. Larger dilations leave few rows and columns to a phase: at 4 it is 1.27 and 0.84
-// times.
+// Phases take tiles instead of the generic kernel. Larger dilations leave few rows and columns to a phase.
 constexpr ptrdiff_t kMostPhases = 2;
 
 // Pixel by pixel, in place or in the staging buffer.
@@ -25,8 +23,8 @@ const DwKernel& choose_depthwise_kernel(const Problem& p) {
   const ptrdiff_t dilation = std::max(g.dilation_h, g.dilation_w);
   const bool phases = dilation > 1 && dilation <= kMostPhases && g.stride_h == 1 && g.stride_w == 1;
   const bool dense = !p.reads_in_place() || p.x.column_stride == p.x.channels;
-  // Of tiles those that leave the fewest rows empty; of equals the last. (In blocks 7×2 gains 0 to 1 % on
-  // planes of 14 and 7 rows, and on two threads, whose rows are cut by the same size, loses up to 8.)
+  // Of tiles those that leave the fewest rows empty; of equals the last. Not in blocks, where tall tiles gain
+  // little and threads cut rows by the same size.
   const ptrdiff_t rows = alone ? ceil_div(p.out.height, dilation) : 0;
   const auto padded_rows = [rows](const DwKernel& k) { return ceil_div(rows, k.rows) * k.rows; };
   const DwKernel* best = &w.set.generic_depthwise();

@@ -20,8 +20,7 @@ constexpr ptrdiff_t kFewPixels = 16;
 constexpr ptrdiff_t kPlaneRows = 4;
 
 // With heavy weights each thread reads its own share of the panels, and the source fills a block once a
-// share. That costs less than to hand it from core to core (7×7×1024 → 1024, two threads: 1.95 times one
-// thread, not 1.77), as long as it is a small part of the whole.
+// share. That costs less than to hand it from core to core, as long as it is a small part of the whole.
 ptrdiff_t panel_shares(const PointwiseWeights& pw, double source_ns, int threads) {
   if (pw.nbytes() <= pw.set.schedule.light_bytes) return 1;
   const auto tenth = static_cast<ptrdiff_t>((source_ns + pointwise_ns(pw, 1)) / (10 * source_ns));
@@ -39,8 +38,7 @@ MostPixels most_pixels(const Problem& p, const BlockSource& source, bool packs, 
   ptrdiff_t room = s.scratch_floats - source.copied_floats - (may_stage ? s.least_staging_floats : 0);
   if (packs) room /= 2;  // packing takes as much again
   // Planes are copied the faster the longer their runs are, and whole rows follow each other: they are worth
-  // more of the scratch (NCHW, 112×112×32, 74×74×128, 14×14×576: 7 to 9 %). Squarer blocks, which copy fewer
-  // pixels twice, are slower: 11 % on 112×112×96 at stride 2.
+  // more of the scratch. Squarer blocks, which copy fewer pixels twice, are slower.
   const bool streamed = p.chain.pointwise->nbytes() > s.streamed_bytes;
   const ptrdiff_t share = copies || streamed ? room : std::min(room, s.block_floats);
   ptrdiff_t most =
@@ -77,9 +75,8 @@ void plan_blocks(const Problem& p, const BlockSource& source, Plan& plan) {
   }
   plan.blocks = blocks;
 
-  // Rows so narrow that tiles of one would be half empty are staged, for tiles to run on from row to row:
-  // 7×7×1152 → 192 on two threads is 1.20 times as fast. On one thread only the scratch makes narrow blocks,
-  // and leaves nothing.
+  // Rows so narrow that tiles of one would be half empty are staged, for tiles to run on from row to row. On
+  // one thread only the scratch makes narrow blocks, and leaves nothing.
   const Cut &down = blocks.down, &across = blocks.across;
   const bool narrow = plan.threads > 1 && !source.quads && down.largest() > 1 && across.parts > 1 &&
                       across.largest() < kMaxTilePixels;
@@ -100,8 +97,7 @@ ptrdiff_t plane_rows(const Problem& p) {
   return std::clamp(most, std::min(kPlaneRows, p.out.height), p.out.height);
 }
 
-// Pixels in the lanes, where rows fill them: 112×112×32 → 64 takes 1.06 times as long as with NHWC, by way
-// of a copy and staging 1.37 times; 147×147×64 1.09 and 1.49, 32×32×3 0.76 and 2.49.
+// Pixels in the lanes, where rows fill them: about as fast as NHWC, for nothing is copied or staged.
 bool planes_pay(const Problem& p) {
   const ptrdiff_t lanes = p.set().lanes, width = p.out.width;
   return width >= lanes && 8 * width >= 7 * ceil_div(width, lanes) * lanes &&
@@ -111,8 +107,8 @@ bool planes_pay(const Problem& p) {
 void plan_planes(const Problem& p, Plan& plan) {
   plan.layout = BlockLayout::kPlanes;
   plan.stride = block_stride(plane_rows(p) * p.out.width);
-  // For even shares some bands may be half empty: 28×28×256 on two threads is 1.14 times as fast. No part has
-  // more than plane_rows(), from which the stride comes.
+  // For even shares some bands may be half empty. No part has more than plane_rows(), from which the stride
+  // comes.
   Cut down{p.out.height, plan.threads > 1 ? 2 : kPlaneRows, 1};
   const ptrdiff_t parts = ceil_div(p.out.height, plane_rows(p));
   down.parts = std::min(down.units(), ceil_div(parts, plan.threads) * plan.threads);

@@ -9,9 +9,9 @@ namespace avx512 {
 namespace {
 
 // TH rows of any number of columns. A load that began at each tap would lie across two lines nearly every
-// time; instead each vector of input is loaded once, and what lies beside it slides in: 28×28×11 takes 0.7
-// times as long as by lane-packed tiles, 112×112×3 0.6 times. (Channels of two vectors want five vectors of
-// each row at hand, more than there are registers: 28×28×22 takes 0.96 times as long, 28×28×24 1.13 times.)
+// time; instead each vector of input is loaded once, and what lies beside it slides in: 0.6 to 0.7 times as
+// long as by lane-packed tiles. (Channels of two vectors want five vectors of each row at hand, more than
+// there are registers.)
 template <int TH, bool kBorder>
 void packed_rows(const DwRowPacked& t) {
   constexpr int K = 3, kInputRows = TH + K - 1;

@@ -35,8 +35,7 @@ constexpr TileOptions only_if(bool wanted, TileOptions options) {
 // L1, each used TH times a load.
 //
 // Shuffled: where vectors of channels follow each other every load of the unrolled tile has a constant
-// stride, and Zen 5 fetches along it past the pixel's end: in order, 81 lines from L2 cost 140 to 154 cycles,
-// shuffled 122 to 136 (3×3 at stride 2).
+// stride, and Zen 5 fetches along it past the pixel's end.
 template <class V, class Shape, int TH, int TW, TileOptions kOptions, class Tile>
 void dwconv_tile(const Tile& t) {
   constexpr bool kShuffled = has(kOptions, TileOptions::kShuffled),
@@ -76,7 +75,7 @@ void dwconv_tile(const Tile& t) {
           const float* input = first_x + row * t.row_stride + column * t.column_stride + inputs.first;
           if constexpr (kBorder) {
             // Walking down, opaque to the compiler, which else works out every address anew behind every
-            // branch: 165 → 120 cycles for a tile of 3×3 at stride 2. The interior is slower so, 74 → 80.
+            // branch. The interior, which has no branches, is slower so.
             input = walk;
             walk += row_stride;
             FASTDW_OPAQUE(walk);

@@ -6,8 +6,7 @@
 namespace fastdw {
 namespace {
 
-// Calls copy(x, y) for each tap of each pixel. By value: read again for each, its fields cost
-// AVX-512 4 % of a stem.
+// Calls copy(x, y) for each tap of each pixel. By value: else its fields are read again for each.
 template <class Copy>
 FASTDW_INLINE void for_taps(const PatchTile t, const Copy& copy) {
   for (ptrdiff_t i = 0; i < t.pixels; ++i) {

@@ -11,8 +11,7 @@ namespace fastdw {
 namespace {
 
 // 3×3 taps at stride S: a band of TH rows, of which `rows` are live, vector by vector. A load that began at
-// each tap would lie across two lines nearly every time; instead what follows slides in (38 → 34 cycles a
-// vector of four rows, from L1 and L2).
+// each tap would lie across two lines nearly every time; instead what follows slides in.
 template <class V, int S, int TH, bool kBorder>
 void plane_band(const DwPlanes& t, const float* x, float* y, ptrdiff_t rows, uint32_t live_rows) {
   constexpr int K = 3, kInputRows = (TH - 1) * S + K;
@@ -34,9 +33,8 @@ void plane_band(const DwPlanes& t, const float* x, float* y, ptrdiff_t rows, uin
       });
       const float* input = x + j * S;
       unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA {
-        // The next plane, for which the CPU's own prefetcher would have to begin anew: 56×56×144 at stride 2
-        // is 1.17 times as fast, at stride 1 1.08 times. (Its distance in a local would cost address
-        // registers, and half of that at stride 2.)
+        // The next plane, for which the CPU's own prefetcher would have to begin anew. (Its distance in a
+        // local would cost address registers, and half of the gain at stride 2.)
         unroll<S>([&](auto s)
                       FASTDW_INLINE_LAMBDA { __builtin_prefetch(input + t.plane_stride + s * V::lanes); });
         if (kBorder && !(live_rows >> row & 1)) {
@@ -53,7 +51,7 @@ void plane_band(const DwPlanes& t, const float* x, float* y, ptrdiff_t rows, uin
     };
     load(0);
     for (ptrdiff_t j = 0; j < columns; j += V::lanes) {
-      // The members: a copy of the structs would keep the array in memory (46 cycles instead of 34).
+      // The members: a copy of the structs would keep the array in memory.
       unroll<S>([&](auto s) FASTDW_INLINE_LAMBDA {
         unroll<kInputRows>([&](auto row) FASTDW_INLINE_LAMBDA { now[s][row].v = next[s][row].v; });
       });
@@ -122,7 +120,7 @@ FASTDW_INLINE void plane_window_sums(const PlaneWindow<V, K, S, TH, NV>& window,
       V x[NV];
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
         x[v] = V::load(window.rows + row * Window::kRow + s * Window::kPhase + shift + v * V::lanes, All{});
-        // Else GCC loads it anew for every tap (337 → 200 cycles for 5×5 at stride 2).
+        // Else GCC loads it anew for every tap.
         keep_in_register(x[v]);
       });
       unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
@@ -136,9 +134,8 @@ FASTDW_INLINE void plane_window_sums(const PlaneWindow<V, K, S, TH, NV>& window,
 }
 
 // K×K taps at stride S by way of an L1 window: each row is loaded, and at stride 2 split into its even and
-// odd columns, once for all of its taps; for 5×5 that is worth the way (with NCHW 56×56×144 at stride 2
-// is 1.27 times as fast as through transposed copies, by plane_band 0.93 times; 28×28×240 1.05 times). TH
-// rows × NV vectors, of which `rows` and `columns` are live.
+// odd columns, once for all of its taps; for 5×5 that is worth the way. TH rows × NV vectors, of which `rows`
+// and `columns` are live.
 template <class V, int K, int S, int TH, int NV>
 void plane_patch(const DwPlanes& t, ptrdiff_t first_row, ptrdiff_t first_column, const float* x, float* y,
                  ptrdiff_t rows, ptrdiff_t columns) {
@@ -182,8 +179,7 @@ void plane_patch(const DwPlanes& t, ptrdiff_t first_row, ptrdiff_t first_column,
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { acc[i][v] = V::set1(*weights); });
     });
     plane_window_sums<V, K, S>(window, weights, acc);
-    // Else GCC moves the sums of a row behind the question whether it is live (4.1 → 1.9 times the FMA
-    // limit).
+    // Else GCC moves the sums of a row behind the question whether it is live.
     unroll<TH>([&](auto i) FASTDW_INLINE_LAMBDA {
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { keep_in_register(acc[i][v]); });
     });
@@ -236,7 +232,7 @@ void plane_pwconv(const PwPlanes& t) {
   const ptrdiff_t ahead_lines = t.ahead_lines, ahead_plane_bytes = t.ahead_plane_bytes;
   const char* ahead = t.ahead;
   for (ptrdiff_t k = t.input_channels; k > 0; --k, x += plane_stride) {
-    // Into L2, as in pixels.h: 147×147×64 is 1.2 times as fast, 56×56×144 and 112×112×32 1.1 times.
+    // Into L2, as in pixels.h.
     for (ptrdiff_t i = 0; i < ahead_lines; ++i) __builtin_prefetch(ahead + i * kLineBytes, 0, 2);
     ahead += ahead_plane_bytes;
     w += panel_channels;

@@ -30,8 +30,7 @@ FASTDW_INLINE void transpose_block(const float* from, ptrdiff_t from_stride, flo
   });
 }
 
-// Three planes, as of images, into pixels that follow each other: compilers make whole vectors of it, so that
-// 48×192 pixels take 2 µs, not 14.
+// Three planes, as of images, into pixels that follow each other: compilers make whole vectors of it.
 inline void interleave_three(const TransposeTile& t) {
   const float *const first = t.from, *const second = first + t.from_stride,
                      *const third = second + t.from_stride;
