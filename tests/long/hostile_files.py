@@ -181,7 +181,8 @@ def _mutate_constant(tensor, draw):
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     except KeyError:
         dtype = np.dtype(np.uint8)
-    dtype = dtype if dtype.kind in "fiu" else np.dtype(np.uint8)
+    if dtype.kind not in "fiu" or len(tensor.raw_data) < dtype.itemsize:
+        dtype = np.dtype(np.uint8)
     size, rows = dtype.itemsize, tensor.dims[0] if tensor.dims else 0
     if 0 < rows < 2**31 and draw.random() < 0.4:
         row = len(tensor.raw_data) // rows
