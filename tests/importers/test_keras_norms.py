@@ -62,7 +62,10 @@ def test_layer_scale():
             "with weights",
         ),
         (layer("LayerNormalization", epsilon=-1.0, scale=False, center=False), "epsilon"),
-        (layer("GroupNormalization", groups=3), "with groups=3 of 8 channels"),
+        (
+            layer("GroupNormalization", groups=3, scale=False, center=False),
+            "with 3 groups of 8 channels",
+        ),
         (layer("LayerScale", init_values=1.0), "without projection_dim"),
     ],
 )

@@ -193,6 +193,33 @@ def test_instance_norm(shape):
     agrees(proto, shape, wanted=[wanted])
 
 
+@pytest.mark.parametrize("opset", [18, 21])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_group_norm(groups, opset):
+    size = groups if opset == 18 else 6
+    parts = {"s": weights(2, size), "b": weights(3, size)}
+    grouped = normal(X.reshape(2, groups, -1), (2,), 1e-5).reshape(IMAGE)
+    s, b = (np.repeat(v, 6 // size)[:, None, None] for v in parts.values())
+    proto = model(node("GroupNormalization", "x s b", num_groups=groups), opset=opset, **parts)
+    agrees(proto, wanted=[grouped * s + b])
+
+
+@pytest.mark.parametrize("groups", [0, 4, -1, 12])
+def test_groups_that_do_not_fit_are_refused(groups):
+    parts = {"s": weights(2, 6), "b": weights(3, 6)}
+    proto = model(node("GroupNormalization", "x s b", num_groups=groups), opset=21, **parts)
+    with pytest.raises(ValueError, match=f"with {groups} groups of 6 channels"):
+        imported(proto)
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_root_mean_square_norm(axis):
+    s = weights(2, *IMAGE[axis:])
+    axes = tuple(range(axis % 4, 4))
+    wanted = X / np.sqrt((X * X).mean(axes, keepdims=True) + 1e-5) * s
+    agrees(model(node("RMSNormalization", "x s", axis=axis), opset=23, s=s), wanted=[wanted])
+
+
 ROOT = [node("Add", "v e", "w"), node("Sqrt", "w", "d")]
 SPELT = {
     "quotient": [*ROOT, node("Div", "c d")],

@@ -269,6 +269,29 @@ def dense(
     return reshape(builder, y, (*shape[:-1], matrix.shape[1]), **names)
 
 
+def by_groups(builder: GraphBuilder, x: str, groups: int, epsilon: float, **names: Any) -> str:
+    """Values whose channels, the last axis, have mean 0 and variance 1 group by group.
+
+    A group's pixels and channels lie side by side, and become one line.
+    """
+    shape = builder.shape(x)
+    channels, pixels = shape[-1], prod(shape[:-1])
+    if not 1 <= groups <= channels or channels % groups:
+        msg = f"with {groups} groups of {channels} channels"
+        raise Unsupported(msg)
+    parts, line = (pixels, groups, channels // groups), pixels * channels // groups
+    if line > MAX_CHANNELS:
+        msg = f"over {line} entries"
+        raise Unsupported(msg)
+    x = builder.add("transpose", reshape(builder, x, parts, **names), axes=(1, 0, 2), **names)
+    ones: dict[str, Any] = {"scale": np.ones(line), "offset": np.zeros(line)}
+    x = reshape(builder, x, (groups, line), **names)
+    x = builder.add("normalize", x, **ones, epsilon=epsilon, **names)
+    x = reshape(builder, x, (groups, pixels, channels // groups), **names)
+    x = builder.add("transpose", x, axes=(1, 0, 2), **names)
+    return reshape(builder, x, shape, **names)
+
+
 def tabulated(
     f: Callable[[AnyArray], AnyArray], given: Quantization, output: Quantization
 ) -> AnyArray:

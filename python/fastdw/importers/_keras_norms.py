@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers._common import Unsupported
+from fastdw.importers._common import Unsupported, by_groups
 from fastdw.importers._keras_values import Conversion, Settings
 
 if TYPE_CHECKING:
@@ -42,22 +41,15 @@ def _layer_norm(c: Conversion, s: Settings, x: str) -> str:
 
 
 def _group_norm(c: Conversion, s: Settings, x: str) -> str:
-    """Each group's pixels and channels lie side by side, and become one line."""
     axis, epsilon = c.axis(s.take("axis", -1), x), float(s.take("epsilon", 1e-3))
     channels, groups = c.shape(x)[axis], s.take("groups", 32)
-    groups = channels if groups == -1 else groups
-    if type(groups) is not int or groups < 1 or channels % groups:
-        msg = f"with groups={groups} of {channels} channels"
+    if type(groups) is not int:
+        msg = f"with groups={groups!r}"
         raise Unsupported(msg)
     vectors = _vectors(s, channels)
     x, back = c.last(x, axis)
-    shape, pixels = c.shape(x), prod(c.shape(x)[:-1])
-    parts = c.moved(c.reshape(x, (pixels, groups, channels // groups)), (1, 0, 2))
-    line = pixels * channels // groups
-    ones: dict[str, Any] = {"scale": np.ones(line), "offset": np.zeros(line)}
-    y = c.add("normalize", c.reshape(parts, (groups, line)), **ones, epsilon=epsilon)
-    y = c.moved(c.reshape(y, (groups, pixels, channels // groups)), (1, 0, 2))
-    return c.moved(c.affine(c.reshape(y, shape), vectors["scale"], vectors["offset"]), back)
+    y = by_groups(c.builder, x, channels if groups == -1 else groups, epsilon, source=c.source)
+    return c.moved(c.affine(y, vectors["scale"], vectors["offset"]), back)
 
 
 def _layer_scale(c: Conversion, s: Settings, x: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdw.importers import _onnx_norm
+from fastdw.importers import _common, _onnx_norm
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_fold import axes_of
@@ -162,6 +162,35 @@ def _instance_norm(c: Conversion, node: OnnxNode) -> Value:
     return c.affine(y, np.asarray(scale), np.asarray(offset), 1)
 
 
+def _group_norm(c: Conversion, node: OnnxNode) -> Value:
+    x, groups = c.live(node), node.integer("num_groups", 0)
+    scale, offset = (c.constant(node, i, "scales or offsets") for i in (1, 2))
+    epsilon = node.number("epsilon", 1e-5)
+    node.integer("stash_type", 1)
+    wanted = x.shape[1:2] if c.opset > 20 else (groups,)
+    if len(x.shape) < 3 or any(v is None or v.shape != wanted for v in (scale, offset)):
+        msg = f"with scales or offsets that do not fit {x.shape}"
+        raise Unsupported(msg)
+    c.keep_images_apart(x, range(1, len(x.shape)))
+    x = c.last(x, 1)
+    name = _common.by_groups(c.builder, x.name, groups, epsilon, source=c.source)
+    times = x.shape[1] // wanted[0]
+    factors, terms = (np.repeat(np.asarray(v), times) for v in (scale, offset))
+    return c.affine(c.like(x, name), factors, terms, 1)
+
+
+def _root_mean_square_norm(c: Conversion, node: OnnxNode) -> Value:
+    """x/√(mean of x² + epsilon)·scale."""
+    x, scale = c.live(node), c.constant(node, 1, "scales")
+    axes = list(range(axis_of(node.integer("axis", -1), len(x.shape)), len(x.shape)))
+    epsilon = node.number("epsilon", 1e-5)
+    node.integer("stash_type", 1)
+    c.keep_images_apart(x, axes)
+    squares = over(c, c.plain(combine(c, "Mul", x, x)), axes, "average")
+    root = c.function(c.affine(squares, 1.0, epsilon, None), "sqrt")
+    return combine(c, "Mul", combine(c, "Div", x, root), _onnx_norm.ONE if scale is None else scale)
+
+
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "ReduceMean": _reduce(_mean),
     "ReduceMax": _reduce(_max),
@@ -179,4 +208,6 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "LpNormalization": _lp_norm,
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
+    "GroupNormalization": _group_norm,
+    "RMSNormalization": _root_mean_square_norm,
 }
