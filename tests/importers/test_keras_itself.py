@@ -113,6 +113,12 @@ MODELS = {
     "batch norms": lambda: one(
         layers.BatchNormalization(scale=False), layers.BatchNormalization(axis=1, center=False)
     ),
+    "norms of each image": lambda: one(
+        layers.LayerNormalization(),
+        layers.LayerNormalization(axis=1, center=False),
+        layers.GroupNormalization(2),
+        layers.GroupNormalization(-1, scale=False),
+    ),
     "shapes": lambda: one(layers.Permute((2, 3, 1)), layers.Reshape((-1, 3)), layers.Flatten()),
     "arithmetic": lambda: one(
         lambda x: (x * 2.0 + 1.0) / 3.0 - x, lambda x: 1.0 - x, keras.ops.relu6, keras.ops.silu

@@ -45,9 +45,10 @@ def test_group_norm(groups):
     agrees(net(part), wanted, tolerance=1e-5)
 
 
-def test_layer_scale():
+@pytest.mark.parametrize("name", ["variable", "variable_7"])
+def test_layer_scale(name):
     gamma = weights(4, 8)
-    arrays = {"variable": gamma}
+    arrays = {name: gamma}
     part = layer("LayerScale", arrays=arrays, init_values=1e-6, projection_dim=8)
     agrees(net(part), X * gamma)
 

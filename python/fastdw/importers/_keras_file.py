@@ -44,6 +44,9 @@ class Weights(Protocol):
         """Those of a model that is a layer of this one."""
 
 
+UNNAMED = "variable"
+
+
 class KerasModel(NamedTuple):
     """A model as it was found."""
 
@@ -149,7 +152,12 @@ def _last(name: str) -> str:
 
 
 def _pick(found: dict[str, Any], name: str) -> Any:
-    """A variable, whose name differs between versions for depthwise kernels."""
+    """A variable, whose name differs between versions for depthwise kernels.
+
+    One that its layer gave no name has a number; then it must be the only one.
+    """
+    if name == UNNAMED and len(found) == 1:
+        return next(iter(found.values()))
     if name not in found:
         name = _OLD_NAMES.get(name, name)
     if name not in found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdw.importers._common import Unsupported, by_groups
+from fastdw.importers._keras_file import UNNAMED
 from fastdw.importers._keras_values import Conversion, Settings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _layer_scale(c: Conversion, s: Settings, x: str) -> str:
     """A factor a channel, of ConvNeXt in keras.applications."""
     for name in ("init_values", "projection_dim"):
         s.take(name)
-    (gamma,) = s.weights("variable")
+    (gamma,) = s.weights(UNNAMED)
     if gamma.shape != c.shape(x)[-1:]:
         msg = f"with factors of shape {gamma.shape} on {c.shape(x)}"
         raise Unsupported(msg)
