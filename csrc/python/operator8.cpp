@@ -198,7 +198,7 @@ void bind_operator8(py::module_& m) {
   m.def("config8", [] {
     using namespace py::literals;
     return py::dict("built"_a = built_isas8(), "supported"_a = supported_isas8(),
-                    "active"_a = active_kernels8().isa);
+                    "active"_a = active_kernels8().isa, "offset"_a = active_kernels8().offset);
   });
   m.attr("most_cells") = kMostCells;
   m.def("kernels8", [](const std::string& isa) { return kernel_names(kernels8(isa)); }, py::arg("isa"));

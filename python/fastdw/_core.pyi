@@ -393,7 +393,8 @@ def kernels16(isa: str) -> list[str]:
     """
 
 def config8() -> dict[str, Any]:
-    """The 8-bit instruction sets: built, supported, active."""
+    """The 8-bit instruction sets: built, supported, active; the `offset` of the active one's bytes
+    from integers of int8, 128 or 0."""
 
 def kernels8(isa: str) -> list[str]:
     """As `kernels`, of an 8-bit instruction set.

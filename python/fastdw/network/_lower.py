@@ -13,6 +13,7 @@ from fastdw._isa import chosen_isa
 from fastdw.network import _steps16
 from fastdw.network._arena import Arena, Lifetime
 from fastdw.network._graph import Graph, Node, dtypes, shapes
+from fastdw.network._inside import unsigned
 from fastdw.network._ops import OPS, PAIRS
 from fastdw.network._plan import ELEMENT, Memory, floats, in_arena, plan_memory
 from fastdw.network._steps import Lowering, Site, copied, image, side_by_side, spread
@@ -62,6 +63,7 @@ class Lowerer:
     """
 
     def __init__(self, graph: Graph, accumulate: str = "float32") -> None:
+        graph = unsigned(graph)
         self.graph, self.known, self.dtypes = graph, shapes(graph), dtypes(graph)
         self.accumulate = accumulate
         self.adding: frozenset[int] = frozenset()

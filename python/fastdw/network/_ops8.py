@@ -73,7 +73,7 @@ OPS8: dict[str, Op] = {
         _shapes8.conv2d,
         _twins8.conv2d,
         _steps8.conv2d,
-        _types.integers(("input", "residual"), ("output", "sum")),
+        _types.Integers(("input", "residual"), ("output", "sum")),
     ),
     "quantized_depthwise": Op(
         1,
@@ -82,7 +82,7 @@ OPS8: dict[str, Op] = {
         _shapes8.depthwise,
         _twins8.depthwise,
         _steps8.depthwise,
-        _types.integers(("input",), ("output",)),
+        _types.Integers(("input",), ("output",)),
     ),
     "quantized_separable": Op(
         1,
@@ -96,7 +96,7 @@ OPS8: dict[str, Op] = {
         _shapes8.separable,
         _twins8.separable,
         _steps8.separable,
-        _types.integers(("input", "residual"), ("output", "sum")),
+        _types.Integers(("input", "residual"), ("output", "sum")),
     ),
     "quantized_add": Op(
         1,
@@ -105,7 +105,7 @@ OPS8: dict[str, Op] = {
         _shapes8.add,
         _twins8.add,
         _steps8.add,
-        _types.integers(("input", "second"), ("output",)),
+        _types.Integers(("input", "second"), ("output",)),
     ),
     "quantized_multiply": Op(
         1,
@@ -114,7 +114,7 @@ OPS8: dict[str, Op] = {
         _shapes8.multiply,
         _twins8.multiply,
         _steps8.multiply,
-        _types.integers(("input", "second"), ("output",)),
+        _types.Integers(("input", "second"), ("output",)),
     ),
     "quantized_pool": Op(
         1,
@@ -130,7 +130,7 @@ OPS8: dict[str, Op] = {
         _shapes8.pool,
         _twins8.pool,
         _steps8.pool,
-        _types.integers(("input",), ("input",)),
+        _types.Integers(("input",), ("input",)),
     ),
     "quantized_mean": Op(
         1,
@@ -139,7 +139,7 @@ OPS8: dict[str, Op] = {
         _shapes8.mean,
         _twins8.mean,
         _steps8.mean,
-        _types.integers(("input",), ("output",)),
+        _types.Integers(("input",), ("output",)),
     ),
     "quantized_bilinear": Op(
         1,
@@ -148,7 +148,7 @@ OPS8: dict[str, Op] = {
         _shapes8.bilinear,
         _twins8.bilinear,
         _steps8.bilinear,
-        _types.integers(("input",), ("input",)),
+        _types.Integers(("input",), ("input",)),
     ),
     "quantized_softmax": Op(
         1,
@@ -157,7 +157,7 @@ OPS8: dict[str, Op] = {
         _shapes8.softmax,
         _twins8.softmax,
         _steps8.softmax,
-        _types.integers(("input",), ("output",)),
+        _types.Integers(("input",), ("output",)),
     ),
     "table": Op(
         1,
@@ -166,7 +166,7 @@ OPS8: dict[str, Op] = {
         _shapes8.table,
         _twins8.table,
         _steps8.table,
-        _types.integers(("input",), ("output",)),
+        _types.Integers(("input",), ("output",)),
     ),
     "quantize": Op(
         1,
@@ -175,7 +175,7 @@ OPS8: dict[str, Op] = {
         _shapes.like_x,
         _twins8.quantize,
         _steps8.quantize,
-        _types.integers(("float32",), ("output",)),
+        _types.Integers(("float32",), ("output",)),
     ),
     "dequantize": Op(
         1,
@@ -184,6 +184,6 @@ OPS8: dict[str, Op] = {
         _shapes.like_x,
         _twins8.dequantize,
         _steps8.dequantize,
-        _types.integers(("input",), ("float32",)),
+        _types.Integers(("input",), ("float32",)),
     ),
 }

@@ -46,20 +46,25 @@ def picked(types: Types, attrs: Attrs) -> str:
     return dtype
 
 
-def integers(inputs: Sequence[str], outputs: Sequence[str]) -> Rule:
-    """From and to what quantizations among the attributes say.
+class Integers:
+    """From and to what quantizations among the attributes say; "float32" stands for itself.
 
     `inputs` are their names in the order of the inputs; of `outputs` the last one that is there
-    counts. None stands for float32.
+    counts.
     """
 
-    def rule(types: Types, attrs: Attrs) -> str:
-        for dtype, name in zip(types, inputs, strict=False):
+    def __init__(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self.inputs, self.outputs = inputs, outputs
+
+    def result(self, attrs: Attrs) -> str:
+        """The name of the output's."""
+        return [name for name in self.outputs if name == "float32" or attrs[name] is not None][-1]
+
+    def __call__(self, types: Types, attrs: Attrs) -> str:
+        for dtype, name in zip(types, self.inputs, strict=False):
             if name == "float32":
                 floats([dtype], attrs)
             elif dtype is not None and (attrs[name] is None or dtype != attrs[name][2]):
                 _refuse(f"what {name} says, {attrs[name]}", dtype)
-        there = [name for name in outputs if name == "float32" or attrs[name] is not None]
-        return "float32" if there[-1] == "float32" else str(attrs[there[-1]][2])
-
-    return rule
+        result = self.result(attrs)
+        return result if result == "float32" else str(attrs[result][2])
