@@ -115,7 +115,7 @@ MODELS = {
     ),
     "norms of each image": lambda: one(
         layers.LayerNormalization(),
-        layers.LayerNormalization(axis=1, center=False),
+        layers.LayerNormalization(epsilon=0.5, center=False),
         layers.GroupNormalization(2),
         layers.GroupNormalization(-1, scale=False),
     ),
