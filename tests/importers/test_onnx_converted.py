@@ -26,14 +26,16 @@ RUN = """
     Conv1d_stride Conv2d Conv2d_depthwise Conv2d_depthwise_padded Conv2d_depthwise_strided
     Conv2d_depthwise_with_multiplier Conv2d_dilated Conv2d_groups Conv2d_groups_thnn Conv2d_no_bias
     Conv2d_padding Conv2d_strided ConvTranspose2d ConvTranspose2d_no_bias ELU GLU GLU_dim LeakyReLU
-    LeakyReLU_with_negval Linear Linear_no_bias MaxPool1d MaxPool1d_stride
+    LeakyReLU_with_negval Linear Linear_no_bias LogSoftmax MaxPool1d MaxPool1d_stride
     MaxPool1d_stride_padding_dilation MaxPool2d MaxPool2d_stride_padding_dilation PReLU_1d
     PReLU_1d_multiparam PReLU_2d PReLU_2d_multiparam PReLU_3d PReLU_3d_multiparam PixelShuffle ReLU
-    ReflectionPad2d ReplicationPad2d Sigmoid Softmax Softmin Tanh ZeroPad2d softmax_functional_dim3
-    softmax_lastdim operator_addconstant operator_clip operator_concat2 operator_conv
-    operator_convtranspose operator_flatten operator_maxpool operator_pad operator_permute2
-    operator_reduced_mean operator_reduced_mean_keepdim operator_reduced_sum
-    operator_reduced_sum_keepdim operator_repeat operator_repeat_dim_overflow
+    ReflectionPad2d ReplicationPad2d SELU Sigmoid Softmax Softmin Softplus Softsign Tanh ZeroPad2d
+    log_softmax_dim3 log_softmax_lastdim softmax_functional_dim3 softmax_lastdim
+    operator_addconstant operator_clip operator_concat2 operator_conv operator_convtranspose
+    operator_exp operator_flatten operator_max operator_maxpool operator_min operator_pad
+    operator_permute2 operator_reduced_mean operator_reduced_mean_keepdim operator_reduced_sum
+    operator_reduced_sum_keepdim operator_repeat operator_repeat_dim_overflow operator_selu
+    operator_sqrt operator_symbolic_override
 """
 RUN = {f"test_{name}" for name in RUN.split()}
 
