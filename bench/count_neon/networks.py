@@ -6,7 +6,8 @@
 For each network the table gives its multiply-adds, the executed instructions of a run, (1 + n runs
 - 1 run) / n, and how many that makes for each multiply-add of four lanes. One would be perfect.
 Where FILE.ncnn.param lies beside FILE.fdw, the last column is the same figure of ncnn, in float32,
-once its answer has been compared with ours. All is counted for a Cortex-A72.
+once its answer has been compared with ours. All is counted for a Cortex-A72; with --halves, by
+which ours adds in float16, for a CPU that does.
 
 The sysroot is Debian's Python and NumPy for arm64, which .ci/emulation.sh unpacks. The site holds
 packages for arm64 and that Python, wheels unpacked: fastdw, and ncnn where it is compared. ncnn
@@ -78,6 +79,7 @@ class Emulator:
     site: Path
     folder: Path
     largest: float
+    accumulate: str
 
     def build(self) -> None:
         source, plugin = HERE / "count_insns.c", self.folder / "count_insns.so"
@@ -90,9 +92,11 @@ class Emulator:
         found = [next(self.sysroot.glob(f"usr/lib/*/{name}")) for name in ("blas", "lapack")]
         python = self.sysroot / "usr/bin/python3.11"
         environment = {"PYTHONPATH": str(self.site), "PYTHONHASHSEED": "0", "FASTDW_ISA": "neon"}
-        emulator = ["qemu-aarch64", "-cpu", "cortex-a72", "-L", self.sysroot, "-plugin", plugin]
+        cpu = "cortex-a72" if self.accumulate == "float32" else "neoverse-n1"
+        emulator = ["qemu-aarch64", "-cpu", cpu, "-L", self.sysroot, "-plugin", plugin]
         libraries = ["-E", "LD_LIBRARY_PATH=" + ":".join(map(str, found))]
-        script = [HERE / "run_network.py", file, str(runs), str(self.largest), result]
+        numbers = (str(runs), str(self.largest), self.accumulate)
+        script = [HERE / "run_network.py", file, *numbers, result]
         printed = subprocess.run(
             [*emulator, *libraries, python, *script],
             check=True,
@@ -172,16 +176,20 @@ def main() -> int:
     parser.add_argument(
         "--largest", type=float, default=1, help="of the input's values (default: 1)"
     )
+    parser.add_argument("--halves", action="store_true", help="sums of float16")
     parser.add_argument("--functions", action="store_true", help="and by the functions of ours")
     options = parser.parse_args()
     print(f"{'network':20}{'M MACs':>9}{'instructions':>14}{'per FMLA':>10}{'ncnn':>8}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        emulator = Emulator(options.sysroot, options.site, Path(folder), options.largest)
+        accumulate = "float16" if options.halves else "float32"
+        emulator = Emulator(
+            options.sysroot, options.site, Path(folder), options.largest, accumulate
+        )
         emulator.build()
         for file in options.files:
             ours, few, many = per_run(emulator, file, options.runs)
             theirs, beside = None, file.with_suffix(".ncnn.param")
-            if beside.exists():
+            if beside.exists() and not options.halves:
                 theirs, _, counted = per_run(emulator, beside, options.runs)
                 compared(many.result, counted.result)
             macs = many.facts["macs"]

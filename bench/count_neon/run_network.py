@@ -1,6 +1,6 @@
 """For networks.py, under emulation: runs a network RUNS times, and saves what came out last.
 
-    python run_network.py FILE RUNS LARGEST RESULT
+    python run_network.py FILE RUNS LARGEST ACCUMULATE RESULT
 
 FILE is a .fdw file, or an ncnn network's .param with its .bin beside it. Its input is one image of
 224 × 224 × 3, drawn from 0 to LARGEST. Prints, as JSON, the multiply-adds if they are known, and
@@ -21,9 +21,9 @@ import numpy as np
 SHAPE = (224, 224, 3)
 
 
-def ours(path: Path, image: Any) -> tuple[Callable[[], Any], dict[str, Any]]:
+def ours(path: Path, image: Any, accumulate: str) -> tuple[Callable[[], Any], dict[str, Any]]:
     fastdw, core = import_module("fastdw"), import_module("fastdw._core")
-    net = fastdw.Network.load(path)
+    net = fastdw.Network.load(path, accumulate=accumulate)
     out = net(image, num_threads=1)
     maps = Path("/proc/self/maps").read_text().splitlines()
     first = next(line for line in maps if line.endswith(core.__file__))
@@ -56,9 +56,10 @@ def ncnn(path: Path, image: Any) -> tuple[Callable[[], Any], dict[str, Any]]:
 
 
 def main() -> None:
-    path, runs, largest, result = sys.argv[1:]
+    path, runs, largest, accumulate, result = sys.argv[1:]
     image = np.random.default_rng(0).uniform(0, float(largest), SHAPE).astype(np.float32)
-    run, facts = (ncnn if path.endswith(".param") else ours)(Path(path), image)
+    ncnns = path.endswith(".param")
+    run, facts = ncnn(Path(path), image) if ncnns else ours(Path(path), image, accumulate)
     for _ in range(int(runs)):
         last = run()
     np.save(result, last)
