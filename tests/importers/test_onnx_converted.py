@@ -72,6 +72,7 @@ LIGHT = {
     "squeezenet": {"conv2d": 26, "concat": 8, "pool": 3, "global_pool": 1, "softmax": 1},
     "shufflenet": {"conv2d": 34, "depthwise": 16, "gather": 16, "pool": 5, "concat": 3},
     "resnet50": {"conv2d": 54, "pool": 2, "softmax": 1},
+    "inception_v1": {"conv2d": 58, "pool": 14, "multiply": 4, "concat": 9, "unary": 4},
     "densenet121": {"conv2d": 121, "affine": 62, "concat": 58, "pool": 4, "global_pool": 1},
 }
 

@@ -220,6 +220,23 @@ def test_root_mean_square_norm(axis):
     agrees(model(node("RMSNormalization", "x s", axis=axis), opset=23, s=s), wanted=[wanted])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 20])
+def test_local_response_norm(size):
+    squares = np.pad(X * X, ((0, 0), ((size - 1) // 2, size // 2), (0, 0), (0, 0)))
+    sums = sum(squares[:, i : i + 6] for i in range(size))
+    wanted = X / (2 + 0.3 / size * sums) ** 0.6
+    more = {"size": size, "alpha": 0.3, "beta": 0.6, "bias": 2.0}
+    agrees(model(node("LRN", "x", **more)), wanted=[wanted])
+
+
+@pytest.mark.parametrize(
+    "more", [{"size": 0}, {"size": 3, "beta": -1.0}, {"size": 3, "beta": np.nan}]
+)
+def test_local_response_norms_that_are_refused(more):
+    with pytest.raises(ValueError, match="LRN with size"):
+        imported(model(node("LRN", "x", **more)))
+
+
 ROOT = [node("Add", "v e", "w"), node("Sqrt", "w", "d")]
 SPELT = {
     "quotient": [*ROOT, node("Div", "c d")],

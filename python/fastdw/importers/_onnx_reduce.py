@@ -191,6 +191,32 @@ def _root_mean_square_norm(c: Conversion, node: OnnxNode) -> Value:
     return combine(c, "Mul", combine(c, "Div", x, root), _onnx_norm.ONE if scale is None else scale)
 
 
+_MOST_NEIGHBOURS = 1024  # channels whose squares a matrix sums
+
+
+def _local_response_norm(c: Conversion, node: OnnxNode) -> Value:
+    """x/(bias + alpha/size·Σ x²)^beta, over channels beside each: a 1×1 convolution of squares."""
+    x, size = c.live(node), node.integer("size", 0)
+    alpha, beta = node.number("alpha", 1e-4), node.number("beta", 0.75)
+    bias, channels = node.number("bias", 1.0), x.shape[1]
+    if size < 1 or not 1 <= channels <= _MOST_NEIGHBOURS or not 0 < beta <= 4 or len(x.shape) != 4:
+        msg = f"with size={size} and beta={beta} on {x.shape}"
+        raise Unsupported(msg)
+    number = np.arange(channels)
+    apart = number[:, np.newaxis] - number  # a channel of the sum from one of its outputs
+    beside = (apart >= -((size - 1) // 2)) & (apart <= size // 2)
+    x = c.last(x, 1)
+    squares = _common.dense(
+        c.builder,
+        c.image(c.plain(combine(c, "Mul", x, x))),
+        beside * (alpha / size),
+        np.full(channels, bias),
+        source=c.source,
+    )
+    power = c.affine(c.function(c.like(x, squares), "log"), -beta, 0.0, None)
+    return combine(c, "Mul", x, c.function(power, "exp"))
+
+
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "ReduceMean": _reduce(_mean),
     "ReduceMax": _reduce(_max),
@@ -209,5 +235,6 @@ CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "LayerNormalization": _layer_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
+    "LRN": _local_response_norm,
     "RMSNormalization": _root_mean_square_norm,
 }
