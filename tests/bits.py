@@ -18,7 +18,7 @@ STORED = pathlib.Path(__file__).with_name("bits.json")
 def _curve(activation):
     """A wide range of values and the special ones, through a 1×1 convolution."""
     g = rng(1)
-    x = np.ldexp(signed(g, (4, 16, 16, 37)), g.integers(-20, 8, (4, 16, 16, 37)))
+    x = np.ldexp(signed(g, (4, 16, 16, 37)), g.integers(-20, 8, (4, 16, 16, 37)).astype(np.intc))
     x.flat[:8] = np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-40, -1e-45, -0.0
     if activation == "prelu":
         activation = ("prelu", signed(g, 37))

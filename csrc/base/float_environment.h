@@ -1,12 +1,12 @@
 // How a thread rounds, and what it does with subnormals: the same on every thread of a job.
 #pragma once
-#if !defined(__x86_64__)
+#if !defined(__SSE2_MATH__)
 #include <cfenv>
 #endif
 
 namespace fastdw {
 
-#if defined(__x86_64__)
+#if defined(__SSE2_MATH__)
 
 // All arithmetic here is SSE's or later. C's functions take the x87 unit's registers too: 0.1 to 0.2 µs a
 // job.

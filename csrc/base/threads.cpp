@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kSpin = std::chrono::microseconds(40), kTeamSpin = std::chrono::microseconds(250);
 
 void relax() {
-#if defined(__x86_64__)
+#if defined(__SSE2__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ volatile("yield");

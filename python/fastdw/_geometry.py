@@ -1,11 +1,12 @@
 """Where the window lies: strides, dilation, padding, and the sizes that follow from them.
 
-All sizes are Python ints, so no product can overflow. The core's 64-bit ones are safe because
-padded images and effective kernels stay below `MAX_EXTENT`.
+All sizes are Python ints, so no product can overflow. The core's, as wide as a pointer, are safe
+because padded images and effective kernels stay below `MAX_EXTENT`.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fastdw._arguments import INT64_MAX, describe, integer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fastdw._core import Geometry
     from fastdw._typing import Pads
 
-MAX_EXTENT = 2**31
+MAX_EXTENT = 2**31 if sys.maxsize > 2**32 else 2**29
 _POINTWISE = (1, 1, 1, 1, 0, 0)
 _NO_PADS = ((0, 0), (0, 0))
 _PADDINGS = ("valid", "same", "same_lower")

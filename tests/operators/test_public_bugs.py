@@ -29,6 +29,8 @@ KERNELS = {
     "separable_conv2d": (TAPS, MIXER),
 }
 
+needs_64_bits = pytest.mark.skipif(sys.maxsize < 2**32, reason="needs 64-bit addresses")
+
 
 def ones(*shape):
     """An array of any size that takes no memory."""
@@ -93,6 +95,7 @@ def test_cve_2021_37682_quantized_arrays_without_scales(dtype):
 
 
 @pytest.mark.emulated
+@needs_64_bits
 def test_cve_2022_41884_nothing_times_huge():
     layer = fastdw.SeparableConv2D(TAPS, MIXER)
     wanted = (0, 2**31 - 2, 2**31 - 2, 7)
@@ -102,6 +105,7 @@ def test_cve_2022_41884_nothing_times_huge():
 
 
 @pytest.mark.emulated
+@needs_64_bits
 def test_cve_2022_41890_product_of_sizes_beyond_32_bits(forced_isa):
     """Also CVE-2022-41886 and CVE-2022-41887."""
     column = integers(rng(1), 2**17)
@@ -131,6 +135,7 @@ def test_tensorflow_97165_strides_of_4_8e18_and_negative(forced_isa):
 
 
 @pytest.mark.emulated
+@needs_64_bits
 def test_xnnpack_10710_taps_beyond_32_bits():
     refused({"depthwise_kernel": ones(65536, 65536, 4)}, "kernel")
     refused({"depthwise_kernel": ones(65536, 65536, 4), "padding": 2**17, "dilation_rate": 2**20},
@@ -138,6 +143,7 @@ def test_xnnpack_10710_taps_beyond_32_bits():
 
 
 @pytest.mark.emulated
+@needs_64_bits
 def test_xnnpack_10781_products_of_sizes_that_wrap():
     """Also XNNPACK PR 11240, 10985 and 11184."""
     for padding in (2**29, 2**30, (0, 2**30)):
@@ -155,7 +161,7 @@ def test_xnnpack_10781_products_of_sizes_that_wrap():
 @pytest.mark.emulated
 @pytest.mark.parametrize("channels", [8, 16, 32])
 def test_product_of_both_strides_beyond_64_bits(forced_isa, channels):
-    stride = 2**30
+    stride = 2**30 if sys.maxsize > 2**32 else 2**28
     x, mixer = np.ones((1, 1, 1, channels), F32), ones(channels, 3)
     got = fastdw.separable_conv2d(
         x, ones(1, 1, channels), mixer, stride, ((0, stride), (0, stride)),
@@ -166,13 +172,21 @@ def test_product_of_both_strides_beyond_64_bits(forced_isa, channels):
 
 
 @pytest.mark.emulated
+@pytest.mark.skipif(sys.maxsize > 2**32, reason="needs 32-bit addresses")
+def test_what_32_bits_cannot_count_is_refused_by_name():
+    refused({"padding": 2**29 + 1}, "padding")
+    refused({"padding": ((0, 2**29), (0, 2**29))}, "height of x with its padding")
+    refused({"dilation_rate": 2**28}, "dilation_rate")
+
+
+@pytest.mark.emulated
 def test_xnnpack_10453_kernel_larger_than_the_padded_image():
     refused({"depthwise_kernel": ones(7, 3, 4)}, "kernel")
     refused({"depthwise_kernel": ones(9, 3, 4), "padding": 1}, "kernel")
     refused({"dilation_rate": (3, 1)}, "kernel")
 
 
-@pytest.mark.skipif(sys.maxsize < 2**32, reason="needs 64-bit addresses")
+@needs_64_bits
 @pytest.mark.skipif(sys.platform != "linux", reason="needs memory that is only reserved")
 def test_pytorch_9404_dilated_taps_more_than_32_bits_apart(forced_isa):
     """Also oneDNN 122 and 1468."""

@@ -27,7 +27,8 @@ WORDS = {
     "x86_64": Word(slice(28, 32), 0xFFC0, 0x8040, 0x4000),  # MXCSR, but for the sticky flags
     "aarch64": Word(slice(0, 4), 0xFFFFFFFF, 1 << 24, 1 << 22),  # FPCR
 }
-WORD = WORDS.get(platform.machine())
+# The machine is the kernel's, under which a 32-bit system may run.
+WORD = WORDS.get(platform.machine()) if sys.maxsize > 2**32 else None
 libm = ctypes.util.find_library("m") or "libm.so.6"
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or WORD is None, reason="needs fenv_t of Linux on x86-64 or AArch64"

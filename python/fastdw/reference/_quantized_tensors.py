@@ -231,7 +231,7 @@ def quantized_pool(
     if function == "max":
         y = found.max(axis=0)
     else:
-        count = live.sum(axis=0)
+        count = live.sum(axis=0, dtype=np.int64)
         total = np.where(live, found - origin, 0).sum(axis=0)
         y = np.sign(total) * ((np.abs(total) + count // 2) // count) + origin
     return np.asarray(np.clip(y - offset, *_range(activation, input)), dtype)
