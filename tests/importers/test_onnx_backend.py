@@ -48,7 +48,6 @@ REFUSED = {
     r"slice(_neg_steps|_negative_axes|_default_axes|_default_steps)?": "leaves out images",
     r"squeeze|transpose_(default|all_permutations_[2345])|unsqueeze_axis_0": "moves the batch",
     r"split_zero_size.*|slice_start_out_of_bounds": "an empty result",
-    r"gather_2d_indices": "indices of several axes",
     r"gemm_(transposeA|all_attributes)": "mixes the images of a batch",
     r"prelu_example": "slopes of each image",
     r"gemm_default_matrix_bias|matmul_[34]d|matmul_bcast": "weights of each image",

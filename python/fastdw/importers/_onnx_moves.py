@@ -213,10 +213,14 @@ def _split(c: Conversion, node: OnnxNode) -> list[Value]:
 
 def _gather(c: Conversion, node: OnnxNode) -> Value:
     x, index = c.live(node), c.constant(node, 1, "indices")
-    if index is None or index.ndim > 1 or not index.size:
-        msg = "with indices of several axes"
+    axis = axis_of(node.integer("axis", 0), len(x.shape))
+    if index is None or not 1 <= index.size <= _common.MAX_TABLE:
+        msg = "without indices, or with very many"
         raise Unsupported(msg)
-    return _picked(c, x, index, axis_of(node.integer("axis", 0), len(x.shape)))
+    if index.ndim < 2:
+        return _picked(c, x, index, axis)
+    picked = _picked(c, x, index.reshape(-1), axis)
+    return reshaped(c, picked, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
 
 def _gather_nd(c: Conversion, node: OnnxNode) -> Value:
