@@ -189,6 +189,11 @@ MOVES = {
         node("GatherND", "t picks", "g"),
         node("Transpose", "g", perm=[1, 0, 2, 3]),
     ],
+    "gather of pixels, as torch writes it": [
+        node("Transpose", "x", "t", perm=[2, 3, 0, 1]),
+        node("GatherND", "t pixels", "g"),
+        node("Transpose", "g", perm=[2, 3, 0, 1]),
+    ],
     "gather by a table": [node("Gather", "x table", axis=3)],
     "gather by a table of channels": [node("Gather", "x rows", "r", axis=1), node("Relu", "r")],
     "gather of one": [node("Gather", "x one", axis=2)],
@@ -212,6 +217,7 @@ PARTS = {
     "a1": ints(1), "a2": ints(2), "hw": ints(2, 3), "n": ints(2, 4), "a2f": np.float32(2),
     "lo": ints(1, -6, 0), "hi": ints(5, 10**6, 8), "ax": ints(1, -2, 3), "st": ints(2, 1, 3),
     "m1": ints(-1), "far": ints(-10**6), "pick": ints(3, 0, -1, 3), "one": np.array(1),
+    "pixels": np.stack(np.meshgrid(ints(0, 6, -3), ints(7, 0, 2, -1), indexing="ij"), -1),
     "table": ints([3, 0, -1], [7, 7, 2]), "rows": ints([0, 3], [5, 1], [2, 2]),
     "picks": ints(3, 0, -1, 3)[:, None],
     "often": ints(1, 2, 1, 3), "two": ints(1, 1), "three": ints(2),
@@ -232,6 +238,26 @@ def test_moves_keep_the_model_s_order(name, after_conv):
         nodes.insert(0, node("Conv", "x w", "conv"))
         parts["w"] = weights(8, 6, 6, 1, 1)
     agrees(model(nodes, **parts))
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [
+        (ints([0, 0]), "across the images of a batch"),
+        (ints([0, 0, 0, 0, 0]), "across the images of a batch"),
+        (np.zeros((0, 2), np.int64), "with batch_dims, without indices"),
+    ],
+)
+def test_indices_that_are_refused(index, reason):
+    with pytest.raises(ValueError, match=f"GatherND {reason}"):
+        imported(model(node("GatherND", "x i"), i=index))
+
+
+def test_indices_beyond_the_axes_are_refused():
+    nodes = [node("Transpose", "x", "t", perm=[1, 2, 0, 3]), node("GatherND", "t i")]
+    for index in (ints([6, 0], [0, 6]), ints([0, -8])):
+        with pytest.raises(ValueError, match="GatherND that does not fit"):
+            imported(model(nodes, i=index))
 
 
 @st.composite

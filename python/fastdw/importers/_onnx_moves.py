@@ -224,12 +224,18 @@ def _gather(c: Conversion, node: OnnxNode) -> Value:
 
 
 def _gather_nd(c: Conversion, node: OnnxNode) -> Value:
-    """Whole slices of the first axis, as PyTorch writes a list of channels."""
+    """By indices of the first axes, made one: PyTorch writes lists of rows and columns so."""
     x, index = c.live(node), c.constant(node, 1, "indices")
-    if node.integer("batch_dims", 0) or index is None or index.shape[1:] != (1,) or not index.size:
-        msg = "of anything but slices of the first axis"
+    if node.integer("batch_dims", 0) or index is None or not 1 <= index.size <= _common.MAX_TABLE:
+        msg = "with batch_dims, without indices, or with very many"
         raise Unsupported(msg)
-    return _picked(c, x, index[:, 0], 0)
+    count = index.shape[-1]
+    sizes, rest = x.shape[:count], x.shape[count:]
+    c.keep_images_apart(x, range(len(sizes)))
+    places = [i + n * (i < 0) for i, n in zip(np.moveaxis(index, -1, 0), sizes, strict=True)]
+    flat = np.ravel_multi_index(tuple(places), sizes)
+    picked = _picked(c, reshaped(c, x, (math.prod(sizes), *rest)), flat.reshape(-1), 0)
+    return reshaped(c, picked, (*index.shape[:-1], *rest))
 
 
 def _picked(c: Conversion, x: Live, index: AnyArray, axis: int) -> Live:
