@@ -261,6 +261,12 @@ def test_operators_that_write_variables_are_not_missed():
         from_tflite(model(nodes, outputs="z"))
 
 
+def test_long_lines_are_not_stretched_to_each_other():
+    shapes = {"x": (1, 140_000), "z": (1, 140_000)}
+    graph = from_tflite(model(node("SUB", "x z", "y", "SubOptions"), shapes))
+    assert "gather" not in [n.op for n in graph.nodes]
+
+
 BOTH = {"AlignCorners": True, "HalfPixelCenters": True}
 REFUSED = {
     "with the fused activation 5": conv(fused=5),

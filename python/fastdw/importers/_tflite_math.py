@@ -101,11 +101,11 @@ def _with_rank(c: Conversion, x: Live, rank: int) -> Live:
 
 
 def _stretched(c: Conversion, x: Live, shape: tuple[int, ...]) -> Live:
-    if any(n > MAX_TABLE for n in shape):
+    grown = {axis: n for axis, n in enumerate(shape) if n != x.shape[axis]}
+    if any(n > MAX_TABLE for n in grown.values()):
         msg = f"of {x.shape} to {shape}"
         raise Unsupported(msg)
-    sizes = zip(shape, x.shape, strict=True)
-    return c.pick(x, {axis: (0,) * n for axis, (n, old) in enumerate(sizes) if n != old})
+    return c.pick(x, {axis: (0,) * n for axis, n in grown.items()})
 
 
 def _limit(low: bool) -> Callable[[Conversion, TfliteNode], Value]:
