@@ -31,7 +31,7 @@ struct Half {
       : kernel(numbers<int8_t>(taps * outputs, 127)),
         bias(numbers<int32_t>(outputs, 1000)),
         factors(static_cast<size_t>(outputs), 1.0f / static_cast<float>(64 * taps)) {}
-  Given8 given() const { return {kernel.data(), bias.data(), factors.data(), -128}; }
+  UnpackedWeights8 weights() const { return {kernel.data(), bias.data(), factors.data(), -128}; }
 
   const std::vector<int8_t> kernel;
   const std::vector<int32_t> bias;
@@ -54,12 +54,17 @@ int main(int count, char** arguments) {
   const Rescale8 rescale{0.0f, 255.0f, set.offset - 128, set.flip(true), true};
   const Half first(9, channels), last(channels, filters);
   const Window8 window{3, 3, 1, 1, 1, 1};
-  const Depthwise8Weights depthwise(set, first.given(), window, channels, 1, set.flip(true), rescale);
-  const Pointwise8Weights pointwise(set, last.given(), channels, filters, set.flip(true), rescale);
+  const Depthwise8Weights depthwise(set, first.weights(), window, channels, 1, set.flip(true), rescale);
+  const Pointwise8Weights pointwise(set, last.weights(), channels, filters, set.flip(true), rescale);
   const auto x = numbers<uint8_t>(height * width * channels, 127);
   std::vector<uint8_t> y(static_cast<size_t>(height * width * filters));
   const Chain8 chain{&depthwise, &pointwise, {}};
-  const Problem8 problem{chain, 1, 1, window, view(x.data(), height, width, channels), {},
+  const Problem8 problem{chain,
+                         1,
+                         1,
+                         window,
+                         view(x.data(), height, width, channels),
+                         {},
                          view(y.data(), height, width, filters)};
   check(problem);
   for (ptrdiff_t i = sizes[4]; i > 0; --i) run(problem, make_plan8(problem, 1));

@@ -13,7 +13,7 @@ class Plans {
   Plans() = default;
   Plans(const Plans&) = delete;
   ~Plans() {
-    for (const Kept* kept = first_; kept;) delete std::exchange(kept, kept->next);
+    for (const Planned* planned = first_; planned;) delete std::exchange(planned, planned->next);
   }
 
   // use(plan)
@@ -21,12 +21,13 @@ class Plans {
   auto with(const Problem& problem, int threads, const Use& use) const {
     constexpr int kMost = 8;
     int count = 0;
-    for (const Kept* kept = first_.load(std::memory_order_acquire); kept; kept = kept->next, ++count) {
-      if (kept->threads == threads) return use(kept->plan);
+    for (const Planned* planned = first_.load(std::memory_order_acquire); planned;
+         planned = planned->next, ++count) {
+      if (planned->threads == threads) return use(planned->plan);
     }
     const Plan plan = make_plan(problem, threads);
     if (count < kMost) {
-      if (auto* fresh = new (std::nothrow) Kept{plan, threads, first_.load(std::memory_order_relaxed)}) {
+      if (auto* fresh = new (std::nothrow) Planned{plan, threads, first_.load(std::memory_order_relaxed)}) {
         while (!first_.compare_exchange_weak(fresh->next, fresh, std::memory_order_release)) {
         }
       }
@@ -35,12 +36,12 @@ class Plans {
   }
 
  private:
-  struct Kept {
+  struct Planned {
     Plan plan;
     int threads;
-    const Kept* next;
+    const Planned* next;
   };
-  mutable std::atomic<const Kept*> first_{nullptr};
+  mutable std::atomic<const Planned*> first_{nullptr};
 };
 
 }  // namespace fastdw

@@ -17,14 +17,15 @@ const DwKernel8& choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t 
 }
 
 // What the sums of channel `f` start from, the zero point and the offset of the input taken off.
-int32_t start_of(const Kernels8& set, const Given8& given, ptrdiff_t taps, ptrdiff_t outputs, ptrdiff_t f) {
+int32_t start_of(const Kernels8& set, const UnpackedWeights8& unpacked, ptrdiff_t taps, ptrdiff_t outputs,
+                 ptrdiff_t f) {
   int64_t sum = 0;
-  for (ptrdiff_t k = 0; k < taps; ++k) sum += given.kernel[k * outputs + f];
-  return static_cast<int32_t>(given.bias[f] - (given.input_zero + set.offset) * sum);
+  for (ptrdiff_t k = 0; k < taps; ++k) sum += unpacked.kernel[k * outputs + f];
+  return static_cast<int32_t>(unpacked.bias[f] - (unpacked.input_zero + set.offset) * sum);
 }
 
-bool has_lowest(const Given8& given, ptrdiff_t count) {
-  return *std::min_element(given.kernel, given.kernel + count) == -128;
+bool has_lowest(const UnpackedWeights8& unpacked, ptrdiff_t count) {
+  return *std::min_element(unpacked.kernel, unpacked.kernel + count) == -128;
 }
 
 void put(uint8_t* to, const void* number) { std::memcpy(to, number, 4); }
@@ -41,9 +42,9 @@ ByteMemory::ByteMemory(ptrdiff_t bytes) : bytes_(bytes), floats_(allocate_floats
   std::memset(get(), 0, static_cast<size_t>(bytes));
 }
 
-Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, const Window8& window,
-                                     ptrdiff_t channels, ptrdiff_t multiplier, uint8_t input_flip,
-                                     const Rescale8& rescale)
+Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked,
+                                     const Window8& window, ptrdiff_t channels, ptrdiff_t multiplier,
+                                     uint8_t input_flip, const Rescale8& rescale)
     : set(set),
       window(window),
       channels(channels),
@@ -51,13 +52,13 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const Given8& given, c
       input_flip(input_flip),
       rescale(rescale),
       kernel(choose_kernel(set, window, multiplier)),
-      lowest(has_lowest(given, window.kernel_h * window.kernel_w * channels * multiplier)),
+      lowest(has_lowest(unpacked, window.kernel_h * window.kernel_w * channels * multiplier)),
       outside(static_cast<size_t>(channels),
-              static_cast<uint8_t>((given.input_zero + set.offset) ^ input_flip)),
+              static_cast<uint8_t>((unpacked.input_zero + set.offset) ^ input_flip)),
       packed_([&] {
         return checked_product(ceil_div(outputs(), group()), checked_product(group(), channel_bytes()));
       }()) {
-  pack(given);
+  pack(unpacked);
 }
 
 ptrdiff_t Depthwise8Weights::lanes() const {
@@ -100,7 +101,7 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
   }
 }
 
-void Depthwise8Weights::pack(const Given8& given) {
+void Depthwise8Weights::pack(const UnpackedWeights8& unpacked) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
   const ptrdiff_t width = group();
   uint8_t* w = packed_.get();
@@ -113,25 +114,25 @@ void Depthwise8Weights::pack(const Given8& given) {
                    chunk;
       // Factors stand in the order of the sums too.
       if (c >= count) continue;
-      const int32_t start = start_of(set, given, taps, count, c);
+      const int32_t start = start_of(set, unpacked, taps, count, c);
       put(w + 4 * slot, &start);
-      put(w + 4 * (width + slot), &given.factors[c]);
+      put(w + 4 * (width + slot), &unpacked.factors[c]);
       for (ptrdiff_t tap = 0; tap < taps; ++tap) {
-        put_tap(weights, width, slot, tap, given.kernel[tap * count + c]);
+        put_tap(weights, width, slot, tap, unpacked.kernel[tap * count + c]);
       }
     }
     w += width * channel_bytes();
   }
 }
 
-Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, ptrdiff_t inputs,
+Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked, ptrdiff_t inputs,
                                      ptrdiff_t outputs, uint8_t input_flip, const Rescale8& rescale)
     : set(set),
       inputs(inputs),
       outputs(outputs),
       input_flip(input_flip),
-      lowest(has_lowest(given, inputs * outputs)),
-      outside(static_cast<uint8_t>(given.input_zero + set.offset)),
+      lowest(has_lowest(unpacked, inputs * outputs)),
+      outside(static_cast<uint8_t>(unpacked.input_zero + set.offset)),
       rescale(rescale),
       packed_(checked_product(ceil_div(outputs, set.lanes) * set.lanes, channel_bytes())) {
   const ptrdiff_t dot = set.dot_inputs;
@@ -143,12 +144,12 @@ Pointwise8Weights::Pointwise8Weights(const Kernels8& set, const Given8& given, p
       const ptrdiff_t c =
           channel_of(p.vectors, static_cast<int>(slot / set.lanes), static_cast<int>(slot % set.lanes));
       if (c >= p.channels) continue;
-      const int32_t start = start_of(set, given, inputs, outputs, p.first + c);
+      const int32_t start = start_of(set, unpacked, inputs, outputs, p.first + c);
       put(w + 4 * slot, &start);
-      put(w + 4 * (width + slot), &given.factors[p.first + c]);
+      put(w + 4 * (width + slot), &unpacked.factors[p.first + c]);
       for (ptrdiff_t k = 0; k < inputs; ++k) {
         put_weight(set, w + 8 * width + dot * set.weight_bytes * (k / dot * width + slot), k % dot,
-                   given.kernel[k * outputs + p.first + c]);
+                   unpacked.kernel[k * outputs + p.first + c]);
       }
     }
   }

@@ -9,7 +9,7 @@
 namespace fastdw {
 
 // Weights as Python gives them: kernel in C order with the outputs last, a bias and a factor for each.
-struct Given8 {
+struct UnpackedWeights8 {
   const int8_t* kernel;
   const int32_t* bias;
   const float* factors;
@@ -39,8 +39,8 @@ struct Window8 {
 class Depthwise8Weights {
  public:
   // kernel (kh, kw, C, m); `input_flip` is that of x, whose padding is kept here.
-  Depthwise8Weights(const Kernels8& set, const Given8& given, const Window8& window, ptrdiff_t channels,
-                    ptrdiff_t multiplier, uint8_t input_flip, const Rescale8& rescale);
+  Depthwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked, const Window8& window,
+                    ptrdiff_t channels, ptrdiff_t multiplier, uint8_t input_flip, const Rescale8& rescale);
 
   ptrdiff_t outputs() const { return channels * multiplier; }
   ptrdiff_t lanes() const;  // of the vectors that a pixel takes
@@ -62,15 +62,15 @@ class Depthwise8Weights {
   int most_pairs() const { return kernel.layout == Layout8::kQuads ? set.most_pairs : 1; }
   ptrdiff_t channel_bytes() const;
   void put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap, int8_t value) const;
-  void pack(const Given8& given);
+  void pack(const UnpackedWeights8& unpacked);
   ByteMemory packed_;
 };
 
 class Pointwise8Weights {
  public:
   // kernel (Cin, F).
-  Pointwise8Weights(const Kernels8& set, const Given8& given, ptrdiff_t inputs, ptrdiff_t outputs,
-                    uint8_t input_flip, const Rescale8& rescale);
+  Pointwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked, ptrdiff_t inputs,
+                    ptrdiff_t outputs, uint8_t input_flip, const Rescale8& rescale);
 
   struct Panel {
     ptrdiff_t first;

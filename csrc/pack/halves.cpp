@@ -35,23 +35,23 @@ Packed16::Packed16(ptrdiff_t outputs, ptrdiff_t inputs)
   std::fill_n(reinterpret_cast<uint8_t*>(memory_.get()), bytes_, uint8_t{0});
 }
 
-void Packed16::take_bias(const float* given, ptrdiff_t outputs) {
-  if (given) std::copy_n(given, outputs, bias());
+void Packed16::take_bias(const float* from, ptrdiff_t outputs) {
+  if (from) std::copy_n(from, outputs, bias());
 }
 
-Depthwise16Weights::Depthwise16Weights(const Kernels16& kernels, const Given16& given, const Window16& taken,
-                                       ptrdiff_t inputs, ptrdiff_t filters)
+Depthwise16Weights::Depthwise16Weights(const Kernels16& kernels, const UnpackedWeights16& unpacked,
+                                       const Window16& taken, ptrdiff_t inputs, ptrdiff_t filters)
     : set(kernels),
       window(taken),
       channels(inputs),
       multiplier(filters),
-      activation(given.activation),
-      finish(finish_of(activation, given.floats)),
+      activation(unpacked.activation),
+      finish(finish_of(activation, unpacked.floats)),
       kernel(kernel_for(set, window, multiplier)),
       packed(outputs(), checked_product(window.kernel_h, window.kernel_w)) {
-  packed.take_bias(given.bias, outputs());
+  packed.take_bias(unpacked.bias, outputs());
   for (ptrdiff_t tap = 0; tap < window.kernel_h * window.kernel_w; ++tap) {
-    std::copy_n(given.kernel + tap * outputs(), outputs(), packed.halves() + tap * packed.lanes);
+    std::copy_n(unpacked.kernel + tap * outputs(), outputs(), packed.halves() + tap * packed.lanes);
   }
 }
 
@@ -62,20 +62,20 @@ void Depthwise16Weights::unpack(uint16_t* taps, float* bias) const {
   }
 }
 
-Pointwise16Weights::Pointwise16Weights(const Kernels16& kernels, const Given16& given, ptrdiff_t in,
-                                       ptrdiff_t out)
+Pointwise16Weights::Pointwise16Weights(const Kernels16& kernels, const UnpackedWeights16& unpacked,
+                                       ptrdiff_t in, ptrdiff_t out)
     : set(kernels),
       inputs(in),
       outputs(out),
-      activation(given.activation),
-      finish(finish_of(activation, given.floats)),
+      activation(unpacked.activation),
+      finish(finish_of(activation, unpacked.floats)),
       packed(outputs, inputs) {
-  packed.take_bias(given.bias, outputs);
+  packed.take_bias(unpacked.bias, outputs);
   for (ptrdiff_t i = 0; i < panels(); ++i) {
     const Panel p = panel(i);
     uint16_t* to = packed.halves() + p.first * inputs;
     for (ptrdiff_t k = 0; k < inputs; ++k, to += p.vectors * kLanes16) {
-      std::copy_n(given.kernel + k * outputs + p.first, p.channels, to);
+      std::copy_n(unpacked.kernel + k * outputs + p.first, p.channels, to);
     }
   }
 }

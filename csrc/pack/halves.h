@@ -9,7 +9,7 @@ namespace fastdw {
 
 // Weights as Python gives them: the kernel as bits of halves, in C order with the outputs last; bias may be
 // null. Curves and the rounding of bounds are of `floats`.
-struct Given16 {
+struct UnpackedWeights16 {
   const uint16_t* kernel;
   const float* bias;
   const Activation& activation;
@@ -42,8 +42,8 @@ class Packed16 {
 class Depthwise16Weights {
  public:
   // kernel (kh, kw, C, m).
-  Depthwise16Weights(const Kernels16& set, const Given16& given, const Window16& window, ptrdiff_t channels,
-                     ptrdiff_t multiplier);
+  Depthwise16Weights(const Kernels16& set, const UnpackedWeights16& unpacked, const Window16& window,
+                     ptrdiff_t channels, ptrdiff_t multiplier);
 
   ptrdiff_t outputs() const { return channels * multiplier; }
   ptrdiff_t nbytes() const { return packed.nbytes(); }
@@ -62,7 +62,8 @@ class Depthwise16Weights {
 class Pointwise16Weights {
  public:
   // kernel (Cin, F).
-  Pointwise16Weights(const Kernels16& set, const Given16& given, ptrdiff_t inputs, ptrdiff_t outputs);
+  Pointwise16Weights(const Kernels16& set, const UnpackedWeights16& unpacked, ptrdiff_t inputs,
+                     ptrdiff_t outputs);
 
   struct Panel {
     ptrdiff_t first;

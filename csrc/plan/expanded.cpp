@@ -87,7 +87,7 @@ void divide(const Problem& p, Plan& plan) {
                          static_cast<double>(rest) * rows_ns(p, plan, ceil_div(height, plan.threads), false);
   if (divided >= ns) return;
   plan.blocks.down.parts = 1;
-  plan.rest_shares = rest;
+  plan.shares_by_rows = rest;
 }
 
 void set_slab(const Problem& p, Plan& plan, ptrdiff_t channels, ptrdiff_t outputs) {

@@ -66,7 +66,7 @@ void plan_blocks(const Problem& p, const BlockSource& source, Plan& plan) {
 
   // Threads that have the same panels share the blocks. Even shares are worth some tiles that are not full.
   plan.panel_shares = panel_shares(pw, source.pixel_ns, plan.threads);
-  plan.by_shares = true;
+  plan.shares_outermost = true;
   const int sharing = static_cast<int>(ceil_div(plan.threads, plan.panel_shares));
   if (sharing > 1) {
     if (!source.quads) blocks.down.unit = 1;
@@ -245,7 +245,7 @@ Plan make_plan(const Problem& p, int threads) {
 Plan useful_plan(const Problem& p, int threads) { return make_plan(p, useful_threads(threads, cost_ns(p))); }
 
 ptrdiff_t Plan::tasks() const {
-  if (rest_shares > 0) return images * threads * (panel_shares / threads + rest_shares);
+  if (shares_by_rows > 0) return images * threads * (panel_shares / threads + shares_by_rows);
   return images * channels.parts * blocks.count() * panel_shares;
 }
 
@@ -255,8 +255,8 @@ Plan::Task Plan::task(ptrdiff_t i) const {
     i /= parts;
     return part;
   };
-  if (rest_shares > 0) {
-    const ptrdiff_t whole = panel_shares / threads, number = next(whole + rest_shares),
+  if (shares_by_rows > 0) {
+    const ptrdiff_t whole = panel_shares / threads, number = next(whole + shares_by_rows),
                     thread = next(threads);
     const Cut rows{blocks.down.size, 1, threads};
     const bool all = number < whole;
@@ -264,12 +264,12 @@ Plan::Task Plan::task(ptrdiff_t i) const {
             {{all ? 0 : rows.begin(thread), all ? rows.size : rows.count(thread), 0, blocks.across.size},
              0,
              channels.size},
-            all ? thread * whole + number : panel_shares + number - whole - rest_shares};
+            all ? thread * whole + number : panel_shares + number - whole - shares_by_rows};
   }
-  ptrdiff_t share = by_shares ? 0 : next(panel_shares);
+  ptrdiff_t share = shares_outermost ? 0 : next(panel_shares);
   const PixelRect rect = blocks.rect(next(blocks.count()));
   const ptrdiff_t channel = next(channels.parts), image = next(images);
-  if (by_shares) share = next(panel_shares);
+  if (shares_outermost) share = next(panel_shares);
   return {image, {rect, channels.begin(channel), channels.count(channel)}, share};
 }
 

@@ -20,11 +20,11 @@ struct Plan {
   // Rows, or even images, that follow each other in every array count as one row.
   ptrdiff_t images = 1;
   Blocks blocks;
-  Cut channels;                // of the depthwise half; the depthwise operator alone cuts them
-  ptrdiff_t panel_shares = 1;  // of the pointwise half's panels
-  bool by_shares = false;      // tasks of a share follow each other, not those of a block
+  Cut channels;                   // of the depthwise half; the depthwise operator alone cuts them
+  ptrdiff_t panel_shares = 1;     // of the pointwise half's panels
+  bool shares_outermost = false;  // tasks of a share follow each other, not those of a block
   // Of shares with all rows those that are left when each thread has as many: of these each has some rows.
-  ptrdiff_t rest_shares = 0;
+  ptrdiff_t shares_by_rows = 0;
 
   const DwKernel* kernel = nullptr;  // of the depthwise half
   BlockLayout layout = BlockLayout::kPixels;

@@ -79,8 +79,8 @@ std::string show(const Problem& p, const Plan& plan) {
   if (plan.panel_shares > 1) {
     lines.add("", "each by %td tasks, with a share of the panels each", plan.panel_shares);
   }
-  if (plan.rest_shares > 0) {
-    lines.add("", "but of %td shares each thread has some rows", plan.rest_shares);
+  if (plan.shares_by_rows > 0) {
+    lines.add("", "but of %td shares each thread has some rows", plan.shares_by_rows);
   }
   lines.add("output", "%td x %td x %td x %td, %.0f KiB, written %s", out.images, out.height, out.width,
             out.channels, array_kib(out),

@@ -83,8 +83,8 @@ PreparedNetwork::PreparedNetwork(py::handle arena, py::handle inputs, py::handle
                                  const KernelSet& set)
     : inputs_(read_tuple(inputs).size()), network_([&] {
         std::vector<Buffer> buffers = make_buffers(arena, inputs, outputs);
-        std::vector<StepPointer> made = make_steps(steps, buffers, set, kept_);
-        return Network(std::move(buffers), std::move(made));
+        std::vector<StepPointer> all = make_steps(steps, buffers, set, kept_);
+        return Network(std::move(buffers), std::move(all));
       }()) {}
 
 // No py::object in these frames while the GIL is gone: see call.h.
@@ -117,19 +117,19 @@ void PreparedNetwork::execute(py::handle inputs, py::handle outputs, int threads
 PyObject* PreparedNetwork::results(py::handle inputs, py::handle shapes) const {
   constexpr size_t kMostAxes = 4;  // of empty_array()
   const py::tuple both = read_tuple(shapes, 2), arrays = read_tuple(inputs);
-  const py::tuple wanted = read_tuple(both[0], static_cast<ptrdiff_t>(inputs_));
-  const py::tuple made = read_tuple(both[1], static_cast<ptrdiff_t>(count_outputs()));
+  const py::tuple input_shapes = read_tuple(both[0], static_cast<ptrdiff_t>(inputs_));
+  const py::tuple output_shapes = read_tuple(both[1], static_cast<ptrdiff_t>(count_outputs()));
   if (arrays.size() != inputs_) return nullptr;
   ptrdiff_t images = -1;
   for (size_t i = 0; i < inputs_; ++i) {
     ptrdiff_t found = -1;
-    if (!is_plain(arrays[i], network_.buffers()[1 + i], read_tuple(wanted[i]), found)) return nullptr;
+    if (!is_plain(arrays[i], network_.buffers()[1 + i], read_tuple(input_shapes[i]), found)) return nullptr;
     if (i > 0 && found != images) return nullptr;
     images = found;
   }
-  py::tuple results(made.size());
-  for (size_t i = 0; i < made.size(); ++i) {
-    std::vector<ptrdiff_t> sizes = read_integers(made[i]);
+  py::tuple results(output_shapes.size());
+  for (size_t i = 0; i < output_shapes.size(); ++i) {
+    std::vector<ptrdiff_t> sizes = read_integers(output_shapes[i]);
     if (images >= 0) sizes.insert(sizes.begin(), images);
     if (sizes.size() > kMostAxes) return nullptr;
     switch (network_.buffers()[1 + inputs_ + i].element) {
@@ -147,15 +147,15 @@ PyObject* PreparedNetwork::results(py::handle inputs, py::handle shapes) const {
 }
 
 py::object PreparedNetwork::call(py::handle inputs, py::handle shapes, int threads) const {
-  PyObject* const made = results(inputs, shapes);
-  if (!made) return py::none();
+  PyObject* const arrays = results(inputs, shapes);
+  if (!arrays) return py::none();
   try {
-    execute(inputs, made, threads, nullptr);
+    execute(inputs, arrays, threads, nullptr);
   } catch (const std::exception&) {
-    Py_DECREF(made);
+    Py_DECREF(arrays);
     throw;
   }
-  return py::reinterpret_steal<py::object>(made);
+  return py::reinterpret_steal<py::object>(arrays);
 }
 
 void PreparedNetwork::run(py::handle inputs, py::handle outputs, int threads) const {

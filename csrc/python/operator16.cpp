@@ -39,8 +39,8 @@ std::unique_ptr<Depthwise16Weights> make_depthwise(py::handle kernel, const py::
   check_slopes(activation, outputs);
   const Geometry g = checked_geometry({place[0], place[1], place[2], place[3], 0, 0});
   const Window16 window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
-  const Given16 given{k.data(), checked_bias(bias, outputs), activation, active_kernel_set()};
-  return std::make_unique<Depthwise16Weights>(chosen(isa), given, window, k.shape(2), k.shape(3));
+  const UnpackedWeights16 weights{k.data(), checked_bias(bias, outputs), activation, active_kernel_set()};
+  return std::make_unique<Depthwise16Weights>(chosen(isa), weights, window, k.shape(2), k.shape(3));
 }
 
 std::unique_ptr<Pointwise16Weights> make_pointwise(py::handle kernel, const py::object& bias,
@@ -48,8 +48,8 @@ std::unique_ptr<Pointwise16Weights> make_pointwise(py::handle kernel, const py::
                                                    const std::optional<std::string>& isa) {
   const auto k = dense<uint16_t>(kernel, 2, "kernel");
   check_slopes(activation, k.shape(1));
-  const Given16 given{k.data(), checked_bias(bias, k.shape(1)), activation, active_kernel_set()};
-  return std::make_unique<Pointwise16Weights>(chosen(isa), given, k.shape(0), k.shape(1));
+  const UnpackedWeights16 weights{k.data(), checked_bias(bias, k.shape(1)), activation, active_kernel_set()};
+  return std::make_unique<Pointwise16Weights>(chosen(isa), weights, k.shape(0), k.shape(1));
 }
 
 // Kernel and bias as floats.

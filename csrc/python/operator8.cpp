@@ -54,8 +54,8 @@ std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::t
   const Epilogue e = epilogue(set, rescale, k.shape(2) * k.shape(3), signs[1]);
   const Window8 window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   return std::make_unique<Depthwise8Weights>(
-      set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window, k.shape(2),
-      k.shape(3), set.flip(signs[0]), e.rescale);
+      set, UnpackedWeights8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window,
+      k.shape(2), k.shape(3), set.flip(signs[0]), e.rescale);
 }
 
 std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::tuple& rescale, int input_zero,
@@ -64,7 +64,7 @@ std::unique_ptr<Pointwise8Weights> make_pointwise(py::handle kernel, const py::t
   const Kernels8& set = chosen_kernels8(isa);
   const Epilogue e = epilogue(set, rescale, k.shape(1), signs[1]);
   return std::make_unique<Pointwise8Weights>(
-      set, Given8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
+      set, UnpackedWeights8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, k.shape(0),
       k.shape(1), set.flip(signs[0]), e.rescale);
 }
 

@@ -192,11 +192,11 @@ std::array<PoolAxis, 2> read_windows(Settings& s) {
 
 std::vector<StepPointer> make_steps(py::handle steps, const std::vector<Buffer>& buffers,
                                     const KernelSet& set, const py::list& kept) {
-  std::vector<StepPointer> made;
+  std::vector<StepPointer> all;
   for (const py::handle item : read_tuple(steps)) {
-    made.push_back(make_step(read_tuple(item, 3), buffers, set, kept));
+    all.push_back(make_step(read_tuple(item, 3), buffers, set, kept));
   }
-  return made;
+  return all;
 }
 
 }  // namespace fastdw

@@ -23,18 +23,21 @@ INTEGERS = [
     Mutant(
         "no 128 in the start of sums",
         PACK,
-        "(given.input_zero + set.offset) * sum",
-        "given.input_zero * sum",
+        "(unpacked.input_zero + set.offset) * sum",
+        "unpacked.input_zero * sum",
     ),
     Mutant(
         "padding with 0",
         PACK,
-        "(given.input_zero + set.offset) ^ input_flip",
+        "(unpacked.input_zero + set.offset) ^ input_flip",
         "set.offset ^ input_flip",
     ),
-    Mutant("one factor for all channels", PACK, "&given.factors[c]", "&given.factors[0]"),
+    Mutant("one factor for all channels", PACK, "&unpacked.factors[c]", "&unpacked.factors[0]"),
     Mutant(
-        "the factors of the first panel", PACK, "&given.factors[p.first + c]", "&given.factors[c]"
+        "the factors of the first panel",
+        PACK,
+        "&unpacked.factors[p.first + c]",
+        "&unpacked.factors[c]",
     ),
     Mutant(
         "half away from zero",

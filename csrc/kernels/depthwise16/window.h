@@ -140,8 +140,8 @@ FASTDW_INLINE void dw16_columns(const Group16& g, ptrdiff_t row, ptrdiff_t begin
 }
 
 template <class Row>
-FASTDW_INLINE void dw16_groups(const Depthwise16& given, const Row& row) {
-  const Depthwise16 t = given;  // what is stored cannot change it
+FASTDW_INLINE void dw16_groups(const Depthwise16& call, const Row& row) {
+  const Depthwise16 t = call;  // what is stored cannot change it
   for (ptrdiff_t c = 0; c < t.channels; c += Halves::lanes) {
     const Group16 g(t, c);
     for (ptrdiff_t i = 0; i < t.rows; ++i) row(g, i);

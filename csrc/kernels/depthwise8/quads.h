@@ -71,10 +71,10 @@ struct Quads8 {
   // A row of the window, for one of the two columns.
   template <int Row, int Column>
   FASTDW_INLINE void meet(Ints (&acc)[kVectors], const Quad (&quad)[kVectors]) const {
-    const uint8_t* const given = opaque_to_gcc(group);  // else it would keep 24 addresses
-    const uint8_t* const w = given + 8 * kQuadGroup<B> + Row * kWeights + (S == 1 ? Column * kPart : 0);
+    const uint8_t* const start = opaque_to_gcc(group);  // else it would keep 24 addresses
+    const uint8_t* const w = start + 8 * kQuadGroup<B> + Row * kWeights + (S == 1 ? Column * kPart : 0);
     unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
-      if constexpr (Row == 0) acc[v] = B::load(given + v * kVector);
+      if constexpr (Row == 0) acc[v] = B::load(start + v * kVector);
       B::dot_memory(acc[v], quad[v], w + v * kVector);
     });
   }
@@ -150,8 +150,8 @@ struct Quads8 {
 
 // The channels of one group.
 template <class B, int S, int P, class Live>
-void dw8_quad_group(const Depthwise8& given, ptrdiff_t c, Live live, const uint8_t* w) {
-  const Depthwise8 t = given;  // what is stored cannot change it
+void dw8_quad_group(const Depthwise8& call, ptrdiff_t c, Live live, const uint8_t* w) {
+  const Depthwise8 t = call;  // what is stored cannot change it
   for (ptrdiff_t column = 0; column < t.columns; column += 2 * P) {
     const ptrdiff_t count = t.columns - column;
     const Quads8<B, S, P, Live> quads{t,

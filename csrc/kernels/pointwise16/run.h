@@ -75,8 +75,8 @@ FASTDW_INLINE void pw16_tiles(const Pointwise16& t, ptrdiff_t pixel) {
 }
 
 template <int MR, int NV>
-void pw16_run(const Pointwise16& given) {
-  const Pointwise16 t = given;  // what is stored cannot change it
+void pw16_run(const Pointwise16& call) {
+  const Pointwise16 t = call;  // what is stored cannot change it
   pw16_tiles<MR, NV>(t, 0);
 }
 

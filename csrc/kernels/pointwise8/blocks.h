@@ -62,8 +62,8 @@ FASTDW_INLINE void pw8_block_tile(const Pointwise8& t, const typename B::Rescale
 }
 
 template <class B, int MR, int NV>
-void pw8_blocks(const Pointwise8& given) {
-  const Pointwise8 t = given;  // what is stored cannot change it
+void pw8_blocks(const Pointwise8& call) {
+  const Pointwise8 t = call;  // what is stored cannot change it
   const typename B::Rescale held(t.rescale);
   const auto* const rescale = opaque_to_gcc(&held);  // in memory: the tile needs all registers
   pw8_tiles<MR>(t, [&](auto rows, const uint8_t* x, uint8_t* y)

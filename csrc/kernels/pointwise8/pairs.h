@@ -53,8 +53,8 @@ FASTDW_INLINE void pw8_pairs_tile(const Pointwise8& t, const typename B::Rescale
 }
 
 template <class B, int MR, int NV>
-void pw8_pairs(const Pointwise8& given) {
-  const Pointwise8 t = given;  // what is stored cannot change it
+void pw8_pairs(const Pointwise8& call) {
+  const Pointwise8 t = call;  // what is stored cannot change it
   const typename B::Rescale held(t.rescale);
   const auto* const rescale = opaque_to_gcc(&held);  // in memory: the tile needs all registers
   const auto run = [&](auto lowest) FASTDW_INLINE_LAMBDA {
