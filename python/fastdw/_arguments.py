@@ -125,7 +125,7 @@ def num_threads(value: object) -> int:
 
 def as_array(name: str, value: object, dtypes: tuple[np.dtype[Any], ...] = (FLOAT32,)) -> AnyArray:
     """`value` as a plain ndarray of one of the dtypes, without a copy."""
-    array = value if type(value) is np.ndarray else _view(name, value, dtypes[0].name)
+    array = value if type(value) is np.ndarray else viewed(name, value, dtypes[0].name)
     if array.dtype not in dtypes:
         wanted = " or ".join(dtype.name for dtype in dtypes)
         msg = (
@@ -155,7 +155,8 @@ def _masked(value: object) -> bool:
     return ma is not None and isinstance(value, getattr(ma, "MaskedArray", ()))
 
 
-def _view(name: str, value: object, wanted: str) -> AnyArray:
+def viewed(name: str, value: object, wanted: str) -> AnyArray:
+    """`value` as a plain ndarray over the same memory; `wanted` is the dtype that a list needs."""
     if isinstance(value, np.matrix):
         msg = f"{name} must not be a np.matrix, which has always two axes; pass an ndarray"
         raise ValueError(msg)

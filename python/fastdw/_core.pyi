@@ -87,7 +87,7 @@ Geometry = tuple[int, int, int, int, int, int]
 """(stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left).
 
 On an axis of one output the stride is given as 1, on an axis of one tap the dilation: neither
-matters there, and no product can then leave 64 bits. Rows and columns past the image count as 0.
+matters there, and no product can then overflow. Rows and columns past the image count as 0.
 """
 
 @final
@@ -161,9 +161,9 @@ Array = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 """Where a step finds an array: (buffer, offset, sizes, strides), in elements, one to six axes.
 
 Buffer 0 is the arena, then come the inputs and the outputs, one image of each; the last two are the
-arena as bytes and as halves. Strides are at least
-0, and no element lies at two places, but for the second term of a pair: its strides of
-rows and columns may be 0, so that one pixel serves for all.
+arena as bytes and as halves. Strides are at least 0, and no two elements lie at one place, but for
+the second term of a pair: its strides of rows and columns may be 0, so that one pixel serves for
+all.
 """
 
 Step = tuple[str, tuple[Array | None, ...], dict[str, Any]]

@@ -174,7 +174,7 @@ def dequantize(y: AnyArray, q: Quantization) -> Float32:
 
 def integers(name: str, value: object, q: Quantization) -> AnyArray:
     """`value` as a plain array of the dtype of `q`."""
-    array = value if type(value) is np.ndarray else check._view(name, value, q.dtype)
+    array = value if type(value) is np.ndarray else check.viewed(name, value, q.dtype)
     if array.dtype != q.dtype:
         msg = (
             f"{name} must be an array of {q.dtype}, as its Quantization says, got dtype "

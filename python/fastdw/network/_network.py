@@ -123,9 +123,9 @@ class Network(FromModels):
         threads = check.num_threads(get_num_threads() if num_threads is None else num_threads)
         program = self._program
         if out is None:  # then dense arrays of the right shapes leave nothing to check
-            made = program.core.call(inputs, program.signature, threads)
-            if made is not None:
-                return made[0] if len(made) == 1 else made
+            computed = program.core.call(inputs, program.signature, threads)
+            if computed is not None:
+                return computed[0] if len(computed) == 1 else computed
         arrays, batch = _call.arrays(self._graph, inputs)
         results, filled = _call.results(self._graph, program, batch, out, arrays)
         program.core.run(tuple(map(check.dense, arrays)), tuple(filled), threads)
@@ -166,7 +166,7 @@ class Network(FromModels):
 
     @property
     def accumulate(self) -> str:
-        """As it was made: see `load`. `summary` says which steps add in float16."""
+        """Dtype of the sums of convolutions: see `load`; `summary` lists it by step."""
         return self._program.accumulate
 
     @overload
@@ -347,9 +347,8 @@ class Network(FromModels):
         limit = check.integer("max_arena_bytes", max_arena_bytes, 0)
         sums = checked_sums(accumulate)
         if isinstance(file, (bytes, bytearray, memoryview)):
-            return cls._read(
-                io.BytesIO(bytes(file)), sums, limit
-            )  # BytesIO takes no view with steps
+            data = bytes(file)  # BytesIO takes no view with steps
+            return cls._read(io.BytesIO(data), sums, limit)
         path = check.path("file", file, "a path or bytes")
         try:
             with open(path, "rb") as source:
@@ -361,8 +360,8 @@ class Network(FromModels):
     @classmethod
     def _read(cls, file: Any, accumulate: str = "float32", limit: int | None = None) -> Network:
         network = object.__new__(cls)
-        graph, done = _file.read(file)
-        graph = graph if done else _rewritten(graph, copied=False)
+        graph, is_rewritten = _file.read(file)
+        graph = graph if is_rewritten else _rewritten(graph, copied=False)
         network._prepare(graph, accumulate, limit)
         return network
 
