@@ -88,7 +88,7 @@ apt_get() {
 }
 
 install_packages() {
-  local packages=(ccache clang cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf git
+  local packages=(ccache clang cmake g++ g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-i686-linux-gnu git
     python3.11-dev python3.11-venv qemu-user)
   if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
     apt_get update || true

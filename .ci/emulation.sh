@@ -23,11 +23,11 @@ sysroot() {
 # cross_wheel ARCHITECTURE TRIPLE MACHINE: a wheel, unpacked into $work/ARCHITECTURE/site.
 # CPython's own variables for cross builds give it the tag and the file names of the target.
 cross_wheel() {
-  local out=$work/$1
+  local out=$work/$1 multiarch=${2/i686/i386}
   sysroot "$1"
   mkdir -p "$out/sysconfig"
-  cp "$cache/$1/usr/lib/python3.11/_sysconfigdata__$2.py" "$out/sysconfig"
-  _PYTHON_HOST_PLATFORM=linux-$3 _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__$2 \
+  cp "$cache/$1/usr/lib/python3.11/_sysconfigdata__$multiarch.py" "$out/sysconfig"
+  _PYTHON_HOST_PLATFORM=linux-$3 _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__$multiarch \
     PYTHONPATH=$out/sysconfig SYSROOT=$cache/$1 TRIPLE=$2 \
     build --wheel --no-isolation -Cbuild-dir="$out/build" --outdir "$out" \
     -Ccmake.define.CMAKE_TOOLCHAIN_FILE="$PWD/.ci/cross.cmake"
@@ -63,4 +63,14 @@ emulated_arm() {
   libraries=$(dirname "$root"/usr/lib/*/blas/libblas.so.3):$(dirname "$root"/usr/lib/*/lapack/liblapack.so.3)
   PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" "$5" "${6-}" \
     "qemu-$1" -L "$root" -cpu "$3" -E LD_LIBRARY_PATH="$libraries" "$root/usr/bin/python3.11"
+}
+
+# i386: 32-bit x86, which this CPU runs itself: the demo and the tests, by the loader of the unpacked system.
+i386() {
+  local root=$cache/i386 usr=$cache/i386/usr/lib/i386-linux-gnu
+  local command=("$root/lib/ld-linux.so.2" --library-path "$usr:$usr/blas:$usr/lapack:$root/lib/i386-linux-gnu"
+    "$root/usr/bin/python3.11")
+  local -x PYTHONPATH=$work/i386/site:$PYTHONPATH
+  "${command[@]}" -m fastdw.demo
+  emulated scalar scalar "" "${command[@]}"
 }
