@@ -76,6 +76,15 @@ def real(name: str, value: Any) -> float:
     return result
 
 
+def real32(name: str, value: Any) -> float:
+    """The same within the range of float32."""
+    result = real(name, value)
+    if abs(result) > float(np.finfo(np.float32).max):
+        msg = f"{name} must be finite in float32, got {result}"
+        raise ValueError(msg)
+    return result
+
+
 def choice(*words: str) -> Kind:
     def check(name: str, value: Any) -> str:
         return _arguments.choice(name, value, words)

@@ -260,7 +260,7 @@ OPS: dict[str, Op] = _Ops(
         "softmax": Op(
             1,
             1,
-            {"beta": Attribute(kind.real, 1.0)},
+            {"beta": Attribute(kind.real32, 1.0)},
             _shapes.like_x,
             _twins.softmax,
             _steps.softmax,
@@ -268,7 +268,7 @@ OPS: dict[str, Op] = _Ops(
         "normalize": Op(
             1,
             1,
-            {"scale": _VECTOR, "offset": _VECTOR, "epsilon": Attribute(kind.real)},
+            {"scale": _VECTOR, "offset": _VECTOR, "epsilon": Attribute(kind.real32)},
             _shapes.normalize,
             _twins.normalize,
             _steps.normalize,

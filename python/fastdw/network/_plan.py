@@ -1,8 +1,8 @@
 """Where every value of a graph lies when it runs: a view of a buffer, most of them of one arena.
 
 Buffer 0 is the arena, then come the arrays of the call: the inputs in their order, the outputs in
-theirs; the last one is the arena again, as bytes. Values are one image, so a call of N images moves
-the offsets in the arrays and runs the plan again.
+theirs; the last two are the arena again, as bytes and as halves. Values are one image, so a call of
+N images moves the offsets in the arrays and runs the plan again.
 
 - An output of the graph is computed in its array.
 - A part of a concat is computed in its place there.
