@@ -309,3 +309,49 @@ def test_a_norm_over_the_batch_is_refused():
 def test_a_norm_that_gives_its_mean_and_deviation():
     proto = model(node("LayerNormalization", "x s", "y m d"), outputs="y m d", s=weights(2, 8))
     agrees(proto)
+
+
+NUMBER = (1, 1, 1, 1)
+OF_MORE_AXES = {
+    "Max": [node("Max", "x number", "y")],
+    "Min": [node("Min", "number x", "y")],
+    "Pow": [node("Pow", "x two", "y")],
+    "Div": [node("Div", "one x", "y")],
+    "sigmoid": [
+        node("Neg", "x", "minus"),
+        node("Exp", "minus", "e"),
+        node("Add", "e one", "sum"),
+        node("Div", "one sum", "y"),
+    ],
+    "norm": [
+        node("ReduceMean", "x last", "mean"),
+        node("Sub", "x mean", "centred"),
+        node("Mul", "centred centred", "squares"),
+        node("ReduceMean", "squares last", "variance"),
+        node("Add", "variance number", "sum"),
+        node("Sqrt", "sum", "deviation"),
+        node("Div", "centred deviation", "y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("op", OF_MORE_AXES)
+def test_a_number_of_more_axes_gives_them_to_the_result(op):
+    nodes = [*OF_MORE_AXES[op], node("ReduceMax", "y axis", "z", keepdims=0)]
+    proto = model(
+        nodes,
+        (1, 3, 4),
+        outputs="y z",
+        number=np.full(NUMBER, 0.25, np.float32),
+        one=np.ones(NUMBER, np.float32),
+        two=np.full(NUMBER, 2, np.float32),
+        last=ints(-1),
+        axis=ints(2),
+    )
+    agrees(proto, (1, 3, 4))
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_celu_bends_at_a_positive_alpha(alpha):
+    with pytest.raises(ValueError, match=f"Celu with alpha={alpha}"):
+        imported(model(node("Celu", "x", alpha=alpha)))

@@ -226,7 +226,7 @@ def _limit(op: str) -> Callable[[Conversion, Operand, Operand], str]:
             return add(c, a, b, op)
         x, other = (a, b) if isinstance(a, str) else (b, a)
         limit = numbers(other)
-        if not isinstance(x, str) or limit.size != 1:
+        if not isinstance(x, str) or limit.size != 1 or limit.ndim > len(c.shape(x)) + 1:
             msg = f"with a constant of shape {limit.shape}"
             raise Unsupported(msg)
         end = float(limit.reshape(-1)[0])

@@ -12,7 +12,7 @@ from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_math import combine, near, number_of
 from fastdw.importers._onnx_norm import Moment
-from fastdw.importers._onnx_values import Conversion, Live, Pending, Value
+from fastdw.importers._onnx_values import Conversion, Live, Pending, Value, expanded
 
 
 def _plain(name: Any) -> Callable[[Conversion, OnnxNode], Value]:
@@ -51,7 +51,8 @@ def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
     def convert(c: Conversion, node: OnnxNode) -> Value:
         values = [c.value(name) for name in node.inputs]
         computed = [v for v in values if not isinstance(v, np.ndarray)]
-        numbers = [number_of(v) for v in values if isinstance(v, np.ndarray)]
+        constants = [v for v in values if isinstance(v, np.ndarray)]
+        numbers = [number_of(v) for v in constants]
         if None in numbers:
             msg = "with a constant that is no single number"
             raise Unsupported(msg)
@@ -61,6 +62,7 @@ def _limit(low: bool) -> Callable[[Conversion, OnnxNode], Value]:
         x, bounds = c.settled(c.plain(result)), [n for n in numbers if n is not None]
         if not bounds:
             return x
+        x = expanded(x, max(v.ndim for v in constants))
         return (
             clamped(c, x, max(bounds), math.inf) if low else clamped(c, x, -math.inf, min(bounds))
         )
@@ -87,8 +89,8 @@ def _selu(c: Conversion, node: OnnxNode) -> Value:
 def _celu(c: Conversion, node: OnnxNode) -> Value:
     """alpha·elu(x/alpha)."""
     x, alpha = c.live(node), node.number("alpha", 1.0)
-    if alpha == 0:
-        msg = "with alpha=0"
+    if not alpha > 0:
+        msg = f"with alpha={alpha}"
         raise Unsupported(msg)
     y = c.activate(c.affine(x, 1 / alpha, 0.0, None), ("elu", 1.0))
     return c.affine(y, alpha, 0.0, None)

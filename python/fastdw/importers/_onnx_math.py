@@ -77,12 +77,12 @@ def _combined(c: Conversion, op: str, a: Value, b: Value) -> Value:
         return _with_constant(c, op, c.settled(c.plain(a)), b)
     if not isinstance(a, np.ndarray):
         return _of_two(c, op, c.settled(c.plain(a)), c.settled(c.plain(b)))
-    right = c.settled(c.plain(b))
+    right = expanded(c.settled(c.plain(b)), a.ndim)
     if op == "Div":
         quotient = _one_over(c, right)
         return quotient if number_of(a) == 1 else _with_constant(c, "Mul", quotient, a)
     if op == "Sub":
-        return by_entry(c, expanded(right, a.ndim), -np.ones(()), a.astype(np.float64))
+        return by_entry(c, right, -np.ones(()), a.astype(np.float64))
     return _with_constant(c, op, right, a)
 
 
@@ -203,6 +203,8 @@ def _completed(c: Conversion, op: str, a: Value, b: Value) -> Value | None:
     part, other = (a, b) if isinstance(a, Pending) else (b, a)
     if not isinstance(part, Pending) or isinstance(other, Pending):
         return None
+    if isinstance(other, np.ndarray) and other.ndim > len(part.base.shape):
+        return None
     number = number_of(other)
     if op == "Add" and number == 1 and part.kind in ("exp", "erf"):
         return part._replace(kind=f"1 + {part.kind}")
@@ -249,6 +251,7 @@ _GREATEST_POWER = 4.0
 def _pow(c: Conversion, node: OnnxNode) -> Value:
     x, power = c.live(node), c.constant(node, 1, "powers")
     number = None if power is None else number_of(power)
+    x = x if power is None else expanded(x, power.ndim)
     if number in (0.5, -0.5):
         root = _root(c, x)
         return root if number == 0.5 else _one_over(c, root)

@@ -77,6 +77,8 @@ def of_two(op: str, a: Value, b: Value) -> Moment | None:
         known = isinstance(a, Live) and a.moment and a.moment.kind == "variance"
         if not (op == "Add" and b.size == 1 and isinstance(a, Live) and a.moment and known):
             return None
+        if b.ndim > len(a.shape):
+            return None
         return a.moment._replace(epsilon=a.moment.epsilon + float(b.reshape(-1)[0]))
     if not isinstance(a, Live) or not isinstance(b, Live):
         return of_two(op, b, a) if isinstance(a, np.ndarray) else None

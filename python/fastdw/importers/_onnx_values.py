@@ -371,7 +371,9 @@ def expanded(value: Live, rank: int) -> Live:
     """With axes of one entry put before it, up to this number."""
     more = max(rank - len(value.shape), 0)
     axes = tuple(None if axis is None else axis + more for axis in value.axes)
-    return value._replace(shape=(1,) * more + value.shape, axes=axes) if more else value
+    if not more:
+        return value
+    return value._replace(shape=(1,) * more + value.shape, axes=axes, moment=None)
 
 
 def without(x: Live, axes: list[int]) -> Live:

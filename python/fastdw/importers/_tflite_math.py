@@ -119,6 +119,9 @@ def _limit(low: bool) -> Callable[[Conversion, TfliteNode], Value]:
             raise Unsupported(msg)
         bound = float(numbers[0].reshape(-1)[0])
         x = c.live(node, 1 if isinstance(values[0], np.ndarray) else 0)
+        if numbers[0].ndim > len(x.shape):
+            msg = "with a constant of more axes"
+            raise Unsupported(msg)
         return c.activate(x, clamp(bound, math.inf) if low else clamp(-math.inf, bound))
 
     return convert
