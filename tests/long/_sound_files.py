@@ -35,7 +35,8 @@ def onnx_files():
     folder = pathlib.Path(onnx.__file__).parent / "backend" / "test" / "data"
     files = [path.read_bytes() for path in sorted(folder.glob("pytorch-*/*/model.onnx"))]
     files += [single(case)[0] for case in collected()]
-    files += [proto.SerializeToString() for proto in _onnx_operators()]
+    protos = [*_onnx_operators(), *_onnx_forms(), _onnx_shapes()]
+    files += [proto.SerializeToString() for proto in protos]
     return _readable([*files, *kept_onnx_files()], Network.from_onnx)
 
 
@@ -93,6 +94,43 @@ def _onnx_operators():
     yield with_constants(nodes, {"w": kernel, "t": np.float32(0.01)})
 
 
+def _onnx_forms():
+    """Functions that exporters spell out, or fuse."""
+    from onnx_models import model, node, weights
+    from test_onnx_functions import torch_softplus
+    from test_onnx_layers import FUSED
+    from test_onnx_math import SPELT, spelt
+
+    numbers = {"half": 0.5, "root": 2**0.5, "three": 3, "six": 6, "zero": 0, "one": 1, "two": 2}
+    constants = {name: np.float32(number) for name, number in numbers.items()}
+    yield from (model(spelt(*steps), **constants) for steps in SPELT.values())
+    yield torch_softplus("x", 20)
+    for name, (parameters, _) in FUSED.items():
+        options = {"activation_params": parameters} if parameters else {}
+        conv = node("FusedConv", "x w", activation=name, domain="com.microsoft", **options)
+        yield model(conv, domains=["com.microsoft"], w=weights(3, 4, 6, 1, 1))
+
+
+def _onnx_shapes():
+    """A shape that the model computes, and a constant, by every operator that only folds."""
+    from onnx_models import ints, model, node
+
+    steps = [
+        ("Shape", "x", "s"), ("Gather", "s two", "h"), ("Equal", "h eight", "e"),
+        ("Less", "h eight", "l"), ("Greater", "h eight", "g"), ("Or", "e l", "o"),
+        ("Not", "g", "n"), ("And", "o n", "a"), ("Where", "a h eight", "w"),
+        ("Concat", "w eight", "p"), ("ReduceProd", "p", "r"), ("Mul", "r six", "k"),
+        ("Concat", "minus k", "to"), ("Reshape", "x to", "flat"), ("Size", "to", "z"),
+        ("Range", "none z one", "f"), ("Cast", "f", "c"), ("Floor", "c", "d"), ("Ceil", "d", "i"),
+        ("ReduceMax", "i", "m"), ("ConstantOfShape", "six", "b"), ("Add", "m b", "t"),
+        ("ReduceMin", "t", "q"), ("Add", "flat q", "y"),
+    ]  # fmt: skip
+    more = {"Concat": {"axis": 0}, "Cast": {"to": 1}, "ReduceProd": {"keepdims": 1}}
+    numbers = {"none": np.array(0), "one": np.array(1), "two": ints(2), "eight": ints(8)}
+    numbers |= {"six": ints(6), "minus": ints(-1)}
+    return model([node(*step, **more.get(step[0], {})) for step in steps], **numbers)
+
+
 CURVES = ["Selu", "Softplus", "Mish", "Softsign", "Abs", "Reciprocal", "Elu"]
 NORMS = {
     "g": np.linspace(0.5, 2, 8, dtype=np.float32),
@@ -141,9 +179,42 @@ def kept_onnx_files():
 @functools.cache
 def tflite_files():
     from tflite_cases import LAYER_CASES
+    from tflite_plain_cases import PLAIN_CASES
 
-    files = [case.data for case in LAYER_CASES.values()]
-    return _readable([*files, *kept_tflite_files()], Network.from_tflite)
+    files = [case.data for case in (LAYER_CASES | PLAIN_CASES).values()]
+    files += [*_moves_of_integers(), *kept_tflite_files()]
+    return _readable(files, Network.from_tflite)
+
+
+def _moves_of_integers():
+    """Integers that only lie elsewhere afterwards."""
+    from test_tflite_kept import X, single
+    from tflite_cases import ints
+    from tflite_models import node
+
+    nodes = [
+        node("RELU", "x"), node("RELU6", "x"), node("RELU_N1_TO_1", "x"), node("ELU", "x"),
+        node("EXPAND_DIMS", "x one"),
+        node("GATHER", "x pick", "y", "GatherOptions", Axis=3), node("REVERSE_V2", "x one"),
+        node("MIRROR_PAD", "x pads", "y", "MirrorPadOptions", Mode=1),
+        node("PADV2", "x pads value"), node("SLICE", "x begin size"),
+        node("STRIDED_SLICE", "x begin end steps", "y", "StridedSliceOptions"),
+        node("SPLIT", "one x", "a y", "SplitOptions", NumSplits=2),
+        node("SPLIT_V", "x parts one", "a y", "SplitVOptions", NumSplits=2),
+        node("PACK", "x x", "y", "PackOptions", ValuesCount=2, Axis=2),
+        node("UNPACK", "x", "a b c d e y", "UnpackOptions", Num=6, Axis=1),
+        node("SPACE_TO_DEPTH", "x", "y", "SpaceToDepthOptions", BlockSize=1),
+        node("DEPTH_TO_SPACE", "x", "y", "DepthToSpaceOptions", BlockSize=2),
+    ]  # fmt: skip
+    numbers = {
+        "one": ints(1), "pick": ints(3, 0, 3), "pads": ints((0, 0), (1, 0), (0, 1), (0, 0)),
+        "begin": ints(0, 1, 0, 2), "size": ints(1, 3, -1, 4), "end": ints(1, 5, 7, 8),
+        "steps": ints(1, 2, 1, 3), "parts": ints(2, 4), "value": np.int8(5),
+    }  # fmt: skip
+    for n in nodes:
+        yield single(n, ends=(X, X), **{k: v for k, v in numbers.items() if k in n.inputs})
+    squeeze = node("SQUEEZE", "x", "y", "SqueezeOptions", SqueezeDims=(1,))
+    yield single(squeeze, (1, 1, 7, 8), (X, X))
 
 
 @functools.cache
@@ -165,9 +236,10 @@ def _readable(files, read):
 
 
 @functools.cache
-def keras_model():
-    """The configuration of a model of many layers, and an .h5 file of it."""
-    from keras_models import entry, h5, layer, model, weights
+def keras_models():
+    """The configurations of models of many layers, and an .h5 file of each."""
+    from keras_models import IMAGE, entry, h5, layer, model, weights
+    from test_keras_layers import ACTIVATIONS, CONV, DW, PLAIN, SIZE
 
     conv = {"kernel": weights(1, 3, 3, 8, 8), "bias": weights(2, 8)}
     norm = {name: weights(3, 8) + 2 for name in ("gamma", "beta", "moving_mean", "moving_variance")}
@@ -184,5 +256,60 @@ def keras_model():
         layer("Reshape", "shape", "mean", target_shape=[16]),
         layer("Softmax", "soft", "shape", axis=-1),
     ]
-    config = json.dumps(model(*parts))
-    return config, h5(config, parts)
+    affine = {"gamma": weights(4, 8), "beta": weights(5, 8)}
+    named = layer("Conv2D", "c", "x", CONV, **SIZE)
+    inner = model(entry(IMAGE), named, name="inner")
+    kernel, matrix = weights(6, 3, 2, 5, 8), weights(7, 8, 5)
+    separable = {"depthwise_kernel": DW, "pointwise_kernel": weights(8, 1, 1, 16, 5)}
+    statistics = {"mean": [0.5] * 8, "variance": [2.0] * 8}
+    layers = [
+        layer("LayerNormalization", arrays=affine, axis=-1),
+        layer("GroupNormalization", arrays=affine, axis=-1, groups=2),
+        layer("LayerScale", arrays={"v": weights(4, 8)}, init_values=1.0, projection_dim=8),
+        layer("Normalization", axis=[-1], **statistics),
+        layer("Rescaling", scale=0.5, offset=[0.25] * 8),
+        layer("Conv2DTranspose", arrays={"kernel": kernel}, use_bias=False, strides=[2, 2], **SIZE),
+        layer("DepthwiseConv2D", arrays={"depthwise_kernel": DW}, use_bias=False, **SIZE),
+        layer("SeparableConv2D", arrays=separable, use_bias=False, **SIZE),
+        layer("Dense", arrays={"kernel": matrix}, units=5, use_bias=False, activation="gelu"),
+        layer("AveragePooling2D", pool_size=2, strides=2, padding="same"),
+        *(layer(kind, reads="x x") for kind in ("Add", "Subtract", "Multiply", "Average")),
+        *(layer(kind, reads="x x") for kind in ("Maximum", "Minimum")),
+    ]
+    functions = [layer("Activation", name, activation=name) for name in ACTIVATIONS]
+    plain = [part for part, _ in PLAIN.values()]
+    nested = layer("Functional", "inner", ["x"], **inner["config"])
+    stored = layer("", "inner", arrays={f"inner/c/{key}:0": CONV[key] for key in CONV})
+    results = [
+        (model(*parts), parts),
+        (model(entry(), nested, layer("ReLU", "y", "inner:1")), [stored]),
+    ]
+    for several in (layers, functions, plain):
+        renamed = [_renamed(part, f"n{i}") for i, part in enumerate(several)]
+        outputs = [part["name"] for part in renamed]
+        results.append((model(entry(), *renamed, outputs=outputs), renamed))
+    results.append((_operations(model(entry(), layer("ReLU", "y"))), []))
+    return [(json.dumps(config), h5(config, parts)) for config, parts in results]
+
+
+TWO = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+
+
+def _renamed(part, name):
+    return part | {"name": name, "config": part["config"] | {"name": name}}
+
+
+def _operations(config):
+    """The model with functions of keras.ops in place of its layers, one after the other."""
+    from fastdw.importers.keras import OPERATIONS
+
+    layers = config["config"]["layers"]
+    del layers[1:]
+    for i, name in enumerate(OPERATIONS):
+        second = {"y": 0.5 if i % 2 else ["x", 0, 0]} if name in TWO else {}
+        before = [layers[-1]["name"], 0, 0, second]
+        key = "y" if name == list(OPERATIONS)[-1] else f"o{i}"
+        entry = {"name": key, "function": f"math.{name}"}
+        layers.append({"class_name": "TFOpLambda", "config": entry, "name": key})
+        layers[-1]["inbound_nodes"] = [before]
+    return config

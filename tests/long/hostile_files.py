@@ -18,7 +18,7 @@ import warnings
 
 import _draw
 import numpy as np
-from _sound_files import fdw_files, keras_model, onnx_files, tflite_files
+from _sound_files import fdw_files, keras_models, onnx_files, tflite_files
 from fastdw import Network
 from fastdw.network._graph import dtypes, run
 from graphs import drawn
@@ -260,7 +260,7 @@ def _of_type(field, old, draw):
 def hostile_keras(draw):
     import h5py
 
-    config, whole = keras_model()
+    config, whole = draw.choice(keras_models())
     data = io.BytesIO(whole)
     with h5py.File(data, "r+") as file:
         file.attrs["model_config"] = json.dumps(mutated_json(json.loads(config), draw))
