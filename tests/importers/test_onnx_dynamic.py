@@ -81,6 +81,25 @@ def test_integers_that_are_an_input():
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(5,), (1, 5)])
+def test_weights_may_have_a_zero_point_for_each_column(shape):
+    w, points = whole(3, 5, 5), np.arange(5, dtype=np.int8).reshape(shape)
+    wanted = weights(1, 2, 6, 5).astype(np.float64) @ ((w - points.astype(float)) * STEP)
+    nodes = scaled("MatMulInteger", "q w z wz")
+    agrees(model(nodes, (2, 6, 5), w=w, wz=points, sw=STEP), (2, 6, 5), wanted=[wanted])
+
+
+@pytest.mark.parametrize("op", ["MatMulInteger", "ConvInteger"])
+@pytest.mark.parametrize("shape", [(8,), (1, 1, 7, 1), (0,)])
+def test_an_input_has_one_zero_point(op, shape):
+    """By rows, as the definition of MatMulInteger has several, neither NumPy nor any engine."""
+    w = whole(4, 8, 5) if op == "MatMulInteger" else whole(4, 5, 6, 1, 1)
+    nodes = [node(op, "x w z", "sums"), node("Cast", "sums", "y", to=1)]
+    count = np.prod(shape)
+    with pytest.raises(ValueError, match=f"{op} with {count} zero points of its input"):
+        imported(model(nodes, dtype=2, w=w, z=np.ones(shape, np.uint8)))
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"fastdw does not run: .*MatMul"):
         imported(model(scaled("MatMulInteger", "q q z"), sw=STEP))

@@ -21,20 +21,24 @@ from keras import layers
 TOLERANCE = 1e-4
 
 
-def cifar():
-    """Six separable layers, three pools and a dense layer: 174,821 parameters."""
+def cifar(convolution, parameters):
+    """Six convolutions, three pools and a dense layer."""
     net = keras.Sequential([keras.Input((32, 32, 3))])
     for filters in (64, 128, 256):
         for _ in range(2):
-            net.add(layers.SeparableConv2D(filters, 3, padding="same", activation="relu"))
+            net.add(convolution(filters, 3, padding="same", activation="relu"))
         net.add(layers.MaxPooling2D())
     net.add(layers.Flatten())
     net.add(layers.Dense(10, activation="softmax"))
+    assert net.count_params() == parameters
     return net
 
 
+CIFAR = {"CIFAR": (layers.SeparableConv2D, 174_821), "CIFAR-plain": (layers.Conv2D, 1_186_378)}
 SIZES = {
     "MobileNet": 224,
+    "MobileNet-0.25": 128,
+    "MobileNet-0.5": 160,
     "MobileNetV2": 224,
     "MobileNetV3Small": 224,
     "MobileNetV3Large": 224,
@@ -42,15 +46,19 @@ SIZES = {
     "Xception": 299,
     "NASNetMobile": 224,
 }
-NETWORKS = ["CIFAR", *SIZES]
+NETWORKS = [*CIFAR, *SIZES]
 
 
 def built(name):
-    if name == "CIFAR":
-        return cifar()
-    size = SIZES[name]
-    return getattr(keras.applications, name)(
-        weights=None, input_shape=(size, size, 3), classifier_activation=None
+    """The network; behind a hyphen stands what MobileNet multiplies its channels by."""
+    if name in CIFAR:
+        return cifar(*CIFAR[name])
+    family, _, width = name.partition("-")
+    return getattr(keras.applications, family)(
+        weights=None,
+        input_shape=(SIZES[name], SIZES[name], 3),
+        classifier_activation=None,
+        **({"alpha": float(width)} if width else {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ FIRST_OPSET = 6
 """Before it, operators were allowed to write to their inputs."""
 
 _DOMAINS = ("", "ai.onnx")
+_LARGEST = float(np.finfo(np.float32).max)
 _REQUIRED: Any = object()
 
 
@@ -68,7 +70,12 @@ class OnnxNode:
         return value
 
     def number(self, name: str, default: float) -> float:
-        return float(self._typed(name, default, float))
+        """A number; infinite only where the default is, as that of a limit."""
+        value = float(self._typed(name, default, float))
+        if math.isnan(value) or (math.isinf(value) and math.isfinite(default)):
+            msg = f"with {name}={value!r}"
+            raise Unsupported(msg)
+        return value
 
     def text(self, name: str, default: str) -> str:
         return str(self._typed(name, default, str))
@@ -172,7 +179,7 @@ class OnnxFile:
         return tuple(value.name for value in self._graph.output)
 
     def tensor(self, proto: Any) -> AnyArray:
-        """The numbers of a tensor."""
+        """The numbers of a tensor; of float64 they must be such as float32 holds."""
         import onnx
 
         if any(size < 0 for size in proto.dims):
@@ -188,6 +195,9 @@ class OnnxFile:
         if array.dtype.kind not in "fiub":
             # bfloat16 and its kin are void or foreign dtypes, of which float32 holds every value.
             array = array.astype(np.float32)
+        if array.dtype == np.float64 and np.any(np.isfinite(array) & (np.abs(array) > _LARGEST)):
+            msg = f"with the tensor {proto.name!r}, whose numbers lie beyond float32"
+            raise Unsupported(msg)
         return array.astype(np.float32) if array.dtype == np.float16 else array
 
     def _external(self, proto: Any) -> bytes:

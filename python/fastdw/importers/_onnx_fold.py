@@ -223,10 +223,13 @@ def dequantized(node: OnnxNode, inputs: Inputs, opset: int) -> Any:
     if node.integer("block_size", 0):
         msg = "in blocks"
         raise Unsupported(msg)
-    if scale.size > 1:
-        shape = [1] * x.ndim
-        shape[axis_of(axis, x.ndim)] = scale.size
-        scale, zero = scale.reshape(shape), np.reshape(zero, shape)
+    if not np.all(np.isfinite(scale)):
+        msg = "with scales that are no finite numbers"
+        raise Unsupported(msg)
+    shape = [1] * x.ndim
+    if x.ndim:
+        shape[axis_of(axis, x.ndim)] = -1
+    scale, zero = (np.reshape(a, shape if a.size > 1 else ()) for a in (scale, np.asarray(zero)))
     return ((x.astype(np.float64) - zero) * scale.astype(np.float64)).astype(np.float32)
 
 

@@ -72,7 +72,10 @@ def _unrounded(proto: Any) -> Iterator[Any]:
 
 
 def _of_reals(proto: Any, op: str, names: list[str]) -> Iterator[Any]:
-    """The same of real numbers, in steps of 1: x − zero point, and weights less theirs."""
+    """The same of real numbers, in steps of 1: x − zero point, and weights less theirs.
+
+    The first of these is an operator of the same name, which knows how many zero points there are.
+    """
     from onnx import TensorProto, helper
 
     out = proto.output[0] if proto.output else ""
@@ -82,8 +85,7 @@ def _of_reals(proto: Any, op: str, names: list[str]) -> Iterator[Any]:
         return helper.make_node(op, inputs, [output], name=name, **attributes)
 
     if names[2]:
-        yield node("Cast", names[2:3], f"{out}/zero", to=TensorProto.FLOAT)
-        yield node("Sub", [names[0], f"{out}/zero"], x)
+        yield node(proto.op_type, [names[0], names[2]], x)
     else:
         yield node("Cast", names[:1], x, to=TensorProto.FLOAT)
     yield node("Constant", [], one, value=helper.make_tensor("value", TensorProto.FLOAT, [], [1.0]))

@@ -25,6 +25,11 @@ def _cast(c: Conversion, node: OnnxNode) -> Value:
     if to not in (types.FLOAT, types.FLOAT16, types.DOUBLE, types.BFLOAT16):
         msg = f"to type {to}"
         raise Unsupported(msg)
+    return _real(c, x)
+
+
+def _real(c: Conversion, x: Live) -> Live:
+    """The same numbers as float32."""
     kind = c.builder.dtype(x.name)
     if kind == "float32":
         return x
@@ -32,6 +37,15 @@ def _cast(c: Conversion, node: OnnxNode) -> Value:
     if kind == "uint8":
         return c.affine(x, 1.0, 0.0, None)
     return c.like(x, c.add("dequantize", x.name, input=(1.0, 0, kind)))
+
+
+def _centred(c: Conversion, node: OnnxNode) -> Value:
+    """The input of a ConvInteger or MatMulInteger, which are spelt out, less its zero point."""
+    x, zero = c.unsettled(node), c.constant(node, 1, "zero points")
+    if zero is None or zero.size != 1:
+        msg = "without weights" if zero is None else f"with {zero.size} zero points of its input"
+        raise Unsupported(msg)
+    return c.affine(_real(c, x), 1.0, -float(zero.reshape(-1)[0]), None)
 
 
 def _dropout(c: Conversion, node: OnnxNode) -> Value:
@@ -121,6 +135,8 @@ def _steps(c: Conversion, node: OnnxNode, kind: str) -> tuple[float, float, floa
 CONVERTERS: dict[str, Callable[[Conversion, OnnxNode], Any]] = {
     "Identity": lambda c, node: c.unsettled(node),
     "Cast": _cast,
+    "ConvInteger": _centred,
+    "MatMulInteger": _centred,
     "Dropout": _dropout,
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,

@@ -187,10 +187,11 @@ def _store(c: Conversion, node: OnnxNode, inputs: Sequence[Any], axis: int) -> N
     """Keep the integers of a constant, its zero point taken off."""
     numbers, scale, *zero = inputs
     scales = np.asarray(scale, np.float32).reshape(-1)
-    axis = axis_of(axis, max(numbers.ndim, 1)) if scales.size > 1 else 0
+    points = np.size(zero[0]) if zero and zero[0] is not None else 1
+    axis = axis_of(axis, max(numbers.ndim, 1)) if max(scales.size, points) > 1 else 0
     if zero and zero[0] is not None and np.any(zero[0]):
         sizes = [-1 if i == axis else 1 for i in range(numbers.ndim)]
-        point = np.asarray(zero[0], np.int16).reshape(sizes if np.size(zero[0]) > 1 else ())
+        point = np.asarray(zero[0], np.int16).reshape(sizes if points > 1 else ())
         moved = numbers.astype(np.int16) - point
         if numbers.itemsize > 1 or moved.min() < -128 or moved.max() > 127:
             return
