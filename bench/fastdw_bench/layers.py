@@ -262,7 +262,7 @@ def parse_layer(notation: str) -> Layer:
     sizes, *options = fields.split(",")
     match = _SIZES.fullmatch(sizes)
     if not match:
-        msg = f"{notation!r} does not begin with HxWxC, as in 56x56x128,k3,s2,f256,relu6/relu6"
+        msg = f"{sizes!r} in {notation!r} is not HxWxC, as in 56x56x128,k3,s2,f256,relu6/relu6"
         raise ValueError(msg)
     height, width, channels = map(_number, match.groups())
     values: dict[str, str] = {}
@@ -274,7 +274,10 @@ def parse_layer(notation: str) -> Layer:
         elif field and field[1] not in values:
             values[field[1]] = field[2]
         else:
-            msg = f"{option!r} in {notation!r} is no field, or stands there twice"
+            msg = (
+                f"{option!r} in {notation!r} is no field, or stands there twice; activations are "
+                "as in relu6/leaky_relu:0.1"
+            )
             raise ValueError(msg)
     kernel = _pair(values["k"]) if "k" in values else None
     filters = _number(values["f"]) if "f" in values else None
@@ -307,7 +310,10 @@ def _per_half(
     if not activations:
         activations = ["linear"] * halves
     if len(activations) != halves:
-        msg = f"{notation!r} has {halves} halves, but {len(activations)} activations"
+        msg = (
+            f"{notation!r} has {halves} halves, but {len(activations)} activations; "
+            "one for each, as in relu6/leaky_relu:0.1"
+        )
         raise ValueError(msg)
     if halves == 2:
         return activations[0], activations[1]

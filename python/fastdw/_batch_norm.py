@@ -152,12 +152,7 @@ class BatchNorm(Immutable):
         return f"BatchNorm(channels={len(self.mean)}, epsilon={self.epsilon})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        if type(self) is not BatchNorm:
-            msg = (
-                f"{type(self).__qualname__} cannot be pickled or copied, for it could not be "
-                "loaded again; keep a BatchNorm as an attribute instead of a subclass of its class"
-            )
-            raise TypeError(msg)
+        self._check_pickled(BatchNorm)
         return _restore, (*map(_layers.plain, self.vectors), self.epsilon)
 
 

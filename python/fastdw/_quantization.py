@@ -91,6 +91,7 @@ class Quantization(Immutable):
         return f"Quantization(scale={scale!r}, zero_point={zero_point}, dtype={dtype!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
+        self._check_pickled(Quantization)
         return Quantization, self._key()
 
     def _key(self) -> tuple[float, int, str]:

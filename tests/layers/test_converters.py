@@ -149,3 +149,18 @@ def test_refused_torch_modules(half, change):
         SeparableConv2D.from_torch(*modules)
     with pytest.raises(TypeError):
         SeparableConv2D.from_torch(object(), modules[1])
+
+
+def test_a_kernel_that_tensorflow_computes_has_a_dtype_of_its_own():
+    """As with LoRA: `str` of TensorFlow's dtypes is more than their name."""
+
+    class Computed(Variable):
+        dtype = SimpleNamespace(name="float32")
+
+    kernel = Computed(weights()["depthwise_kernel"])
+    x = signed(rng(9), (1, 9, 10, 12))
+    got, wanted = (
+        SeparableConv2D.from_keras(keras_layer(**changes))(x)
+        for changes in ({"depthwise_kernel": kernel}, {})
+    )
+    np.testing.assert_array_equal(got, wanted)

@@ -9,7 +9,16 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
-from fastdw import BatchNorm, DepthwiseConv2D, PointwiseConv2D, SeparableConv2D
+from fastdw import (
+    BatchNorm,
+    DepthwiseConv2D,
+    Input,
+    Network,
+    PointwiseConv2D,
+    Quantization,
+    SeparableConv2D,
+    ops,
+)
 from fastdw.layers._layer import Layer
 from support import assert_same, batch_norm, integers, rng, signed
 
@@ -76,13 +85,21 @@ def test_a_state_is_plain_python():
             assert (version, name, parameters) == (2, type(thing).__name__, thing.num_parameters)
 
 
-@pytest.mark.parametrize("cls", [SeparableConv2D, DepthwiseConv2D, PointwiseConv2D, BatchNorm])
+@pytest.mark.parametrize(
+    "cls",
+    [SeparableConv2D, DepthwiseConv2D, PointwiseConv2D, BatchNorm, Quantization, Network],
+)
 def test_a_subclass_is_refused_when_dumped(cls):
     """It could be loaded by nobody, or as something else."""
     derived = type("Derived", (cls,), {})
     twin = type(cls.__name__, (cls,), {})
     if cls is BatchNorm:
         arguments = batch_norm(rng(1), 5)
+    elif cls is Quantization:
+        arguments = (0.5,)
+    elif cls is Network:
+        image = Input((4, 4, 2))
+        arguments = (image, ops.max_pool(image, 2))
     else:
         kernels = {"depthwise_kernel": signed(rng(1), (3, 3, 4))}
         kernels["pointwise_kernel"] = signed(rng(1), (4, 5))

@@ -184,6 +184,14 @@ def test_subclasses_and_other_norms():
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("wrap", [torch.jit.script, torch.compile], ids=["script", "compile"])
+def test_a_module_that_hides_its_class_is_refused(wrap):
+    """Such as a scripted one, whose `forward` its class does not show."""
+    with pytest.raises(TypeError, match="convert the module that it was made from"):
+        fastdw.DepthwiseConv2D.from_torch(wrap(depthwise()))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     "change",
     [

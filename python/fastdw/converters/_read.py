@@ -28,7 +28,8 @@ def optional(
 
 def weight(owner: str, cure: str, value: Any, dtypes: tuple[str, ...] = ("float32",)) -> AnyArray:
     """A weight; of another dtype it is refused with what the owner of the layer can do."""
-    dtype = str(getattr(value, "dtype", "float32")).rpartition(".")[2]
+    dtype = getattr(value, "dtype", "float32")
+    dtype = str(getattr(dtype, "name", dtype)).rpartition(".")[2]  # PyTorch's have no name
     if dtype not in dtypes:
         msg = f"{owner} must have weights of {' or '.join(dtypes)}, but has {dtype}; {cure}"
         raise TypeError(msg)

@@ -51,6 +51,9 @@ _TORCH_BATCH_NORMS = (
     Kind("_BatchNorm", ("torch.nn.modules.batchnorm",), _TORCH_CALL),
 )
 
+# Of torch.jit.script, torch.compile and DataParallel.
+_WRAPPERS = ("torch.jit.", "torch._dynamo.", "torch.nn.parallel.")
+
 _KERAS = ("keras.", "tf_keras.", "tensorflow.python.keras.")
 
 
@@ -120,11 +123,14 @@ def is_torch_prelu(name: str, function: object) -> bool:
 def _check(rule: str, thing: object, entry: str, kinds: tuple[Kind, ...]) -> None:
     """Refuse what computes anything else than the class that it is, or comes from."""
     cls = type(thing)
-    if not hasattr(cls, entry):
+    # Not by hasattr: modules of TorchScript have a `forward`, but their class shows none.
+    if not any(entry in vars(base) for base in cls.__mro__):
         return
     kind, base = next(((k, b) for k in kinds if (b := k.base(cls))), (None, None))
     if kind is None or base is None:
         msg = f"{rule}, got {cls.__module__}.{cls.__qualname__}"
+        if cls.__module__.startswith(_WRAPPERS):
+            msg += "; convert the module that it was made from"
         raise TypeError(msg)
     for name in kind.methods:
         own = getattr(cls, name, None) is not getattr(base, name, None)

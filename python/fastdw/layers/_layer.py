@@ -239,15 +239,10 @@ class Layer(Immutable):
         return f"{type(self).__name__}({text})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        cls = type(self)
-        if _layers.layer_class(cls.__name__) is not cls:
-            msg = (
-                f"{cls.__qualname__} cannot be pickled or copied, for it could not be loaded "
-                "again; keep a layer of fastdw as an attribute instead of a subclass of its class"
-            )
-            raise TypeError(msg)
+        name = type(self).__name__
+        self._check_pickled(_layers.layer_class(name))
         arguments = {k: _layers.plain(v) for k, v in (self._weights() | self._settings).items()}
-        return _layers._restore, (_layers.VERSION, cls.__name__, arguments, self._num_parameters)
+        return _layers._restore, (_layers.VERSION, name, arguments, self._num_parameters)
 
 
 class WithDepthwise(Layer):

@@ -377,6 +377,7 @@ class Network(FromModels):
         return f"Network({', '.join(words[:count])} → {', '.join(words[count:])})"
 
     def __reduce__(self) -> tuple[object, ...]:
+        self._check_pickled(Network)
         more = () if self.accumulate == "float32" else (self.accumulate,)
         return _restore, (self._bytes(), *more)
 
