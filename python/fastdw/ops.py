@@ -300,6 +300,9 @@ def layer_normalization(
 ) -> _Value:
     """Bring an axis to mean 0 and variance 1, then scale and shift each of its entries.
 
+    As in Keras and ONNX the variance is a float32: where it is beyond that, for values that lie
+    some 1e19 apart, results are 0, or beta.
+
     Parameters
     ----------
     x : Symbol or ndarray

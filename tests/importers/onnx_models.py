@@ -18,6 +18,17 @@ def node(op, inputs, outputs="y", **attributes):
     return helper.make_node(op, names, outputs.split(), name=f"{op} {outputs}", **attributes)
 
 
+def spelt_norm(end, axes="a", square="Mul"):
+    """Of x over these axes the mean m, x less that, c, and the variance v; then what ends it."""
+    return [
+        node("ReduceMean", f"x {axes}", "m"),
+        node("Sub", "x m", "c"),
+        node(square, {"Mul": "c c", "Pow": "c two"}[square], "q"),
+        node("ReduceMean", f"q {axes}", "v"),
+        *end,
+    ]
+
+
 def weights(seed, *shape):
     return signed(rng(seed), shape)
 
@@ -84,5 +95,6 @@ __all__ = [
     "model",
     "node",
     "onnx",
+    "spelt_norm",
     "weights",
 ]

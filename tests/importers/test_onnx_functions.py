@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from onnx_models import IMAGE, agrees, counts, imported, ints, model, node, weights
+from fastdw.network._rewrite import rewrite
+from onnx_models import IMAGE, agrees, counts, imported, ints, model, node, spelt_norm, weights
 
 X = weights(1, *IMAGE).astype(np.float64)
 
@@ -250,19 +251,35 @@ SPELT = {
 @pytest.mark.parametrize("axis", [1, -1])
 @pytest.mark.parametrize("form", SPELT)
 def test_norms_that_are_spelt_out(form, axis):
-    nodes = [
-        node("ReduceMean", "x a", "m"),
-        node("Sub", "x m", "c"),
-        node("Pow", "c two", "q"),
-        node("ReduceMean", "q a", "v"),
-        *SPELT[form],
-    ]
+    nodes = spelt_norm(SPELT[form], square="Pow")
     parts = {"e": np.float32(1e-5), "two": np.float32(2), "one": np.float32(1)}
     parts |= {"minus": np.float32(-0.5), "a": ints(axis)}
     used = {name for n in nodes for name in n.input}
     parts = {name: value for name, value in parts.items() if name in used}
     graph = agrees(model(nodes, **parts), wanted=[normal(X, (axis,), 1e-5)])
     assert counts(graph, "normalize") == 1
+
+
+INVERSE = [*ROOT, node("Reciprocal", "d", "r"), node("Mul", "r g", "i"), node("Mul", "x i", "n")]
+MOVED = {
+    "offset less the mean": [node("Mul", "m i", "k"), node("Sub", "b k", "s"), node("Add", "n s")],
+    "less the mean": [node("Mul", "i m", "k"), node("Sub", "k b", "s"), node("Sub", "n s")],
+    "minus the mean": [
+        node("Neg", "m", "o"), node("Mul", "o i", "k"), node("Add", "k b", "s"), node("Add", "s n"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("form", MOVED)
+def test_norms_that_move_the_scaled_value(form, axis):
+    """x·i + (b − mean·i), i being scale/deviation."""
+    shape = (6, 1, 1) if axis == 1 else (8,)
+    parts = {"g": weights(3, *shape), "b": weights(4, *shape), "e": np.float32(1e-5)}
+    proto = model(spelt_norm([*INVERSE, *MOVED[form]]), a=ints(axis), **parts)
+    graph = agrees(proto, wanted=[normal(X, (axis,), 1e-5) * parts["g"] + parts["b"]])
+    assert counts(graph, "normalize") == 1
+    assert not counts(rewrite(graph)[0], "affine")
 
 
 MISSES = {
@@ -275,14 +292,7 @@ MISSES = {
 
 @pytest.mark.parametrize("name", MISSES)
 def test_what_is_nearly_a_norm_is_none(name):
-    nodes = [
-        *MISSES[name],
-        node("Pow", "c two", "q"),
-        node("ReduceMean", "q a", "v"),
-        node("Add", "v e", "w"),
-        node("Sqrt", "w", "d"),
-        node("Div", "c d"),
-    ]
+    nodes = [*MISSES[name], *spelt_norm([*ROOT, node("Div", "c d")], square="Pow")[2:]]
     parts = {"e": np.float32(1e-5), "two": np.float32(2), "a": ints(1), "b": ints(2)}
     used = {i for n in nodes for i in n.input}
     graph = agrees(model(nodes, **{key: value for key, value in parts.items() if key in used}))
@@ -323,15 +333,9 @@ OF_MORE_AXES = {
         node("Add", "e one", "sum"),
         node("Div", "one sum", "y"),
     ],
-    "norm": [
-        node("ReduceMean", "x last", "mean"),
-        node("Sub", "x mean", "centred"),
-        node("Mul", "centred centred", "squares"),
-        node("ReduceMean", "squares last", "variance"),
-        node("Add", "variance number", "sum"),
-        node("Sqrt", "sum", "deviation"),
-        node("Div", "centred deviation", "y"),
-    ],
+    "norm": spelt_norm(
+        [node("Add", "v number", "w"), node("Sqrt", "w", "d"), node("Div", "c d")], "last"
+    ),
 }
 
 

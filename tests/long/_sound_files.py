@@ -145,25 +145,21 @@ NORMS = {
 
 def _norms(node):
     """Values brought to mean 0 and variance 1, or to length 1, by one operator or spelt out."""
+    from onnx_models import spelt_norm
+
     yield [node("LayerNormalization", "x g b", epsilon=1e-3)]
     yield [node("LayerNormalization", "x g", "y m d"), node("Add", "m d", "s")]
     yield [node("InstanceNormalization", "x c c")]
     yield [node("LpNormalization", "x", axis=1)]
     yield [node("ReduceL2", "x second", "l"), node("Div", "x l")]
     yield [node("LogSoftmax", "x", axis=1)]
-    spelt = [
-        node("ReduceMean", "x last", "m"),
-        node("Sub", "x m", "d"),
-        node("Pow", "d two", "p"),
-        node("ReduceMean", "p last", "v"),
-        node("Add", "v e", "w"),
-        node("Sqrt", "w", "r"),
-        node("Div", "d r", "n"),
-        node("Mul", "n g", "s"),
-        node("Add", "s b"),
-    ]
-    yield spelt
-    yield [*spelt[:6], node("Reciprocal", "r", "i"), node("Mul", "d i")]
+    root = [node("Add", "v e", "w"), node("Sqrt", "w", "d")]
+    ends = (
+        [node("Div", "c d", "n"), node("Mul", "n g", "s"), node("Add", "s b")],
+        [node("Reciprocal", "d", "i"), node("Mul", "c i")],
+    )
+    for end in ends:
+        yield spelt_norm([*root, *end], "last", "Pow")
 
 
 @functools.cache

@@ -159,3 +159,11 @@ def test_refused_ops(call, error, word):
 def test_sizes_that_no_image_has(mode):
     with pytest.raises(ValueError, match=r"size\[0\] must be at most"):
         ops.resize(X, (1 << 40, 1), mode)
+
+
+def test_a_variance_beyond_float32_leaves_beta():
+    """As ONNX Runtime and Keras have it; PyTorch gives NaN."""
+    x = np.array([[1e20, -1e20, 0, 3e19]], np.float32)
+    for beta in (None, np.arange(4, dtype=np.float32)):
+        wanted = np.zeros(4) if beta is None else beta
+        np.testing.assert_array_equal(ops.layer_normalization(x, None, beta)[0], wanted)

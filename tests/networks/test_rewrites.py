@@ -44,6 +44,16 @@ def test_nothing_but_identities_of_an_input_keeps_one_node():
     assert ops(rewritten(b, y)[0]) == ["reshape"]
 
 
+def test_a_norm_scales_and_shifts():
+    b, x = builder_of()
+    ones, numbers = np.ones(6), np.arange(6) / 4
+    y = b.add("normalize", x, scale=ones, offset=numbers, epsilon=1e-3)
+    y = b.add("affine", y, scale=numbers - 1, offset=ones)
+    z = b.add("normalize", x, scale=ones, offset=0 * ones, epsilon=1e-3)
+    graph, _ = rewritten(b, [y, z, affine(b, z, 2, 0), act(b, affine(b, y, 2, 1), "relu")])
+    assert sorted(ops(graph)) == ["affine", "affine", "normalize", "normalize"]
+
+
 def test_a_uint8_input_keeps_its_affine():
     b = GraphBuilder()
     x = b.input("x", (5, 4, 6), "uint8")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastdw.importers._common import Unsupported
+from fastdw.importers._norms import Moment
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_math import combine, near, number_of
-from fastdw.importers._onnx_norm import Moment
 from fastdw.importers._onnx_values import Conversion, Live, Pending, Value, expanded
 
 

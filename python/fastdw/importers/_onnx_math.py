@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdw.importers import _common, _onnx_norm
+from fastdw.importers import _common, _norms
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_values import (
@@ -61,11 +61,33 @@ def _placed(node: OnnxNode, a: Value, b: Value) -> Value:
 
 def combine(c: Conversion, op: str, a: Value, b: Value) -> Value:
     """Add, Sub, Mul, Div, Max or Min; these two of computed values alone."""
-    done = _onnx_norm.completed(c, op, a, b)
-    if done is not None:
-        return done
-    result, moment = _combined(c, op, a, b), _onnx_norm.of_two(op, a, b)
+    moment = _norms.of_two(op, a, b)
+    if moment and moment.kind == "normalized":
+        unit = normalized(c, moment.base, list(moment.axes), moment.epsilon)
+        return combine(c, "Add", combine(c, "Mul", unit, moment.scale), moment.offset)
+    result = _combined(c, op, a, b)
     return result._replace(moment=moment) if moment and isinstance(result, Live) else result
+
+
+def normalized(
+    c: Conversion,
+    x: Live,
+    axes: list[int],
+    epsilon: float,
+    scale: AnyArray = _norms.ONE,
+    offset: AnyArray = _norms.NOTHING,
+) -> Live:
+    """(x − mean)/√(variance + epsilon) over these axes, times scale and plus offset by them."""
+    sizes = [x.shape[axis] for axis in axes]
+    if math.prod(sizes) == 1 or math.prod(sizes) > _common.MAX_CHANNELS:
+        msg = f"over {sizes} entries"
+        raise Unsupported(msg)
+    c.keep_images_apart(x, axes)
+    vectors: dict[str, Any] = {
+        name: np.broadcast_to(np.asarray(value, np.float64), sizes).reshape(-1)
+        for name, value in (("scale", scale), ("offset", offset))
+    }
+    return c.over_last(x, axes, "normalize", **vectors, epsilon=epsilon)
 
 
 def _combined(c: Conversion, op: str, a: Value, b: Value) -> Value:
@@ -236,11 +258,11 @@ def _reciprocal(c: Conversion, node: OnnxNode) -> Value:
 
 
 def _one_over(c: Conversion, x: Live) -> Live:
-    return c.function(x, "reciprocal")._replace(moment=_onnx_norm.of_reciprocal(x))
+    return c.function(x, "reciprocal")._replace(moment=_norms.of_reciprocal(x))
 
 
 def _root(c: Conversion, x: Live) -> Live:
-    return c.function(x, "sqrt")._replace(moment=_onnx_norm.of_root(x))
+    return c.function(x, "sqrt")._replace(moment=_norms.of_root(x))
 
 
 _MOST_FACTORS = 8

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastdw.importers import _common, _onnx_norm
+from fastdw.importers import _common, _norms
 from fastdw.importers._common import Unsupported
 from fastdw.importers._onnx_file import OnnxNode
 from fastdw.importers._onnx_fold import axes_of
-from fastdw.importers._onnx_math import combine
+from fastdw.importers._onnx_math import combine, normalized
 from fastdw.importers._onnx_values import Conversion, Live, Value, axis_of, large, without
 
 _LARGEST = float.fromhex("0x1.fffffep+127")
@@ -44,7 +44,7 @@ def _min(c: Conversion, x: Live, axes: list[int]) -> Live:
 
 
 def _mean(c: Conversion, x: Live, axes: list[int]) -> Live:
-    return over(c, x, axes, "average")._replace(moment=_onnx_norm.of_mean(x, axes))
+    return over(c, x, axes, "average")._replace(moment=_norms.of_mean(x, axes))
 
 
 def _sum(c: Conversion, x: Live, axes: list[int]) -> Live:
@@ -138,9 +138,9 @@ def _layer_norm(c: Conversion, node: OnnxNode) -> list[Value]:
     axes = list(range(axis_of(node.integer("axis", -1), len(x.shape)), len(x.shape)))
     epsilon = node.number("epsilon", 1e-5)
     node.integer("stash_type", 1)
-    scale = _onnx_norm.ONE if scale is None else scale
-    offset = _onnx_norm.NOTHING if offset is None else offset
-    results: list[Value] = [_onnx_norm.normalized(c, x, axes, epsilon, scale, offset)]
+    scale = _norms.ONE if scale is None else scale
+    offset = _norms.NOTHING if offset is None else offset
+    results: list[Value] = [normalized(c, x, axes, epsilon, scale, offset)]
     if any(node.outputs[1:]):
         mean = _mean(c, x, axes)
         centred = combine(c, "Sub", x, mean)
@@ -158,7 +158,7 @@ def _instance_norm(c: Conversion, node: OnnxNode) -> Value:
         msg = f"with scales or offsets that do not fit {x.shape}"
         raise Unsupported(msg)
     axes = list(range(2, len(x.shape)))
-    y = _onnx_norm.normalized(c, x, axes, node.number("epsilon", 1e-5))
+    y = normalized(c, x, axes, node.number("epsilon", 1e-5))
     return c.affine(y, np.asarray(scale), np.asarray(offset), 1)
 
 
@@ -188,7 +188,7 @@ def _root_mean_square_norm(c: Conversion, node: OnnxNode) -> Value:
     c.keep_images_apart(x, axes)
     squares = over(c, c.plain(combine(c, "Mul", x, x)), axes, "average")
     root = c.function(c.affine(squares, 1.0, epsilon, None), "sqrt")
-    return combine(c, "Mul", combine(c, "Div", x, root), _onnx_norm.ONE if scale is None else scale)
+    return combine(c, "Mul", combine(c, "Div", x, root), _norms.ONE if scale is None else scale)
 
 
 _MOST_NEIGHBOURS = 1024  # channels whose squares a matrix sums

@@ -21,7 +21,7 @@ from fastdw.network._graph import GraphBuilder
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
-    from fastdw.importers._onnx_norm import Moment
+    from fastdw.importers._norms import Moment
     from fastdw.network._shapes import Shape
 
 Axes = tuple[int | None, ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdw.importers import _norms
 from fastdw.importers._common import MAX_FOLDED, MAX_TABLE, Unsupported
 from fastdw.importers._tflite_file import TfliteNode, ints
 from fastdw.importers._tflite_values import Conversion, Live, Value, axis_of
@@ -15,6 +16,7 @@ from fastdw.network._recognise import clamp
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
+    from fastdw.importers._norms import Moment
 
 
 # --- two operands ---
@@ -27,18 +29,46 @@ def _binary(kind: str) -> Callable[[Conversion, TfliteNode], Value]:
             msg = "without two operands"
             raise Unsupported(msg)
         activation = c.activation(node, node.options_if_any(f"{kind}Options"))
-        if isinstance(b, np.ndarray):
-            return _with_constant(c, kind, c.plain(a), b, activation)
-        if not isinstance(a, np.ndarray):
-            return _of_two(c, kind, c.plain(a), c.plain(b), activation)
-        right = c.plain(b)
-        if kind == "Sub":
-            return _by_entry(c, right, -1.0, a.astype(np.float64), activation)
-        if kind == "Div":
-            return _with_constant(c, "Mul", _function(c, right, "reciprocal"), a, activation)
-        return _with_constant(c, kind, right, a, activation)
+        moment = _norms.of_two(kind, a, b)
+        if moment and moment.kind == "normalized":
+            y = _with_constant(c, "Mul", _normalized(c, moment), moment.scale, None)
+            return _with_constant(c, "Add", y, moment.offset, activation)
+        result = _combined(c, kind, a, b, activation)
+        return result if activation else result._replace(moment=moment)
 
     return convert
+
+
+def _combined(c: Conversion, kind: str, a: Value, b: Value, activation: Any) -> Live:
+    if isinstance(b, np.ndarray):
+        return _with_constant(c, kind, c.plain(a), b, activation)
+    if not isinstance(a, np.ndarray):
+        return _of_two(c, kind, c.plain(a), c.plain(b), activation)
+    right = c.plain(b)
+    if kind == "Sub":
+        return _by_entry(c, right, -1.0, a.astype(np.float64), activation)
+    if kind == "Div":
+        return _with_constant(c, "Mul", _function(c, right, "reciprocal"), a, activation)
+    return _with_constant(c, kind, right, a, activation)
+
+
+def _normalized(c: Conversion, moment: Moment) -> Live:
+    """The base of a norm with mean 0 and variance 1."""
+    x, axes = moment.base, moment.axes
+    size = math.prod(x.shape[a] for a in axes)
+    vectors: dict[str, Any] = {"scale": np.ones(size), "offset": np.zeros(size)}
+    if axes == (len(x.shape) - 1,):
+        return c.add("normalize", x.name, x.shape, **vectors, epsilon=moment.epsilon)
+    large = [a for a, n in enumerate(x.shape) if n > 1]
+    order = [*(a for a in large if a not in axes), *(a for a in large if a in axes)]
+    ordered = Live(_in_order(c, x, order), x.shape)
+    lines = c.seen(ordered, (math.prod(x.shape) // size, size))
+    y = c.add("normalize", lines, **vectors, epsilon=moment.epsilon)
+    name = c.seen(y, tuple(x.shape[a] for a in order))
+    if order != large:
+        axes = tuple(order.index(a) for a in large)
+        name = c.builder.add("transpose", name, source=c.source, axes=axes)
+    return c.reshaped(Live(name, x.shape), x.shape)
 
 
 def _with_constant(c: Conversion, kind: str, x: Live, constant: AnyArray, activation: Any) -> Live:
@@ -157,7 +187,8 @@ def _prelu(c: Conversion, node: TfliteNode) -> Value:
 
 
 def _negative(c: Conversion, node: TfliteNode) -> Value:
-    return c.affine(c.live(node), -1.0, 0.0)
+    x = c.live(node)
+    return c.affine(x, -1.0, 0.0)._replace(moment=_norms.of_two("Mul", x, np.asarray(-1.0)))
 
 
 def _function(c: Conversion, x: Live, function: str) -> Live:
@@ -168,8 +199,14 @@ def _of_number(function: str) -> Callable[[Conversion, TfliteNode], Value]:
     return lambda c, node: _function(c, c.live(node), function)
 
 
+def _root(c: Conversion, node: TfliteNode) -> Live:
+    x = c.live(node)
+    return _function(c, x, "sqrt")._replace(moment=_norms.of_root(x))
+
+
 def _one_over_root(c: Conversion, node: TfliteNode) -> Value:
-    return _function(c, _function(c, c.live(node), "sqrt"), "reciprocal")
+    root = _root(c, node)
+    return _function(c, root, "reciprocal")._replace(moment=_norms.of_reciprocal(root))
 
 
 def _squared_difference(c: Conversion, node: TfliteNode) -> Value:
@@ -178,13 +215,18 @@ def _squared_difference(c: Conversion, node: TfliteNode) -> Value:
     if isinstance(number, np.ndarray):
         y = _with_constant(c, "Sub", x, number, None)
     else:
-        y = _of_two(c, "Sub", x, c.live(node, other), None)
-    return c.add("multiply", (y.name, y.name), y.shape)
+        moment = _norms.of_two("Sub", x, number)
+        y = _of_two(c, "Sub", x, c.live(node, other), None)._replace(moment=moment)
+    return _squared(c, y)
+
+
+def _squared(c: Conversion, x: Live) -> Live:
+    y = c.add("multiply", (x.name, x.name), x.shape)
+    return y._replace(moment=_norms.of_two("Mul", x, x))
 
 
 def _square(c: Conversion, node: TfliteNode) -> Value:
-    x = c.live(node)
-    return c.add("multiply", (x.name, x.name), x.shape)
+    return _squared(c, c.live(node))
 
 
 def _same(c: Conversion, node: TfliteNode) -> Value:
@@ -223,7 +265,9 @@ def _reduce(function: str) -> Callable[[Conversion, TfliteNode], Value]:
         if function == "sum":
             y = c.affine(y, float(math.prod(x.shape[a] for a in gone)), 0.0)
         left = shape if keep else tuple(n for a, n in enumerate(shape) if a not in gone)
-        return c.reshaped(y, left)
+        y = c.reshaped(y, left)
+        known = keep and function == "average"
+        return y._replace(moment=_norms.of_mean(x, gone)) if known else y
 
     return convert
 
@@ -253,16 +297,20 @@ def _direction(c: Conversion, node: TfliteNode) -> Value:
     return _of_two(c, "Div", x, length, activation)
 
 
+def _in_order(c: Conversion, x: Live, order: list[int]) -> str:
+    """The graph's name of a value with its axes of more than one entry in this order."""
+    if order == sorted(order):
+        return x.name
+    name = c.seen(x, tuple(x.shape[a] for a in sorted(order)))
+    axes = tuple(sorted(order).index(a) for a in order)
+    return c.builder.add("transpose", name, source=c.source, axes=axes)
+
+
 def _over(c: Conversion, x: Live, gone: list[int], shape: tuple[int, ...], function: str) -> Live:
     """The maximum or the mean over these axes."""
     large = [a for a, n in enumerate(x.shape) if n > 1]
     over = [a for a in gone if a in large]
-    order = [*over, *(a for a in large if a not in gone)]
-    name = x.name
-    if order != large:
-        name = c.seen(x, tuple(x.shape[a] for a in large))
-        axes = tuple(large.index(a) for a in order)
-        name = c.builder.add("transpose", name, source=c.source, axes=axes)
+    name = _in_order(c, x, [*over, *(a for a in large if a not in gone)])
     sizes = [x.shape[a] for a in over]
     rows, columns = sizes if len(sizes) == 2 else (math.prod(sizes), 1)
     name = c.seen(Live(name, x.shape), (rows, columns, math.prod(shape)))
@@ -293,7 +341,7 @@ CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
     "ABS": _of_number("abs"),
     "EXP": _of_number("exp"),
     "LOG": _of_number("log"),
-    "SQRT": _of_number("sqrt"),
+    "SQRT": _root,
     "RSQRT": _one_over_root,
     "SQUARE": _square,
     "SQUARED_DIFFERENCE": _squared_difference,

@@ -22,6 +22,7 @@ from fastdw.network._recognise import clamp
 
 if TYPE_CHECKING:
     from fastdw._typing import AnyArray
+    from fastdw.importers._norms import Moment
 
 Shape = tuple[int, ...]
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -41,6 +42,10 @@ class Live(NamedTuple):
     """What the graph calls it."""
     shape: Shape
     """The model's, with one image where that has a batch."""
+    moment: Moment | None = None
+
+    def same(self, other: Live) -> bool:
+        return self[:2] == other[:2]
 
 
 class Blocks(NamedTuple):
@@ -229,8 +234,9 @@ class Conversion:
         shape = tuple(len(tables.get(a, range(n))) for a, n in enumerate(x.shape))
         axes = [a for a, n in enumerate(x.shape) if n > 1 or a in tables]
         if len(axes) > 3:
-            msg = f"on {len(axes)} axes"
-            raise Unsupported(msg)
+            for axis, table in tables.items():
+                x = self._pick_along(x, axis, table, constant)
+            return x
         if len(x.shape) == 4 and x.shape[0] == 1:
             axes = [1, 2, 3]
         padded: list[int | None] = [*[None] * (3 - len(axes)), *axes]
@@ -238,6 +244,12 @@ class Conversion:
         words = zip(("rows", "columns", "channels"), padded, strict=True)
         picks = {word: None if a is None else tables.get(a) for word, a in words}
         return self.add("gather", name, shape, **picks, constant=constant)
+
+    def _pick_along(self, x: Live, axis: int, table: tuple[int, ...], constant: float) -> Live:
+        before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+        shape = (*x.shape[:axis], len(table), *x.shape[axis + 1 :])
+        name = self.seen(x, (before, x.shape[axis], after))
+        return self.add("gather", name, shape, columns=table, constant=constant)
 
     def part(self, x: Live, kept: dict[int, range]) -> Live:
         """Some entries of some axes of the model."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fastdw._typing import AnyArray
 
 VERSION = 1
-REWRITES = 5
+REWRITES = 6
 """The version of `_rewrite.REWRITES`: who changes these raises it."""
 WEIGHTS = {"float32": "F32", "float16": "F16"}
 

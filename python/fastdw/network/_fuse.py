@@ -83,6 +83,13 @@ def _one_affine(editor: Editor, found: Found) -> Node:
     return outer._replace(inputs=inner.inputs, attrs=outer.attrs | attrs)
 
 
+def _of_norm(editor: Editor, found: Found) -> Node:
+    """A norm scales and shifts its results itself."""
+    both = _one_affine(editor, found).attrs
+    norm = found.nodes[1]
+    return norm._replace(attrs=norm.attrs | {name: both[name] for name in ("scale", "offset")})
+
+
 def _is_affine(editor: Editor, found: Found) -> Node | None:
     """A depthwise kernel of one tap is a factor a channel."""
     (node,) = found.nodes
@@ -109,6 +116,7 @@ AFFINE = [
     Rule(p("conv2d", p("gather", "x", rows=None, columns=None), groups=1), _channels),
     Rule(p("depthwise", "x", strides=_ONES, padding=NO_PADS, activation=None), _is_affine),
     Rule(p("affine", p("affine", "x", activation=None)), _one_affine),
+    Rule(p("affine", p("normalize", "x"), activation=None), _of_norm),
     *(Rule(p("affine", p(op, "x", activation=None)), _after) for op in _LINEAR),
     *(
         Rule(p(op, p("affine", "x", activation=None), padding=NO_PADS), _before)
