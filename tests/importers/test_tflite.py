@@ -267,6 +267,12 @@ def test_long_lines_are_not_stretched_to_each_other():
     assert "gather" not in [n.op for n in graph.nodes]
 
 
+def test_numbers_beyond_float32_are_infinite_without_a_warning():
+    data = model(node("DIV", "x b", "y", "DivOptions"), b=np.float32([1e-40] * 8))
+    x = signed(rng(1), IMAGE)
+    np.testing.assert_equal(Network.from_tflite(data)(x), np.copysign(np.float32(np.inf), x))
+
+
 BOTH = {"AlignCorners": True, "HalfPixelCenters": True}
 REFUSED = {
     "with the fused activation 5": conv(fused=5),

@@ -218,6 +218,7 @@ def quantizations(graph: Graph) -> dict[str, Quantization]:
     return {name: Quantization(*fields) for name, fields in found.items()}
 
 
+@np.errstate(all="ignore")
 def rounded(graph: Graph, *, copied: bool = True) -> Graph:
     """The graph with its arrays of floats in float32, as they are saved and packed.
 

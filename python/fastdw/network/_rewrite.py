@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fastdw.network import _fuse, _fuse8, _recognise, _tidy
 from fastdw.network._graph import Graph
 from fastdw.network._match import Editor, Rule
@@ -29,6 +31,7 @@ REWRITES: dict[str, list[Rule]] = {
 }
 
 
+@np.errstate(all="ignore")  # numbers of a file that lie beyond float32
 def rewrite(
     graph: Graph, limit: int | None = None, enabled: Sequence[str] = tuple(REWRITES)
 ) -> tuple[Graph, dict[str, int]]:
