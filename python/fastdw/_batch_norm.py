@@ -85,6 +85,11 @@ class BatchNorm(Immutable):
         layer : keras.layers.BatchNormalization
             A built layer over the channels, of Keras 2 or 3.
 
+        Returns
+        -------
+        BatchNorm
+            That computes the same.
+
         Raises
         ------
         TypeError
@@ -102,6 +107,11 @@ class BatchNorm(Immutable):
         ----------
         module : torch.nn.BatchNorm2d
             A module with running statistics; the result is its form in evaluation mode.
+
+        Returns
+        -------
+        BatchNorm
+            That computes the same.
 
         Raises
         ------
@@ -141,7 +151,22 @@ class BatchNorm(Immutable):
     def fold(self, kernel: Float32, bias: Float32 | None) -> tuple[Float32, Float32]:
         """Kernel and bias that give the same as kernel, bias, then this.
 
-        The output channels of `kernel` are its last axis or, together, its last two.
+        Parameters
+        ----------
+        kernel : ndarray, float32
+            Its output channels are the last axis or, together, the last two.
+        bias : ndarray, (channels,), float32, optional
+            Added before this.
+
+        Returns
+        -------
+        kernel, bias : ndarray, float32
+            Computed in float64, rounded once.
+
+        Raises
+        ------
+        ValueError
+            Where the arrays have changed since, to what a BatchNorm refuses.
         """
         folded, offsets, in_range = _core.fold(kernel, bias, self.vectors, self.epsilon)
         if not in_range:  # the arrays may have changed, or an offset overflow

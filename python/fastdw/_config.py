@@ -67,6 +67,11 @@ def threads(n: int) -> AbstractContextManager[None]:
     n : int
         1 ... 1024.
 
+    Returns
+    -------
+    context manager
+        For any number of blocks.
+
     Raises
     ------
     TypeError, ValueError

@@ -1,8 +1,10 @@
-"""The examples in docstrings run, and give what they say."""
+"""The examples in docstrings run, and give what they say; docstrings are whole."""
 
 import doctest
 import importlib
+import inspect
 import pkgutil
+import re
 
 import fastdw
 import numpy as np
@@ -43,3 +45,36 @@ def test_an_example_runs(example, monkeypatch):
     # Else it would look for -v in the command, and say more than what fails.
     doctest.DocTestRunner(verbose=False).run(example, out=said.append)
     assert not said, "".join(said)
+
+
+def public():
+    """What users call, by name: functions, classes, and the methods of these."""
+    for module in (fastdw, fastdw.ops, fastdw.reference):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not callable(thing) or thing in (fastdw.Symbol, fastdw.TensorSpec):
+                continue  # nobody constructs these two
+            yield f"{module.__name__}.{name}", thing
+            if inspect.isclass(thing):
+                for method, function in inspect.getmembers(thing, callable):
+                    if not method.startswith("_") or method == "__call__":
+                        yield f"{module.__name__}.{name}.{method}", function
+
+
+def sections(docstring):
+    parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(docstring), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(("name", "thing"), [pytest.param(*p, id=p[0]) for p in public()])
+def test_a_docstring_names_parameters_result_and_errors(name, thing):
+    found = sections(thing.__doc__)
+    lines = [line for line in found.get("Parameters", "").splitlines() if line[:1].strip()]
+    named = [part.strip(" *") for line in lines for part in line.split(" : ")[0].split(",")]
+    signature = inspect.signature(thing)
+    assert sorted(named) == sorted(set(signature.parameters) - {"self"})
+    elsewhere = found.get("Parameters", "")
+    if not inspect.isclass(thing) and signature.return_annotation != "None":
+        assert "Returns" in found or "so are the result" in elsewhere
+    if named and not name.startswith("fastdw.reference"):
+        assert "Raises" in found or re.search(r"\berrors\b", "".join(found.values()))

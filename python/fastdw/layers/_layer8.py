@@ -79,6 +79,11 @@ class QuantizedLayer(Layer):
         return self._input.dtype
 
     @property
+    def accumulate(self) -> str:
+        """Of sums: "int32"."""
+        return "int32"
+
+    @property
     def input_quantization(self) -> Quantization:
         """What the integers of `x` stand for."""
         return self._input

@@ -186,6 +186,11 @@ class Conv2D(AddingLayer):
             A built layer of Keras 2 or 3.
         batch_norm, activation, padding, own_activation
             As in `DepthwiseConv2D.from_keras`; so are the errors.
+
+        Returns
+        -------
+        Conv2D
+            That computes the same.
         """
         arguments = keras.dense(layer, keras.Taken(batch_norm, activation, padding, own_activation))
         return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
@@ -208,6 +213,11 @@ class Conv2D(AddingLayer):
             Of any kernel and groups.
         batch_norm, activation, padding, data_format
             As in `DepthwiseConv2D.from_torch`; so are the errors.
+
+        Returns
+        -------
+        Conv2D
+            That computes the same.
         """
         return cls(
             **torch.dense(module, padding),

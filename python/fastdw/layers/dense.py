@@ -92,6 +92,11 @@ class Dense(Composed, AddingLayer):
             A built layer of Keras 2 or 3.
         batch_norm, activation, own_activation
             As in `DepthwiseConv2D.from_keras`; so are the errors.
+
+        Returns
+        -------
+        Dense
+            That computes the same.
         """
         arguments = keras.rows(layer, keras.Taken(batch_norm, activation, None, own_activation))
         return cls(**arguments, batch_norm=converted(batch_norm, BatchNorm.from_keras))
@@ -112,6 +117,11 @@ class Dense(Composed, AddingLayer):
             With or without a bias.
         batch_norm, activation
             As in `DepthwiseConv2D.from_torch`; so are the errors.
+
+        Returns
+        -------
+        Dense
+            That computes the same.
         """
         return cls(
             **torch.rows(module),

@@ -182,6 +182,11 @@ class DepthwiseConv2D(Layer):
         own_activation : bool, default True
             Whether the layer's own activation is taken; if so, nothing can follow it.
 
+        Returns
+        -------
+        DepthwiseConv2D
+            That computes the same.
+
         Raises
         ------
         TypeError
@@ -220,6 +225,11 @@ class DepthwiseConv2D(Layer):
             through ``np.pad``.
         data_format : {"NCHW", "channels_first", "NHWC", "channels_last"}
             Of the layer's `x`; the weights are the same for both.
+
+        Returns
+        -------
+        DepthwiseConv2D
+            That computes the same.
 
         Raises
         ------

@@ -172,6 +172,11 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
             depthwise layer, and `own_activation` speaks of all three.
         squeeze_excite : SqueezeExcite, optional
             As in the constructor.
+
+        Returns
+        -------
+        InvertedResidual
+            That computes the same.
         """
         own = own_activation
         first = keras.Taken(expand_batch_norm, expand_activation, None, own)
@@ -221,6 +226,11 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
             As in `SeparableConv2D.from_torch`; so are the errors.
         squeeze_excite : SqueezeExcite, optional
             As in the constructor.
+
+        Returns
+        -------
+        InvertedResidual
+            That computes the same.
         """
         arguments = torch.inverted(
             torch.pointwise(expand_module),

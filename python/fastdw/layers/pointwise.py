@@ -141,6 +141,11 @@ class PointwiseConv2D(AddingLayer):
             A built layer of Keras 2 or 3 with groups of 1.
         batch_norm, activation, own_activation
             As in `DepthwiseConv2D.from_keras`; so are the errors.
+
+        Returns
+        -------
+        PointwiseConv2D
+            That computes the same.
         """
         taken = keras.Taken(batch_norm, activation, own_activation=own_activation)
         arguments = keras.pointwise(layer, taken)
@@ -163,6 +168,11 @@ class PointwiseConv2D(AddingLayer):
             With groups of 1, unpadded.
         batch_norm, activation, data_format
             As in `DepthwiseConv2D.from_torch`; so are the errors.
+
+        Returns
+        -------
+        PointwiseConv2D
+            That computes the same.
         """
         return cls(
             **torch.pointwise(module),

@@ -128,6 +128,11 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
         input, output : Quantization
             Of `x` and of the result.
 
+        Returns
+        -------
+        QuantizedDepthwiseConv2D
+            Of the same strides, padding, dilation, bias and activation.
+
         Raises
         ------
         TypeError, ValueError
@@ -142,7 +147,13 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
         )  # fmt: skip
 
     def to_float(self) -> DepthwiseConv2D:
-        """The layer of the real numbers that the weights stand for."""
+        """The layer of the real numbers that the weights stand for.
+
+        Returns
+        -------
+        DepthwiseConv2D
+            NHWC, of float32.
+        """
         a = self._arrays
         kernel, bias = real(a["depthwise_kernel"], a["kernel_scales"], a.get("bias"), self._input)
         return DepthwiseConv2D(
@@ -206,7 +217,20 @@ class QuantizedPointwiseConv2D(AddingQuantizedLayer):
     def from_float(
         cls, layer: PointwiseConv2D, *, input: Quantization, output: Quantization
     ) -> QuantizedPointwiseConv2D:
-        """Round the weights of a float layer, as `QuantizedDepthwiseConv2D.from_float`."""
+        """Round the weights of a float layer: the largest of a channel becomes 127 steps.
+
+        Parameters
+        ----------
+        layer : PointwiseConv2D
+            NHWC, with a clamp for an activation.
+        input, output : Quantization
+            Of `x` and of the result.
+
+        Returns
+        -------
+        QuantizedPointwiseConv2D
+            As from `QuantizedDepthwiseConv2D.from_float`; so are the errors.
+        """
         w = weights_of(layer, PointwiseConv2D)
         if layer.strides != (1, 1):
             msg = f"layer must have strides of 1, got {layer.strides}"
@@ -217,7 +241,13 @@ class QuantizedPointwiseConv2D(AddingQuantizedLayer):
         )
 
     def to_float(self) -> PointwiseConv2D:
-        """The layer of the real numbers that the weights stand for, without a residual."""
+        """The layer of the real numbers that the weights stand for, without a residual.
+
+        Returns
+        -------
+        PointwiseConv2D
+            NHWC, of float32.
+        """
         a = self._arrays
         kernel, bias = real(a["pointwise_kernel"], a["kernel_scales"], a.get("bias"), self._input)
         return PointwiseConv2D(kernel, bias=bias, activation=float_activation(self.activation))
@@ -236,9 +266,11 @@ class QuantizedSeparableConv2D(WithDepthwise, AddingQuantizedLayer):
     pointwise_kernel, pointwise_scales : ndarray
         As in `QuantizedPointwiseConv2D`.
     input, middle, output : Quantization
-        Of `x`, of the depthwise half's result, and of the pointwise half's.
-    depthwise_bias, depthwise_activation, bias, activation, residual, sum
-        The epilogues of both halves.
+        Of `x`, of what lies between the halves, and of the result.
+    depthwise_bias, depthwise_activation
+        As `bias` and `activation` in `QuantizedDepthwiseConv2D`.
+    bias, activation, residual, sum
+        As in `QuantizedPointwiseConv2D`.
 
     Examples
     --------
@@ -304,7 +336,20 @@ class QuantizedSeparableConv2D(WithDepthwise, AddingQuantizedLayer):
         middle: Quantization,
         output: Quantization,
     ) -> QuantizedSeparableConv2D:
-        """Round the weights of a float layer, as `QuantizedDepthwiseConv2D.from_float`."""
+        """Round the weights of a float layer: the largest of a channel becomes 127 steps.
+
+        Parameters
+        ----------
+        layer : SeparableConv2D
+            NHWC, with a clamp for each activation.
+        input, middle, output : Quantization
+            Of `x`, of what lies between the halves, and of the result.
+
+        Returns
+        -------
+        QuantizedSeparableConv2D
+            As from `QuantizedDepthwiseConv2D.from_float`; so are the errors.
+        """
         w = weights_of(layer, SeparableConv2D)
         first = whole(w["depthwise_kernel"], w["depthwise_bias"], input, "input")
         second = whole(w["pointwise_kernel"], w["bias"], middle, "middle")
@@ -316,7 +361,13 @@ class QuantizedSeparableConv2D(WithDepthwise, AddingQuantizedLayer):
         )  # fmt: skip
 
     def to_float(self) -> SeparableConv2D:
-        """The layer of the real numbers that the weights stand for, without a residual."""
+        """The layer of the real numbers that the weights stand for, without a residual.
+
+        Returns
+        -------
+        SeparableConv2D
+            NHWC, of float32.
+        """
         a, middle = self._arrays, self._settings["middle"]
         first = real(
             a["depthwise_kernel"], a["depthwise_scales"], a.get("depthwise_bias"), self._input

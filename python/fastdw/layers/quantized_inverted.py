@@ -58,13 +58,13 @@ class QuantizedInvertedResidual(Expanding, AddingQuantizedLayer):
     expand_kernel, expand_scales : ndarray
         As in `QuantizedPointwiseConv2D`.
     depthwise_kernel, depthwise_scales, pointwise_kernel, pointwise_scales : ndarray
-        As in `QuantizedSeparableConv2D`.
+        As in `QuantizedSeparableConv2D`; so are the errors.
     input, expanded, middle, output : Quantization
         Of `x`, and of what each of the three gives.
     strides, padding, dilation_rate
         Of the depthwise convolution.
     expand_bias, expand_activation, depthwise_bias, depthwise_activation, bias, activation
-        The epilogues.
+        After each of the three, as `bias` and `activation` in `QuantizedDepthwiseConv2D`.
     residual, sum : Quantization, optional
         As in `QuantizedPointwiseConv2D`: ``layer(x, residual=x)``.
 
@@ -151,7 +151,13 @@ class QuantizedInvertedResidual(Expanding, AddingQuantizedLayer):
         return _Pair(first, last, half.kernel.shape[1], np.dtype(half.ends[1].dtype))
 
     def macs(self, input_shape: tuple[int, ...]) -> int:
-        """Multiply-accumulates for an input of a shape, as those of `InvertedResidual`."""
+        """Multiply-accumulates for an input of a shape.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            As in `InvertedResidual.macs`; so are the result and the errors.
+        """
         shape, plan = self._planned(input_shape)
         expand, *others = map(prod, self._kernels.values())
         pixels, results = prod(shape[:-1]), prod(plan.shape[:-1])
@@ -167,9 +173,19 @@ class QuantizedInvertedResidual(Expanding, AddingQuantizedLayer):
         middle: Quantization,
         output: Quantization,
     ) -> QuantizedInvertedResidual:
-        """Round the weights of a float layer, as `QuantizedDepthwiseConv2D.from_float`.
+        """Round the weights of a float layer: the largest of a channel becomes 127 steps.
 
-        It must be without a gate.
+        Parameters
+        ----------
+        layer : InvertedResidual
+            NHWC, without a gate, with a clamp for each activation.
+        input, expanded, middle, output : Quantization
+            As in the constructor.
+
+        Returns
+        -------
+        QuantizedInvertedResidual
+            As from `QuantizedDepthwiseConv2D.from_float`; so are the errors.
         """
         w = weights_of(layer, InvertedResidual)
         if layer.squeeze_excite is not None:
@@ -186,7 +202,13 @@ class QuantizedInvertedResidual(Expanding, AddingQuantizedLayer):
         return cls(**arguments, **{name: getattr(layer, name) for name in names})
 
     def to_float(self) -> InvertedResidual:
-        """The layer of the real numbers that the weights stand for, without a residual."""
+        """The layer of the real numbers that the weights stand for, without a residual.
+
+        Returns
+        -------
+        InvertedResidual
+            NHWC, of float32.
+        """
         a = self._arrays
         tensors = [self._settings[name] for name in ("input", "expanded", "middle")]
         names = ("strides", "padding", "dilation_rate")

@@ -192,6 +192,11 @@ class SeparableConv2D(WithDepthwise, AddingLayer):
             What goes before the layer, as the ReLU in Xception.
         depthwise_batch_norm, depthwise_activation
             What is between the two layers.
+
+        Returns
+        -------
+        SeparableConv2D
+            That computes the same.
         """
         taken = keras.Taken(batch_norm, activation, padding, own_activation)
         between = keras.Taken(depthwise_batch_norm, depthwise_activation, padding, own_activation)
@@ -239,6 +244,11 @@ class SeparableConv2D(WithDepthwise, AddingLayer):
             `DepthwiseConv2D.from_torch`.
         padding, data_format
             As in `DepthwiseConv2D.from_torch`; so are the errors.
+
+        Returns
+        -------
+        SeparableConv2D
+            That computes the same.
         """
         return cls(
             **torch.separable(depthwise_module, pointwise_module, padding),

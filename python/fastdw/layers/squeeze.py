@@ -102,6 +102,11 @@ class SqueezeExcite(Composed):
         squeeze_layer, excite_layer : keras.layers.Conv2D
             Built layers of Keras 2 or 3 with activations of their own. The errors are those of
             `PointwiseConv2D.from_keras`.
+
+        Returns
+        -------
+        SqueezeExcite
+            That computes the same.
         """
         return cls(**keras.gate(squeeze_layer, excite_layer))
 
@@ -115,6 +120,11 @@ class SqueezeExcite(Composed):
             Its ``fc1``, ``activation``, ``fc2`` and ``scale_activation``.
         data_format
             As in `DepthwiseConv2D.from_torch`; so are the errors.
+
+        Returns
+        -------
+        SqueezeExcite
+            That computes the same.
         """
         return cls(**torch.gate(module), data_format=data_format)
 

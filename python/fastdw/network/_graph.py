@@ -32,7 +32,7 @@ DTYPES = ("float32", "uint8", "int8")
 class TensorSpec(NamedTuple):
     """An array that a network takes or gives, as `Network.inputs` and `Network.outputs` list them.
 
-    A named tuple of its four attributes.
+    A named tuple of its four attributes, here for annotations and ``isinstance``: nobody makes one.
 
     Examples
     --------
