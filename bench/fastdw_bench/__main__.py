@@ -210,7 +210,7 @@ def _net(options: argparse.Namespace) -> int:
 
 _START = (
     "Measure what comes before a network's first answer, in fresh processes, in turn: fastdw on "
-    ".fdw, litert on .tflite, onnxruntime on .onnx. NumPy's import is left out."
+    ".fdw, litert on .tflite, onnxruntime on .onnx. NumPy's import is left out of the times."
 )
 
 

@@ -1,6 +1,7 @@
 """The way to a first answer, each time in a process of its own: import, read, compute.
 
-NumPy is imported before the clock starts, for every engine needs it.
+NumPy is imported before the clock starts, for every engine needs it. The most memory that the
+process ever had in use counts all, NumPy and Python too.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ _ENGINES = {
     ".onnx": ("onnxruntime", _ONNX),
 }
 _MARK = "fresh: "
+# Of this program alone: `getrusage` counts what the process was before it, a copy of its parent.
+_PEAK = "next(int(s.split()[1]) << 10 for s in open('/proc/self/status') if s[:6] == 'VmHWM:')"
 
 
 class Start(NamedTuple):
-    """Seconds of one process, or of many their medians."""
+    """Seconds of one process, and the most bytes that it had resident."""
 
     imported: float
     loaded: float
     answered: float
     total: float
+    memory: float
 
 
 def measure(
@@ -84,12 +88,13 @@ def measure(
 def table(samples: dict[Path, list[Start]], threads: int) -> text.Table:
     """One line for each file: medians, and the fastest process."""
     head = ["network", "engine", "threads", "import ms", "load ms", "first answer ms"]
-    lines = [[*head, "median of all ms", "minimum ms"]]
+    lines = [[*head, "median of all ms", "minimum ms", "most memory MB"]]
     for path, starts in samples.items():
-        medians = [statistics.median(column) for column in zip(*starts, strict=True)]
+        *medians, memory = [statistics.median(column) for column in zip(*starts, strict=True)]
         least = min(start.total for start in starts)
         times = [f"{1e3 * time:.1f}" for time in (*medians, least)]
-        lines.append([path.name, _ENGINES[path.suffix.lower()][0], str(threads), *times])
+        engine = _ENGINES[path.suffix.lower()][0]
+        lines.append([path.name, engine, str(threads), *times, f"{memory / 1e6:.1f}"])
     return lines
 
 
@@ -111,7 +116,7 @@ def _command(path: Path, threads: int) -> list[str]:
             f"path, threads = {str(path)!r}, {threads}",
             "times = [time.perf_counter()]",
             *(f"{part}\n{clock}" for part in parts),
-            f"print({_MARK!r} + json.dumps(times))",
+            f"print({_MARK!r} + json.dumps([*times, {_PEAK}]))",
         ]
     )
     return [sys.executable, "-c", code]
@@ -126,6 +131,7 @@ def _run(path: Path, command: list[str]) -> Start:
         last = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         msg = f"{path}: {last}"
         raise ValueError(msg)
-    times: list[float] = json.loads(found[-1].removeprefix(_MARK))
-    begin, imported, loaded, answered = times
-    return Start(imported - begin, loaded - imported, answered - loaded, answered - begin)
+    numbers: list[float] = json.loads(found[-1].removeprefix(_MARK))
+    begin, imported, loaded, answered, memory = numbers
+    parts = imported - begin, loaded - imported, answered - loaded, answered - begin
+    return Start(*parts, memory)

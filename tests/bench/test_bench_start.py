@@ -22,9 +22,10 @@ def test_a_line_for_each_number_of_threads(saved, capsys):
         ["net.fdw", "fastdw", "1"],
         ["net.fdw", "fastdw", "2"],
     ]
-    *parts, total, least = map(float, lines[-1].split()[3:])
+    *parts, total, least, memory = map(float, lines[-1].split()[3:])
     assert len(parts) == 3
     assert 0 < least <= total
+    assert 10 < memory < 500  # with Python and NumPy
 
 
 @pytest.mark.parametrize(("name", "engine"), [("a.tflite", "litert"), ("a.onnx", "onnxruntime")])

@@ -5,6 +5,7 @@ Most are of opset 6, with the weights among the inputs of the graph.
 
 import collections
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("onnx")
 
 import onnx
+from fastdw import Network
 from fastdw.importers.onnx import from_onnx
 from fastdw.network._graph import run
 from fastdw.network._rewrite import rewrite
@@ -67,19 +69,33 @@ def test_converted(path):
             np.testing.assert_allclose(got, result, rtol=1e-3, atol=1e-6)
 
 
-# Their weights are one number each, so that what they compute says little: their steps are counted.
+# Their weights are one number each, which each file makes itself; so their steps are counted too.
 LIGHT = {
     "squeezenet": {"conv2d": 26, "concat": 8, "pool": 3, "global_pool": 1, "softmax": 1},
     "shufflenet": {"conv2d": 34, "depthwise": 16, "gather": 16, "pool": 5, "concat": 3},
     "resnet50": {"conv2d": 54, "pool": 2, "softmax": 1},
     "inception_v1": {"conv2d": 58, "pool": 14, "multiply": 4, "concat": 9, "unary": 4},
+    "inception_v2": {"conv2d": 61, "pool": 13, "concat": 10, "softmax": 1},
     "densenet121": {"conv2d": 121, "affine": 62, "concat": 58, "pool": 4, "global_pool": 1},
 }
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_networks_become_few_steps(name):
-    graph, _ = rewrite(from_onnx(DATA / f"light/light_{name}.onnx"))
-    steps = collections.Counter(node.op for node in graph.nodes)
+    network = Network.from_onnx(DATA / f"light/light_{name}.onnx")
+    steps = collections.Counter(node.op for node in network._graph.nodes)
     assert {op: steps[op] for op in LIGHT[name]} == LIGHT[name]
     assert steps["transpose"] == 1  # of the input
+    (wanted,) = tensors([DATA / f"light/light_{name}_output_0.pb"])
+    size = np.prod(network.inputs[0].shape[1:])
+    x = (np.arange(size) / size).astype(np.float32).reshape(network.inputs[0].shape[1:])
+    np.testing.assert_allclose(network(x), wanted[0], rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["bvlc_alexnet", "vgg19", "zfnet512"])
+def test_light_networks_that_would_make_their_weights_of_nothing(name):
+    """Of 64 MB and more: no small file makes a large array. Else they have what fastdw runs."""
+    path = DATA / f"light/light_{name}.onnx"
+    with pytest.raises(ValueError, match=r"does not run: ConstantOfShape of the shape [^;]*") as e:
+        from_onnx(path)
+    assert set(re.findall(r"[;:] (\w+) ", str(e.value))) == {"ConstantOfShape"}
