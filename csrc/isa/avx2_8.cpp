@@ -2,6 +2,7 @@
 // and 6×16: twelve sums, the weights, two inputs of a pixel, a product. 3×3 by quads is 2.7 times as fast as
 // tap by tap.
 #include "isa/tuning8.h"
+#include "kernels/depthwise8/differences.h"
 #include "kernels/depthwise8/fives.h"
 #include "kernels/depthwise8/quads.h"
 #include "kernels/pointwise8/widened.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Kernels8 sheet() {
   Kernels8 set = with_fives<Bytes>(with_quads<Bytes>(kernels8_of<Bytes>("avx2", 0.0125, 0.1)));
+  set = with_differences<Bytes>(set);
   set.dot_inputs = 2;
   set.panel_vectors = 2;
   set.pointwise[0] = kPwWidened8<Bytes, 12, 1>;

@@ -55,8 +55,10 @@ struct Pointwise8 {
 //     quads     [ start: int32 · N ][ factor: float · N ][ row 0: w0 w1 w2 0 of N, 0 w0 w1 w2 of N ][ row 1 ]
 //     fives     [ start ][ factor ][ row 0: w0 w1 w2 w3 of N, w4 0 0 0 of N, 0 w0 w1 w2, w3 w4 0 0, … ] …
 //     taps      [ start ][ factor ][ tap(0,0): int8 · N ][ tap(0,1) ] …
+//     differences  as quads of columns of taps, four for the three: 2·w0, w0 + w1 + w2, w0 − w1 + w2, −2·w2
+//                  of each row; start is twice and factor half of what they else are
 // Where weights are of two bytes, w0 w1 of N stand before w2 0 of N, and so on.
-enum class Layout8 { kTaps, kQuads, kFives };
+enum class Layout8 { kTaps, kQuads, kFives, kDifferences };
 
 struct Depthwise8 : DepthwiseRect<uint8_t> {
   const uint8_t* outside;  // what every pixel beyond the image holds

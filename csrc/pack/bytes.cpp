@@ -6,14 +6,22 @@
 namespace fastdw {
 namespace {
 
-const DwKernel8& choose_kernel(const Kernels8& set, const Window8& w, ptrdiff_t multiplier) {
+// Whether twice a sum of nine products is no more than 32 bits hold: as good as always.
+bool doubles(const UnpackedWeights8& unpacked, ptrdiff_t outputs) {
+  constexpr int32_t most = 1 << 29;
+  return std::all_of(unpacked.bias, unpacked.bias + outputs, [](int32_t b) { return -most < b && b < most; });
+}
+
+const DwKernel8& choose_kernel(const Kernels8& set, const UnpackedWeights8& unpacked, const Window8& w,
+                               ptrdiff_t channels, ptrdiff_t multiplier) {
   const bool threes = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
                       w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
   const bool fives = w.kernel_w == 5 && w.dilation_w == 1 && w.stride_w <= 2 && multiplier == 1;
   const DwKernel8* const own = threes  ? &set.depthwise_3x3[w.stride_h - 1]
                                : fives ? &set.depthwise_fives[w.stride_w - 1]
                                        : nullptr;
-  return own && own->run ? *own : set.depthwise;
+  if (!own || !own->run) return set.depthwise;
+  return own->layout == Layout8::kDifferences && !doubles(unpacked, channels) ? set.depthwise : *own;
 }
 
 // What the sums of channel `f` start from, the zero point and the offset of the input taken off.
@@ -51,7 +59,7 @@ Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const UnpackedWeights8
       multiplier(multiplier),
       input_flip(input_flip),
       rescale(rescale),
-      kernel(choose_kernel(set, window, multiplier)),
+      kernel(choose_kernel(set, unpacked, window, channels, multiplier)),
       lowest(has_lowest(unpacked, window.kernel_h * window.kernel_w * channels * multiplier)),
       outside(static_cast<size_t>(channels),
               static_cast<uint8_t>((unpacked.input_zero + set.offset) ^ input_flip)),
@@ -72,6 +80,8 @@ ptrdiff_t Depthwise8Weights::channel_bytes() const {
   switch (kernel.layout) {
     case Layout8::kQuads:
       return 8 + 3 * pair;
+    case Layout8::kDifferences:
+      return 8 + 4 * pair;
     case Layout8::kFives:
       return 8 + checked_product(window.kernel_h, pair * shifts_of_fives(window.stride_w));
     case Layout8::kTaps:
@@ -83,9 +93,11 @@ ptrdiff_t Depthwise8Weights::channel_bytes() const {
 void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slot, ptrdiff_t tap,
                                 int8_t value) const {
   const ptrdiff_t lane = kQuad / set.weight_bytes, row = tap / window.kernel_w, i = tap % window.kernel_w;
+  const auto lane_of = [&](ptrdiff_t quad, ptrdiff_t place) {
+    return weights + kQuad * ((quad * set.weight_bytes + place / lane) * width + slot);
+  };
   const auto put_at = [&](ptrdiff_t quad, ptrdiff_t place) {
-    const ptrdiff_t part = quad * set.weight_bytes + place / lane;
-    put_weight(set, weights + kQuad * (part * width + slot), place % lane, value);
+    put_weight(set, lane_of(quad, place), place % lane, value);
   };
   if (kernel.layout == Layout8::kFives) {
     const int shifts = shifts_of_fives(window.stride_w);
@@ -96,6 +108,18 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
   } else if (kernel.layout == Layout8::kQuads) {
     put_at(2 * row, i);
     put_at(2 * row + 1, i + 1);
+  } else if (kernel.layout == Layout8::kDifferences) {
+    constexpr int kTimes[3][4] = {{2, 1, 1, 0}, {0, 1, -1, 0}, {0, 1, 1, -2}};
+    for (int k = 0; k < 4; ++k) {
+      for (int second = 0; second < 2; ++second) {
+        const ptrdiff_t place = row + second;
+        uint8_t* const at = lane_of(2 * k + second, place) + 2 * (place % lane);
+        int16_t sum;
+        std::memcpy(&sum, at, 2);
+        sum = static_cast<int16_t>(sum + kTimes[i][k] * value);
+        std::memcpy(at, &sum, 2);
+      }
+    }
   } else {
     weights[tap * width + slot] = static_cast<uint8_t>(value);
   }
@@ -104,6 +128,7 @@ void Depthwise8Weights::put_tap(uint8_t* weights, ptrdiff_t width, ptrdiff_t slo
 void Depthwise8Weights::pack(const UnpackedWeights8& unpacked) {
   const ptrdiff_t taps = window.kernel_h * window.kernel_w, count = outputs();
   const ptrdiff_t width = group();
+  const int times = kernel.layout == Layout8::kDifferences ? 2 : 1;
   uint8_t* w = packed_.get();
   for (ptrdiff_t c0 = 0; c0 < count; c0 += width) {
     uint8_t* const weights = w + 8 * width;
@@ -114,9 +139,10 @@ void Depthwise8Weights::pack(const UnpackedWeights8& unpacked) {
                    chunk;
       // Factors stand in the order of the sums too.
       if (c >= count) continue;
-      const int32_t start = start_of(set, unpacked, taps, count, c);
+      const int32_t start = times * start_of(set, unpacked, taps, count, c);
+      const float factor = unpacked.factors[c] / static_cast<float>(times);
       put(w + 4 * slot, &start);
-      put(w + 4 * (width + slot), &unpacked.factors[c]);
+      put(w + 4 * (width + slot), &factor);
       for (ptrdiff_t tap = 0; tap < taps; ++tap) {
         put_tap(weights, width, slot, tap, unpacked.kernel[tap * count + c]);
       }

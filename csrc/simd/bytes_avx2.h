@@ -106,6 +106,23 @@ struct Bytes {
     quad[1] = {_mm256_unpackhi_epi16(pixels[0], pixels[1]), _mm256_unpackhi_epi16(pixels[2], pixels[3])};
   }
 
+  static FASTDW_INLINE void differences(Ints (&pixels)[4]) {
+    const Ints x1 = pixels[1], x2 = pixels[2];
+    pixels[0] = _mm256_sub_epi16(pixels[0], x2);
+    pixels[1] = _mm256_add_epi16(x1, x2);
+    pixels[2] = _mm256_sub_epi16(x2, x1);
+    pixels[3] = _mm256_sub_epi16(x1, pixels[3]);
+  }
+  static FASTDW_INLINE void pairs(Ints a, Ints b, Ints (&pairs)[2]) {
+    pairs[0] = _mm256_unpacklo_epi16(a, b);
+    pairs[1] = _mm256_unpackhi_epi16(a, b);
+  }
+  static FASTDW_INLINE void sum_and_difference(Ints& a, Ints& b) {
+    const Ints sum = _mm256_add_epi32(a, b);
+    b = _mm256_sub_epi32(a, b);
+    a = sum;
+  }
+
   // Sixteen entries a shuffle, which gives 0 where the highest bit of an index is set. Each part holds what
   // changes from the part before it: as long as a byte less 16, 32, … is no less than 0 all parts that it
   // passes add up, exclusively, to the entry. The upper half of bytes does so on its own.

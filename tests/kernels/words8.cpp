@@ -22,6 +22,7 @@
 #define QUADS_avx2 1
 #define QUADS_avxvnni 1
 #define QUADS_avx512vnni 1
+#define COLUMNS_avx2 1
 #define WIDENED_avx2 1
 #define NEON_neon 1
 #define NEON_dotprod 1
@@ -238,6 +239,12 @@ void test_broadcast() {
 #include "words8_quads.inl"
 #else
 #define IF_QUADS(...)
+#endif
+#if PASTE(COLUMNS_, FASTDW_SET)
+#define IF_COLUMNS(...) __VA_ARGS__
+#include "words8_columns.inl"
+#else
+#define IF_COLUMNS(...)
 #endif
 #if PASTE(WIDENED_, FASTDW_SET)
 #define IF_WIDENED(...) __VA_ARGS__

@@ -171,6 +171,24 @@ def test_the_largest_sums(isa8):
             np.testing.assert_array_equal(layer(x), wanted)
 
 
+@pytest.mark.emulated
+def test_the_largest_sums_of_a_window(isa8):
+    """Twice as much as some of these leaves int32; such sums are those of 3x3 with AVX2."""
+    g = rng(6)
+    bias = np.int32([2**30, -(2**30), 2**29, 2**29 - 1, -(2**29), 2**31 - 700_000, 7])
+    for some in (bias, *np.split(bias, len(bias))):
+        arguments = {
+            "input": Quantization(1.0, -128), "output": Quantization(1.0, 2),
+            "padding": "same", "bias": some,
+        }  # fmt: skip
+        layers = whole(g, (3, 3, len(some))), np.float32([1e-7])
+        x = whole(g, (1, 5, 5, len(some)))
+        with packed_for8(isa8):
+            layer = QuantizedDepthwiseConv2D(*layers, **arguments)
+        wanted = reference.quantized_depthwise_conv2d(x, *layers, **arguments)
+        np.testing.assert_array_equal(layer(x), wanted)
+
+
 def separable(g, channels, filters, ends, multiplier=1, taps=(3, 3)):
     """Kernels, scales and the rest of a separable layer's arguments."""
     given, result, activation = ends

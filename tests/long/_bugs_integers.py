@@ -11,6 +11,7 @@ QUADS, WIDENED, DW8 = (
     "csrc/kernels/pointwise8/widened.h",
     "csrc/kernels/depthwise8/generic.h",
 )
+DIFFERENCES = "csrc/kernels/depthwise8/differences.h"
 TABLE8, FIVES = "csrc/kernels/table8/table.h", "csrc/kernels/depthwise8/fives.h"
 ADD8, MULTIPLY8 = "csrc/kernels/add8/add.h", "csrc/kernels/add8/multiply.h"
 POOL = "csrc/network/pool.cpp"
@@ -32,7 +33,9 @@ INTEGERS = [
         "(unpacked.input_zero + set.offset) ^ input_flip",
         "set.offset ^ input_flip",
     ),
-    Mutant("one factor for all channels", PACK, "&unpacked.factors[c]", "&unpacked.factors[0]"),
+    Mutant("one factor for all channels", PACK, "unpacked.factors[c]", "unpacked.factors[0]"),
+    Mutant("twice a sum always fits", PACK, "-most < b && b < most", "-most < b || b < most"),
+    Mutant("a middle column is not subtracted", PACK, "{0, 1, -1, 0}", "{0, 1, 1, 0}"),
     Mutant(
         "the factors of the first panel",
         PACK,
@@ -53,7 +56,14 @@ INTEGERS = [
         "meet<2, j>(acc, bottom)",
         "meet<1, j>(acc, bottom)",
     ),
-    Mutant("a row of quads is read too early", QUADS, "t.first_row + i + 2", "t.first_row + i + 1"),
+    Mutant("a row of quads is read too early", QUADS, "i + 2, rows[below]", "i + 1, rows[below]"),
+    Mutant("a second row that is not there", DIFFERENCES, "if (row + i >= t.rows) return;", ""),
+    Mutant(
+        "a second column by differences that is not there",
+        DIFFERENCES,
+        "if (column + 1 < t.columns)",
+        "if (column < t.columns)",
+    ),
     Mutant("the rest of a line has no entries", TABLE8, "std::memcpy(y + i, rest, size);", ""),
     Mutant(
         "both halves of a table are the first",
@@ -92,8 +102,8 @@ INTEGERS = [
     Mutant(
         "a second part of the inputs is the first",
         WIDENED,
-        "x + i * t.x_stride + first",
-        "x + i * t.x_stride",
+        "x + first + k",
+        "x + k",
     ),
     Mutant(
         "weights of 16 bits lose their sign",
@@ -171,9 +181,7 @@ INTEGERS = [
         "if (column + j < t.columns)",
         "if (column + j <= t.columns)",
     ),
-    Mutant(
-        "windows of five taps are the first of a row", FIVES, "+ column * S, channel", ", channel"
-    ),
+    Mutant("windows of five taps are the first of a row", FIVES, "+ column * S;", ";"),
     Mutant("a sum's halves are cut", ADD8, "(1 << (s.shift - 1)) - s.zero_a", "-s.zero_a"),
     Mutant(
         "the last products are left out",

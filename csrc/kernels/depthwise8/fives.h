@@ -24,12 +24,14 @@ struct Fives8 {
     });
     const uint8_t* const factors = w + kSums;
     const uint8_t* taps = w + 2 * kSums;
-    const ImageColumns8<kQuads * kQuad, 1, 0> image(t, t.first_column + column * S, channel);
-    for (ptrdiff_t i = 0; i < t.kernel_h; ++i, taps += kRow) {
-      const ptrdiff_t at_row = t.first_row + row * t.stride_h + i * t.dilation_h;
+    const ptrdiff_t top = t.first_row + row * t.stride_h, left = t.first_column + column * S;
+    ImageColumns8<B, kQuads * kQuad, 1, 0, (B::lanes > 8)> image(t, top, left, channel);
+    for (ptrdiff_t i = 0; i < t.kernel_h; ++i, image.down(), taps += kRow) {
       unroll<kQuads>([&](auto q) FASTDW_INLINE_LAMBDA {
+        typename B::Pixel pixels[kQuad];
         typename B::Quad quad[kVectors];
-        image.template quads<B, q * kQuad>(t, at_row, live, quad);
+        image.template read<q * kQuad>(t, top + i * t.dilation_h, live, pixels);
+        B::interleave(pixels, quad);
         unroll<kColumns>([&](auto j) FASTDW_INLINE_LAMBDA {
           constexpr int part = q - j * S / kQuad, shift = j * S % kQuad / S;
           if constexpr (part == 0 || part == 1) {
