@@ -6,7 +6,9 @@ The statistics of BatchNorm are those of a forward pass, else values vanish on t
 is tested. Each network is read in memory and from its .keras and .h5 files; results must lie within
 1e-4 of the largest, with the same five largest entries, and no parameter may be lost. The bound of
 EfficientNetB0 is 4e-4: with such weights it magnifies rounding, and Keras itself is 1e-4, LiteRT
-3e-4 from the answer in float64. Keras must be installed, with any backend.
+3e-4 from the answer in float64. Then every step is held to its bound from the inputs that it really
+had, and the bits must be the same fused or not, on any number of threads, on every instruction set
+but scalar, saved and loaded. Keras must be installed, with any backend.
 """
 
 import sys
@@ -15,9 +17,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from fastdw import Network
+from fastdw import Network, show_config
+from fastdw._isa import packed_for
 from fastdw.importers.keras import from_keras
+from fastdw.network._graph import rounded
+from fastdw.network._lower import lower
+from fastdw.network._rewrite import REWRITES, rewrite
 from keras import layers
+
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS), str(TESTS / "networks")]
+
+from bounds import check_nodes, run_program, traced  # noqa: E402
 
 TOLERANCES = {"EfficientNetB0": 4e-4}
 
@@ -113,6 +124,25 @@ def expected(net):
     return sum(n.count_params() for n in others), sum(n.moving_mean.shape[0] for n in norms)
 
 
+FUSIONS = ("residual", "gate", "separable", "inverted", "expand_depthwise")
+
+
+def check_steps(graph, network, x):
+    """Each step by itself, and the bits of one image in every way to compute it."""
+    wanted = network(x)
+    small = network._graph
+    check_nodes(small, traced(small, [x]))
+    for threads in range(1, 9):
+        assert np.array_equal(network(x, num_threads=threads), wanted), threads
+    apart = rewrite(graph, enabled=[name for name in REWRITES if name not in FUSIONS])[0]
+    (plain,) = run_program(lower(rounded(apart)), apart, [x])
+    assert np.array_equal(plain, wanted), "unfused"
+    for isa in show_config("dict")["isas"]["supported"]:
+        if isa != "scalar":
+            with packed_for(isa):
+                assert np.array_equal(Network.load(network._bytes())(x), wanted), isa
+
+
 def check(name):
     keras.utils.set_random_seed(3)
     net = built(name)
@@ -134,6 +164,7 @@ def check(name):
         error = np.abs(y - wanted).max() / np.abs(wanted).max()
         assert error <= tolerance(name), f"{error:.1e} of the largest output"
         assert np.array_equal(np.argsort(y)[:, -5:], np.argsort(wanted)[:, -5:]), name
+    check_steps(graph, found[0], x[0])
     print(
         f"{name}: within {error:.1e} of Keras {keras.__version__}, {net.count_params():,} "
         f"parameters, {found[0].num_parameters:,} folded",
