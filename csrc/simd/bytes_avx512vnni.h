@@ -103,21 +103,25 @@ struct Bytes {
     }
   };
 
-  // Read where they are needed.
-  template <int>
-  using Factors = const uint8_t*;
+  template <int NV>
+  struct Factors {
+    __m512 of[NV];
+    explicit FASTDW_INLINE Factors(const uint8_t* p) {
+      for (int v = 0; v < NV; ++v) of[v] = _mm512_loadu_ps(p + v * 64);
+    }
+  };
 
   struct Rescale {
     const Rescale8& r;
     explicit FASTDW_INLINE Rescale(const Rescale8& rescale) : r(rescale) {}
 
     template <int NV>
-    FASTDW_INLINE void store(const Ints (&acc)[NV], const uint8_t* factors, uint8_t* y, int n) const {
+    FASTDW_INLINE void store(const Ints (&acc)[NV], const Factors<NV>& factors, uint8_t* y, int n) const {
       _mm512_mask_storeu_epi8(y, first(n), bytes_of<NV>(acc, factors));
     }
 
     template <int P>
-    FASTDW_INLINE void store_chunks(const Ints (&acc)[4], const uint8_t* factors, uint8_t* y,
+    FASTDW_INLINE void store_chunks(const Ints (&acc)[4], const Factors<4>& factors, uint8_t* y,
                                     ptrdiff_t stride, int n, int count) const {
       const __m512i bytes = bytes_of<4>(acc, factors);
       if constexpr (P == 1) {
@@ -138,11 +142,11 @@ struct Bytes {
    private:
     // As they are stored, the channels in their order from the lowest byte on.
     template <int NV>
-    FASTDW_INLINE __m512i bytes_of(const Ints (&acc)[NV], const uint8_t* factors) const {
+    FASTDW_INLINE __m512i bytes_of(const Ints (&acc)[NV], const Factors<NV>& factors) const {
       __m512i rounded[4];
       const bool saturates = r.saturates;
       unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA {
-        __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_loadu_ps(factors + v * 64));
+        __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), factors.of[v]);
         if (!saturates) {
           t = _mm512_min_ps(_mm512_max_ps(t, _mm512_set1_ps(r.low)), _mm512_set1_ps(r.high));
         }

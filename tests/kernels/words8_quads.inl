@@ -143,7 +143,8 @@ void stores_chunks(const Rescale8& r) {
       const int stride = chunk + 3, size = (count - 1) * stride + n;
       for_places(page, size, [&](uint8_t* y) {
         page.fill(0xa5);
-        rescale.template store_chunks<P>(group.acc, at_end(factors, group.factors), y, stride, n, count);
+        const Bytes::Factors<quad_vectors> held(at_end(factors, group.factors));
+        rescale.template store_chunks<P>(group.acc, held, y, stride, n, count);
         expect_written(page, y, size, [&](int i) {
           const int at = i % stride;
           return at < n ? group.wanted[static_cast<size_t>(i / stride * chunk + at)] : uint8_t{0xa5};

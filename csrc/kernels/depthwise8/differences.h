@@ -38,7 +38,7 @@ FASTDW_INLINE void dw8_differences_columns(const Depthwise8& t, const typename B
   for (ptrdiff_t row = 0; row < t.rows; row += 2) {
     next_rows(row + 2);
     const uint8_t* const start = opaque_to_gcc(group);
-    const uint8_t* const factors = start + 4 * kQuadGroup<B>;
+    const typename B::template Factors<kVectors> factors(start + 4 * kQuadGroup<B>);
     const auto meet = [&](auto k, Ints(&acc)[2][kVectors]) FASTDW_INLINE_LAMBDA {
       Ints below[kVectors];
       B::pairs(upper[k], lower[k], below);

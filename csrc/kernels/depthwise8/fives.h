@@ -22,7 +22,7 @@ struct Fives8 {
       const auto start = B::load(w + v * kVector);
       unroll<kColumns>([&](auto j) FASTDW_INLINE_LAMBDA { acc[j][v] = start; });
     });
-    const uint8_t* const factors = w + kSums;
+    const typename B::template Factors<kVectors> factors(w + kSums);
     const uint8_t* taps = w + 2 * kSums;
     const ptrdiff_t top = t.first_row + row * t.stride_h, left = t.first_column + column * S;
     ImageColumns8<B, kQuads * kQuad, 1, 0, (B::lanes > 8)> image(t, top, left, channel);

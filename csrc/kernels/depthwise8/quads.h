@@ -3,7 +3,8 @@
 //
 // Two columns of outputs, rows rolling down: each row of quads is read once, for all outputs that it belongs
 // to. At stride 1 the quads of three rows are held, 12 registers where there are thirty-two, and the sums of
-// one column at a time, 4; kept sums of two rows would be 16. Where a group has so few channels that they
+// one column at a time, 4; kept sums of two rows would be 16. Starts and factors are held too where there is
+// room, for loads of vectors of 64 bytes, one a cycle, bind. Where a group has so few channels that they
 // leave half of it empty or more, P = 2 or 4 pairs of columns share it, each a chunk.
 #pragma once
 #include "kernels/contract8.h"
@@ -74,10 +75,12 @@ struct Quads8 {
   const Depthwise8& t;
   const typename B::Rescale rescale;
   const uint8_t* group;  // of weights
+  const typename B::template Factors<kVectors> factors;
   ptrdiff_t channel, column;
   Live live;
   using Image = ImageColumns8<B, S + 3, P, 2 * S, (S > 1 || P > 1 || B::lanes < 16)>;
   int left, right;  // pairs whose first, and whose second column is there
+  Ints starts[kVectors];
 
   // A row of the window, for one of the two columns.
   template <int Row, int Column>
@@ -85,7 +88,7 @@ struct Quads8 {
     const uint8_t* const start = opaque_to_gcc(group);  // else it would keep 24 addresses
     const uint8_t* const w = start + 8 * kQuadGroup<B> + Row * kWeights + (S == 1 ? Column * kPart : 0);
     unroll<kVectors>([&](auto v) FASTDW_INLINE_LAMBDA {
-      if constexpr (Row == 0) acc[v] = B::load(start + v * kVector);
+      if constexpr (Row == 0) acc[v] = starts[v];
       B::dot_memory(acc[v], quad[v], w + v * kVector);
     });
   }
@@ -93,8 +96,7 @@ struct Quads8 {
   template <int Column>
   FASTDW_INLINE void store(const Ints (&acc)[kVectors], ptrdiff_t row) const {
     uint8_t* const y = t.y + row * t.y_row_stride + (column + Column) * t.y_column_stride + channel;
-    rescale.template store_chunks<P>(acc, group + 4 * kQuadGroup<B>, y, 2 * t.y_column_stride, live,
-                                     Column ? right : left);
+    rescale.template store_chunks<P>(acc, factors, y, 2 * t.y_column_stride, live, Column ? right : left);
   }
 
   // Row i of the outputs at stride 1, of rows i to i + 2 under the block.
@@ -182,14 +184,18 @@ void dw8_quad_group(const Depthwise8& call, ptrdiff_t c, Live live, const uint8_
   const Depthwise8 t = call;  // what is stored cannot change it
   for (ptrdiff_t column = 0; column < t.columns; column += 2 * P) {
     const ptrdiff_t count = t.columns - column;
-    const Quads8<B, S, P, Live> quads{t,
-                                      typename B::Rescale(t.rescale),
-                                      w,
-                                      c,
-                                      column,
-                                      live,
-                                      static_cast<int>(count < 2 * P ? (count + 1) / 2 : P),
-                                      static_cast<int>(count < 2 * P ? count / 2 : P)};
+    Quads8<B, S, P, Live> quads{t,
+                                typename B::Rescale(t.rescale),
+                                w,
+                                typename B::template Factors<B::quad_vectors>(w + 4 * kQuadGroup<B>),
+                                c,
+                                column,
+                                live,
+                                static_cast<int>(count < 2 * P ? (count + 1) / 2 : P),
+                                static_cast<int>(count < 2 * P ? count / 2 : P),
+                                {}};
+    unroll<B::quad_vectors>([&](auto v)
+                                FASTDW_INLINE_LAMBDA { quads.starts[v] = B::load(w + v * B::lanes * 4); });
     quads.columns();
   }
 }
