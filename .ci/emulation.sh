@@ -58,7 +58,9 @@ emulated_x86() {
 
 # emulated_arm EMULATED-MACHINE ARCHITECTURE CPU ISA ISA8 [OPTIONS]
 emulated_arm() {
-  local root=$cache/$2 libraries
+  local root=$cache/$2 libraries packages=$work/newest/lib/python3.11/site-packages
+  # They are Python alone, and read TFLite files.
+  ln -sfn "$packages"/{tflite,flatbuffers} "$work/$2/site"
   # Links that a package's script would have made lead to the BLAS.
   libraries=$(dirname "$root"/usr/lib/*/blas/libblas.so.3):$(dirname "$root"/usr/lib/*/lapack/liblapack.so.3)
   PYTHONPATH=$work/$2/site:$PYTHONPATH emulated "$4" "$5" "${6-}" \

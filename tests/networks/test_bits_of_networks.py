@@ -1,6 +1,9 @@
 """Whole networks give the same bits: fused or not, on every instruction set, however kept."""
 
+import functools
 import json
+import os
+import pathlib
 import pickle
 
 import numpy as np
@@ -42,6 +45,33 @@ def test_every_instruction_set_and_way_to_keep_it(forced_isa, name, tmp_path):
     for other in (Network.load(tmp_path / "net.fdw"), pickle.loads(pickle.dumps(network))):
         for got, wanted in zip(outputs(other(x)), results, strict=True):
             assert_same(got, wanted)
+
+
+FACES = "71c7a2563a51d40c544385c9e98b44d2f166231d6137396ff7056edee61156b2"
+
+
+@functools.cache
+def faces():
+    """MediaPipe's detector as its file has it, a picture, and what LiteRT makes of that."""
+    pytest.importorskip("tflite")
+    if "FASTDW_MODELS" not in os.environ:
+        pytest.skip("FASTDW_MODELS names no folder of trained networks")
+    from fastdw.importers.tflite import from_tflite
+
+    file = pathlib.Path(os.environ["FASTDW_MODELS"]) / "mp_face_detection_short_range.tflite"
+    with np.load(file.with_suffix(".npz")) as arrays:
+        return from_tflite(file), arrays["in"], [arrays[f"out:{s}"] for s in OUTPUTS]
+
+
+OUTPUTS = ("regressors", "classificators")
+
+
+def test_a_trained_network(forced_isa):
+    graph, x, wanted = faces()
+    results = Network._from_graph(graph)(x)
+    for got, expected in zip(results, wanted, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    assert (digest(results) == FACES) == (forced_isa != "scalar")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
