@@ -50,6 +50,7 @@ case ${1:-} in
     # waits in the sanitizer's quarantine, so memory grows.
     with_module -m pytest -p no:cacheprovider --ignore tests/kernels/test_machine_code.py \
       --deselect tests/service/test_services.py::test_forks \
+      --deselect tests/networks/test_conduct.py::test_forks_under_load \
       --deselect tests/importers/test_loading.py::test_loading_a_thousand_times_holds_memory_flat \
       --deselect tests/importers/test_tflite.py::test_loading_again_and_again_holds_no_memory "${@:2}"
     ;;
