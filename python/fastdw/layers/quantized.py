@@ -265,8 +265,10 @@ class QuantizedSeparableConv2D(WithDepthwise, AddingQuantizedLayer):
         As in `QuantizedDepthwiseConv2D`; so are the errors.
     pointwise_kernel, pointwise_scales : ndarray
         As in `QuantizedPointwiseConv2D`.
-    input, middle, output : Quantization
-        Of `x`, of what lies between the halves, and of the result.
+    input, output : Quantization
+        Of `x` and of the result.
+    middle : Quantization
+        Of what lies between the halves.
     depthwise_bias, depthwise_activation
         As `bias` and `activation` in `QuantizedDepthwiseConv2D`.
     bias, activation, residual, sum
