@@ -163,6 +163,8 @@ def _moves():
     )
     wanted = lambda x: x[..., [3, 0, 3]]  # noqa: E731
     yield "GATHER", one("GATHER", wanted, kind="GatherOptions", i=ints(3, 0, 3), Axis=3)
+    for times in ((1, 1, 1, 2), (1, 3, 2, 1)):
+        yield f"TILE {times}", one("TILE", lambda x, t=times: np.tile(x, t), t=ints(*times))
     yield "REVERSE_V2", one("REVERSE_V2", lambda x: x[:, :, ::-1], a=ints(2))
     blocks = lambda x: (  # noqa: E731
         x.reshape(2, 6, 7, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(2, 12, 14, 2)

@@ -190,7 +190,7 @@ def _moves_of_integers():
 
     nodes = [
         node("RELU", "x"), node("RELU6", "x"), node("RELU_N1_TO_1", "x"), node("ELU", "x"),
-        node("EXPAND_DIMS", "x one"),
+        node("EXPAND_DIMS", "x one"), node("TILE", "x steps"),
         node("GATHER", "x pick", "y", "GatherOptions", Axis=3), node("REVERSE_V2", "x one"),
         node("MIRROR_PAD", "x pads", "y", "MirrorPadOptions", Mode=1),
         node("PADV2", "x pads value"), node("SLICE", "x begin size"),

@@ -169,6 +169,15 @@ def _reverse(c: Conversion, node: TfliteNode) -> Value:
     return c.part(x, {axis: range(x.shape[axis])[::-1] for axis in axes})
 
 
+def _tile(c: Conversion, node: TfliteNode) -> Value:
+    x, times = c.live(node), ints(c.constant(node, 1, "multiples"))
+    sizes = [n * many for n, many in zip(x.shape, times, strict=True)]
+    repeated = [axis for axis, many in enumerate(times) if many != 1]
+    for axis in repeated:
+        _common.check_length(sizes[axis])
+    return c.pick(x, {a: tuple(i % x.shape[a] for i in range(sizes[a])) for a in repeated})
+
+
 def _pad(c: Conversion, node: TfliteNode) -> Value:
     x = c.live(node)
     value = c.constant(node, 2, "values") if node.op == "PADV2" else c.zero(node)
@@ -266,6 +275,7 @@ CONVERTERS: dict[str, Callable[[Conversion, TfliteNode], Any]] = {
     "STRIDED_SLICE": _strided_slice,
     "GATHER": _gather,
     "REVERSE_V2": _reverse,
+    "TILE": _tile,
     "PAD": _pad,
     "PADV2": _pad,
     "MIRROR_PAD": _mirror_pad,

@@ -339,6 +339,7 @@ MOVES = {
     "SPLIT_V",
     "SQUEEZE",
     "STRIDED_SLICE",
+    "TILE",
     "TRANSPOSE",
     "UNPACK",
 }
