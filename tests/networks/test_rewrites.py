@@ -61,6 +61,17 @@ def test_a_uint8_input_keeps_its_affine():
     assert ops(rewritten(b, y)[0]) == ["affine", "conv2d"]
 
 
+def test_a_uint8_input_has_no_activation_alone():
+    for build in SPELLED["hard_sigmoid"]:
+        b = GraphBuilder()
+        graph, _ = rewritten(b, build(b, b.input("x", (5, 4, 6), "uint8")))
+        assert ops(graph)[0] == "affine"
+    b = GraphBuilder()
+    x = b.input("x", (5, 4, 6), "uint8")
+    y = b.add("multiply", [affine(b, x, 1 / 6, 0), plus_3(b, x)])
+    assert ops(rewritten(b, y)[0])[-1] == "multiply"
+
+
 def test_moves_after_moves():
     b, x = builder_of()
     y = b.add("reshape", b.add("reshape", x, shape=(20, 6)), shape=(4, 30))

@@ -44,8 +44,14 @@ def _clip(lo: float, hi: float, x: Pattern | str) -> Pattern:
     return p("activation", x, activation=lambda value: limits(value) == (lo, hi))
 
 
-def _becomes(name: str) -> Callable[[Editor, Found], Node]:
-    return lambda editor, found: Node("activation", (found.holes["x"],), "", {"activation": name})
+def _becomes(name: str) -> Callable[[Editor, Found], Node | None]:
+    def replace(editor: Editor, found: Found) -> Node | None:
+        x = found.holes["x"]
+        if editor.dtypes[x] != "float32":  # an affine reads bytes too
+            return None
+        return Node("activation", (x,), "", {"activation": name})
+
+    return replace
 
 
 def _short_name(editor: Editor, found: Found) -> Node | None:
