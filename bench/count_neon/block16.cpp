@@ -42,7 +42,7 @@ int main(int count, char** arguments) {
   const Activation relu6{Curve::kClamp, 0, 6, {}};
   const std::vector<uint16_t> taps = halves(9 * channels), matrix = halves(channels * filters);
   const KernelSet& floats = active_kernel_set();
-  const Window16 window{3, 3, 1, 1, 1, 1};
+  const WindowShape window{3, 3, 1, 1, 1, 1};
   const Depthwise16Weights depthwise(set, {taps.data(), nullptr, relu6, floats}, window, channels, 1);
   const Pointwise16Weights pointwise(set, {matrix.data(), nullptr, relu6, floats}, channels, filters);
   const std::vector<uint16_t> x = halves(height * width * channels);

@@ -53,7 +53,7 @@ int main(int count, char** arguments) {
   const ptrdiff_t height = sizes[0], width = sizes[1], channels = sizes[2], filters = sizes[3];
   const Rescale8 rescale{0.0f, 255.0f, set.offset - 128, set.flip(true), true};
   const Half first(9, channels), last(channels, filters);
-  const Window8 window{3, 3, 1, 1, 1, 1};
+  const WindowShape window{3, 3, 1, 1, 1, 1};
   const Depthwise8Weights depthwise(set, first.weights(), window, channels, 1, set.flip(true), rescale);
   const Pointwise8Weights pointwise(set, last.weights(), channels, filters, set.flip(true), rescale);
   const auto x = numbers<uint8_t>(height * width * channels, 127);

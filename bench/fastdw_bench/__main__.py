@@ -163,12 +163,7 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,N",
         help="of one image, in the model's order of axes, where the model leaves it open",
     )
-    parser.add_argument(
-        "--integers",
-        choices=("float", "keep"),
-        default="keep",
-        help="how fastdw computes a network of 8-bit integers (default: keep)",
-    )
+    arguments.add_numbers(parser)
     arguments.add_timing(parser)
     arguments.add_conditions(parser)
     parser.add_argument(
@@ -198,7 +193,7 @@ def _net(options: argparse.Namespace) -> int:
         check=options.check,
         limits=options.limits,
     )
-    cases = net.open_cases(options.file, options.input_shape, options.integers)
+    cases = net.open_cases(options.file, options.input_shape, options.integers, options.accumulate)
     output.try_to_write(options.output)
     document = net.measure(cases, settings, options.profile, output.progress)
     document["commands"] = [options.typed]

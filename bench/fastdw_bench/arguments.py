@@ -40,6 +40,22 @@ def add_conditions(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_numbers(parser: argparse.ArgumentParser) -> None:
+    """In what fastdw computes a network."""
+    parser.add_argument(
+        "--integers",
+        choices=("float", "keep"),
+        default="keep",
+        help="how fastdw computes a network of 8-bit integers (default: keep)",
+    )
+    parser.add_argument(
+        "--accumulate",
+        choices=("float32", "float16"),
+        default="float32",
+        help="in what fastdw adds; float16 where the CPU can (default: float32)",
+    )
+
+
 def add_timing(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--peers", default="auto", help=f"auto, none, or of {','.join(peers.NAMES)}"

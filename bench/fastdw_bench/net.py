@@ -45,7 +45,10 @@ _LONGEST = 240
 
 
 def open_cases(
-    paths: Sequence[Path], input_shape: Sequence[int] | None = None, integers: str = "keep"
+    paths: Sequence[Path],
+    input_shape: Sequence[int] | None = None,
+    integers: str = "keep",
+    accumulate: str = "float32",
 ) -> list[Case]:
     """Read networks.
 
@@ -57,10 +60,14 @@ def open_cases(
         Shape of one image of all of them, where the models leave it open.
     integers : {"keep", "float"}
         As in `Network.from_tflite`.
+    accumulate : {"float32", "float16"}
+        As in `Network`.
     """
     cases = []
     for path in paths:
-        network = open_network(path, input_shape=input_shape, integers=integers)
+        network = open_network(
+            path, input_shape=input_shape, integers=integers, accumulate=accumulate
+        )
         images = {
             spec.name: _image((1, *(int(size or 0) for size in spec.shape[1:])), spec.dtype)
             for spec in network.inputs
@@ -147,7 +154,8 @@ def _row(
         del sessions[_OWN]
         results[_OWN] = {"problem": "no other engine agrees with it"}
     calls: dict[str, Call] = {name: session.run for name, session in sessions.items()}
-    if settings.limits and not quantizations(case.network._graph):
+    in_floats = case.network.accumulate == "float32" and not quantizations(case.network._graph)
+    if settings.limits and in_floats:
         isa = fastdw.show_config(mode="dict")["isas"]["active"]
         calls[_LIMIT], flops = limits.loop(isa, threads, settings.min_time)
     samples = interleaved(calls, settings.repetitions, settings.min_time, settle=threads > 1)

@@ -30,6 +30,8 @@ _STEPS = 255
 # Deep networks magnify rounding: with random weights every engine's EfficientNetB0 is 1e-4 to 4e-4
 # from the answer in float64. What computes something else is off by a tenth and more.
 _OTHERS_TOLERANCE = 1e-3
+# What every layer rounds to float16 comes together.
+_FLOAT16_TOLERANCE = 0.05
 
 Array = npt.NDArray[Any]
 Build = Callable[[], Session]
@@ -62,7 +64,9 @@ def own(case: Case, threads: int) -> Session:
     found = case.network(*images)
     outputs = list(found) if isinstance(found, tuple) else [found]
     run = functools.partial(case.network, *images, out=outputs, num_threads=threads)
-    return Session(run, lambda: outputs)
+    sums = case.network.accumulate
+    variant = "" if sums == "float32" else f"{case.model.path.name}, {sums}"
+    return Session(run, lambda: outputs, variant=variant)
 
 
 def candidates(name: str, case: Case, threads: int) -> list[Build]:
@@ -128,7 +132,9 @@ def _bound(case: Case, is_own: bool) -> float:
     """The largest deviation that counts as the same network, in the row's unit."""
     graph, unit = case.network._graph, 1 if case.in_steps else _STEPS
     if not quantizations(graph):
-        return TOLERANCE if is_own else _OTHERS_TOLERANCE
+        if not is_own:
+            return _OTHERS_TOLERANCE
+        return TOLERANCE if case.network.accumulate == "float32" else _FLOAT16_TOLERANCE
     if is_own and not graph.notes:
         return TOLERANCE  # Less than a step.
     return _MOST_STEPS / unit

@@ -30,7 +30,7 @@ def run_command(parser: argparse.ArgumentParser, argv: list[str] | None) -> int:
         return _PIPE_CLOSED
     except MemoryError as error:
         parser.exit(_WRONG, f"{parser.prog}: not enough memory: {error}\n")
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # a package, or what a CPU lacks
         parser.exit(_WRONG, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -2,6 +2,7 @@
 // each of eight pixels, a row of the panel.
 #include "kernels/depthwise16/window.h"
 #include "kernels/pointwise16/run.h"
+#include "kernels/pointwise16/scale.h"
 
 namespace fastdw {
 namespace fp16 {
@@ -16,6 +17,13 @@ const Kernels16& kernels16() {
                                        {"dwconv16_5x5_s1", 5, 1, dw16_square<5, 1>},
                                        {"dwconv16_5x5_s2", 5, 2, dw16_square<5, 2>},
                                        {"dwconv16_generic", 0, 0, dw16_generic}},
+                                      {
+                                          finish_totals<Clamp>,
+#define FASTDW_CURVE(name, Struct) finish_totals<Curved<Struct>>,
+#include "kernels/curves.inc"
+#undef FASTDW_CURVE
+                                      },
+                                      scale16,
                                       0.03,
                                       0.5};
   return table;

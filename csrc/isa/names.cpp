@@ -93,12 +93,13 @@ Names kernel_names(const Kernels8& set) {
 }
 
 Names kernel_names(const Kernels16& set) {
-  const auto& [isa, pixels, pointwise, depthwise, mac_ns, value_ns] = set;
+  const auto& [isa, pixels, pointwise, depthwise, finish, scale, mac_ns, value_ns] = set;
   Names names;
   for (const DwKernel16& kernel : depthwise) names.emplace_back(kernel.name);
   for (int vectors = 1; vectors <= kPanelVectors16; ++vectors) {
     names.push_back("pwconv16_" + size(pixels, std::to_string(vectors)));
   }
+  if (scale) names.emplace_back("scale16");
   return names;
 }
 

@@ -16,13 +16,26 @@ constexpr int kChunk = 64;
 constexpr int kLanes16 = 8;         // halves of a vector, in every set so far
 constexpr int kPanelVectors16 = 2;  // of a pointwise panel, at most
 
-// What becomes of totals: a residual is added, then comes a curve, then they are rounded to halves and
-// clamped. (Bounds rounded to halves before are the same as bounds of floats.)
+// Pixels × channels of totals, whole vectors of them `width` from pixel to pixel, and the halves they become.
+struct Place16 {
+  ptrdiff_t pixels, channels, width;
+  const uint16_t* residual;  // or null
+  ptrdiff_t residual_stride;
+  uint16_t* y;
+  ptrdiff_t y_stride;
+};
+
+struct Finish16;
+using Finish16Fn = void (*)(const Finish16&, const float* totals, const Place16&);
+
+// What becomes of totals: a residual is added, then comes a curve, or else a clamp, and they are rounded to
+// halves. (Bounds rounded to halves before are the same as bounds of floats.)
 struct Finish16 {
   uint16_t low, high;
-  CurveFn curve;  // of a float set, or null
+  Curve curve;
   float a;
   const float* slopes;  // one a channel, or null
+  Finish16Fn run;       // by way of memory
 };
 
 // Pixels by a panel of 8 or 16 channels.
@@ -47,8 +60,18 @@ struct Depthwise16 : DepthwiseRect<uint16_t> {
   Finish16 finish;
 };
 
+// Pixels times one factor a channel, each product rounded to a float and then to a half.
+struct Scale16 {
+  const uint16_t* x;
+  ptrdiff_t x_stride, pixels, channels;
+  const float* factors;
+  uint16_t* y;
+  ptrdiff_t y_stride;
+};
+
 using Pointwise16Fn = void (*)(const Pointwise16&);
 using Depthwise16Fn = void (*)(const Depthwise16&);
+using Scale16Fn = void (*)(const Scale16&);
 
 struct DwKernel16 {
   const char* name;
@@ -63,6 +86,8 @@ struct Kernels16 {
   int pixels;                                // of a pointwise tile, at most
   Pointwise16Fn pointwise[kPanelVectors16];  // by vectors less one
   DwKernel16 depthwise[kDwKernels16];        // the last one is for any
+  Finish16Fn finish[static_cast<int>(Curve::kCount)];
+  Scale16Fn scale;
   double mac_ns, value_ns;
 };
 

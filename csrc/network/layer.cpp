@@ -1,5 +1,4 @@
 // Convolutions: what a layer computes, on one image of a network's memory.
-#include "base/refuse.h"
 #include "network/cost.h"
 #include "network/plans.h"
 #include "network/step.h"
@@ -7,12 +6,6 @@
 
 namespace fastdw {
 namespace {
-
-template <class T>
-View<T> shape_of(const Operand& o) {
-  static float anything;  // only whether there is data is looked at
-  return image<T>(o, o.exists() ? &anything : nullptr);
-}
 
 class LayerStep final : public Step {
  public:
@@ -46,9 +39,7 @@ class LayerStep final : public Step {
 }  // namespace
 
 StepPointer layer_step(const Chain& chain, const Geometry& geometry, const Operands& o) {
-  for (const Operand* operand : {&o.out, &o.x, &o.second, &o.scale, &o.sums}) {
-    if (operand->exists() && operand->rank != 3) refuse("no image");
-  }
+  check_images(o);
   const Problem problem{chain,
                         geometry,
                         shape_of<const float>(o.x),

@@ -1,5 +1,4 @@
 // 8-bit convolutions on one image of a network's memory.
-#include "base/refuse.h"
 #include "network/cost.h"
 #include "network/plans.h"
 #include "network/step8.h"
@@ -35,19 +34,11 @@ class Layer8Step final : public Step {
   const Plans<Problem8, Plan8, make_plan8> plans_;
 };
 
-template <class T>
-View<T> shape_of(const Operand& o) {
-  static uint8_t anything;  // only whether there is data is looked at
-  return image<T>(o, o.exists() ? &anything : nullptr);
-}
-
 }  // namespace
 
-StepPointer layer8_step(const Chain8& chain, const Window8& window, std::array<ptrdiff_t, 2> pads,
+StepPointer layer8_step(const Chain8& chain, const WindowShape& window, std::array<ptrdiff_t, 2> pads,
                         const Operands& o) {
-  for (const Operand* operand : {&o.out, &o.x, &o.second}) {
-    if (operand->exists() && operand->rank != 3) refuse("no image");
-  }
+  check_images(o);
   const Problem8 problem{chain,
                          pads[0],
                          pads[1],

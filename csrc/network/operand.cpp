@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/refuse.h"
+#include "network/step.h"
 
 namespace fastdw {
 namespace {
@@ -49,6 +50,12 @@ bool is_dense(const Operand& o) {
 
 void check_image(const Operand& o, const char* what) {
   if (o.rank != 3 || (o.sizes[2] > 1 && o.strides[2] != 1)) refuse(what);
+}
+
+void check_images(const Operands& o) {
+  for (const Operand* operand : {&o.out, &o.x, &o.second, &o.scale, &o.sums}) {
+    if (operand->exists() && operand->rank != 3) refuse("no image");
+  }
 }
 
 }  // namespace fastdw

@@ -1,6 +1,7 @@
 // Where a step finds its arrays: views of a network's memory, in numbers that are checked once.
 #pragma once
 #include <array>
+#include <type_traits>
 #include <vector>
 
 #include "base/view.h"
@@ -58,6 +59,13 @@ View<T> image(const Operand& o, T* data) {
 template <class T>
 View<T> image(const Operand& o, Memory memory) {
   return image(o, o.exists() ? data<T>(o, memory) : nullptr);
+}
+
+// Its sizes and strides; only whether there is data is looked at.
+template <class T>
+View<T> shape_of(const Operand& o) {
+  static std::remove_const_t<T> anything;
+  return image<T>(o, o.exists() ? &anything : nullptr);
 }
 
 inline bool same_sizes(const Operand& a, const Operand& b) { return a.rank == b.rank && a.sizes == b.sizes; }

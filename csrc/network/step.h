@@ -28,6 +28,9 @@ struct Operands {
   Operand scale, sums;     // of a layer: see Problem
 };
 
+// Refuses operands that are there and no images.
+void check_images(const Operands& operands);
+
 // What a layer computes, on one image.
 StepPointer layer_step(const Chain& chain, const Geometry& geometry, const Operands& operands);
 

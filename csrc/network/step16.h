@@ -5,7 +5,7 @@
 
 namespace fastdw {
 
-// As make_problem16(); a residual is `second`.
+// As make_problem16(); a residual is `second`, factors are `scale`.
 StepPointer layer16_step(const Chain16& chain, const Geometry& geometry,
                          const std::optional<std::array<ptrdiff_t, 2>>& kernel_size,
                          const Operands& operands);

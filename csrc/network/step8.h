@@ -7,7 +7,7 @@
 namespace fastdw {
 
 // `window` as in Problem8. A residual is `second`.
-StepPointer layer8_step(const Chain8& chain, const Window8& window, std::array<ptrdiff_t, 2> pads,
+StepPointer layer8_step(const Chain8& chain, const WindowShape& window, std::array<ptrdiff_t, 2> pads,
                         const Operands& operands);
 
 // `second` as in pair_step(); without it `term`, one byte a channel.

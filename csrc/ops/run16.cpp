@@ -31,7 +31,7 @@ void fill_depthwise(const Problem16& p, const Rect16& rect, const PixelsOf<uint1
 
 // Each window as a line: its rows, in these its columns, in these the channels; zeros where the image is not.
 void fill_patches(const Problem16& p, const Rect16& rect, const PixelsOf<uint16_t>& lines) {
-  const Window16& w = *p.chain.patches;
+  const WindowShape& w = *p.chain.patches;
   const ptrdiff_t channels = p.x.channels, step = w.dilation_w * p.x.column_stride;
   for (ptrdiff_t i = 0; i < rect.rows; ++i) {
     const ptrdiff_t top = (rect.row + i) * w.stride_h - p.pad_top;
@@ -54,6 +54,14 @@ void fill_patches(const Problem16& p, const Rect16& rect, const PixelsOf<uint16_
         for (ptrdiff_t dj = 0; dj < columns; ++dj, x += step, to += channels) std::copy_n(x, channels, to);
       }
     }
+  }
+}
+
+void fill_scaled(const Problem16& p, const Rect16& rect, const PixelsOf<uint16_t>& y) {
+  const PixelsOf<const uint16_t> x = pixels_of(p.x, rect);
+  Scale16 t{x.data, x.column_stride, rect.columns, p.x.channels, p.factors.data, y.data, y.column_stride};
+  for (ptrdiff_t i = 0; i < rect.rows; ++i, t.x += x.row_stride, t.y += y.row_stride) {
+    p.chain.set().scale(t);
   }
 }
 
@@ -154,9 +162,9 @@ void run_expanded(const Problem16& p, const Plan16& plan, const Rect16& rect, ui
 void run_task(const Problem16& p, const Plan16& plan, const Rect16& rect, uint16_t* scratch) {
   if (p.chain.expand) return run_expanded(p, plan, rect, scratch);
   if (!p.chain.pointwise) return fill_depthwise(p, rect, pixels_of(p.out, rect));
-  if (!p.chain.depthwise && !p.chain.patches) return consume(p, rect, pixels_of(p.x, rect));
+  if (plan.stride == 0) return consume(p, rect, pixels_of(p.x, rect));
   const ptrdiff_t row = rect.columns * plan.stride;
-  const auto fill = p.chain.depthwise ? fill_depthwise : fill_patches;
+  const auto fill = p.factors.data ? fill_scaled : p.chain.depthwise ? fill_depthwise : fill_patches;
   fill(p, rect, {scratch, row, plan.stride});
   consume(p, rect, {scratch, row, plan.stride});
 }
@@ -190,6 +198,10 @@ void check(const Problem16& p) {
   if (p.residual.data && (!pointwise || !same_size(p.residual, p.out) || p.residual.channels != outputs ||
                           !p.residual.channels_side_by_side())) {
     refuse("residual");
+  }
+  if (p.factors.data && (depthwise || p.chain.patches || p.factors.height != 1 || p.factors.width != 1 ||
+                         p.factors.channels != inputs || !p.factors.channels_side_by_side())) {
+    refuse("factors");
   }
 }
 

@@ -151,7 +151,7 @@ class Windows {
 
   const Problem8& p_;
   const Input8& x_;
-  const Window8& window_;
+  const WindowShape& window_;
   const uint8_t flip_;
   const ptrdiff_t line_;  // bytes of a window's row
 };

@@ -12,7 +12,7 @@ bool doubles(const UnpackedWeights8& unpacked, ptrdiff_t outputs) {
   return std::all_of(unpacked.bias, unpacked.bias + outputs, [](int32_t b) { return -most < b && b < most; });
 }
 
-const DwKernel8& choose_kernel(const Kernels8& set, const UnpackedWeights8& unpacked, const Window8& w,
+const DwKernel8& choose_kernel(const Kernels8& set, const UnpackedWeights8& unpacked, const WindowShape& w,
                                ptrdiff_t channels, ptrdiff_t multiplier) {
   const bool threes = w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 &&
                       w.stride_h == w.stride_w && w.stride_h <= 2 && multiplier == 1;
@@ -51,7 +51,7 @@ ByteMemory::ByteMemory(ptrdiff_t bytes) : bytes_(bytes), floats_(allocate_floats
 }
 
 Depthwise8Weights::Depthwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked,
-                                     const Window8& window, ptrdiff_t channels, ptrdiff_t multiplier,
+                                     const WindowShape& window, ptrdiff_t channels, ptrdiff_t multiplier,
                                      uint8_t input_flip, const Rescale8& rescale)
     : set(set),
       window(window),

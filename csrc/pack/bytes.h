@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "base/memory.h"
 #include "kernels/contract8.h"
+#include "pack/window.h"
 
 namespace fastdw {
 
@@ -27,19 +28,10 @@ class ByteMemory {
   FloatBuffer floats_;
 };
 
-struct Window8 {
-  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-
-  bool operator==(const Window8& w) const {
-    return kernel_h == w.kernel_h && kernel_w == w.kernel_w && stride_h == w.stride_h &&
-           stride_w == w.stride_w && dilation_h == w.dilation_h && dilation_w == w.dilation_w;
-  }
-};
-
 class Depthwise8Weights {
  public:
   // kernel (kh, kw, C, m); `input_flip` is that of x, whose padding is kept here.
-  Depthwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked, const Window8& window,
+  Depthwise8Weights(const Kernels8& set, const UnpackedWeights8& unpacked, const WindowShape& window,
                     ptrdiff_t channels, ptrdiff_t multiplier, uint8_t input_flip, const Rescale8& rescale);
 
   ptrdiff_t outputs() const { return channels * multiplier; }
@@ -48,7 +40,7 @@ class Depthwise8Weights {
   const uint8_t* packed() const { return packed_.get(); }
 
   const Kernels8& set;
-  const Window8 window;
+  const WindowShape window;
   const ptrdiff_t channels, multiplier;
   const uint8_t input_flip;
   const Rescale8 rescale;

@@ -9,7 +9,7 @@ namespace {
 
 ptrdiff_t whole_lanes(ptrdiff_t outputs) { return ceil_div(outputs, ptrdiff_t{kLanes16}) * kLanes16; }
 
-const DwKernel16& kernel_for(const Kernels16& set, const Window16& w, ptrdiff_t multiplier) {
+const DwKernel16& kernel_for(const Kernels16& set, const WindowShape& w, ptrdiff_t multiplier) {
   const auto fits = [&](const DwKernel16& k) {
     const bool square = w.kernel_h == k.kernel && w.kernel_w == k.kernel && w.stride_h == k.stride &&
                         w.stride_w == k.stride && w.dilation_h == 1 && w.dilation_w == 1 && multiplier == 1;
@@ -18,12 +18,16 @@ const DwKernel16& kernel_for(const Kernels16& set, const Window16& w, ptrdiff_t 
   return *std::find_if(std::begin(set.depthwise), std::end(set.depthwise), fits);
 }
 
-Finish16 finish_of(const Activation& f, const KernelSet& floats) {
+Finish16 finish_of(const Kernels16& set, const Activation& f, const KernelSet& floats) {
   const float bounds[2] = {f.lo(), f.hi()};
   uint16_t halves[2];
   floats.network.to_halves({bounds, halves, 2});
-  const CurveFn curve = f.clamps() ? nullptr : floats.curves[static_cast<int>(f.curve)];
-  return {halves[0], halves[1], curve, f.a, f.slopes.empty() ? nullptr : f.slopes.data()};
+  return {halves[0],
+          halves[1],
+          f.curve,
+          f.a,
+          f.slopes.empty() ? nullptr : f.slopes.data(),
+          set.finish[static_cast<int>(f.curve)]};
 }
 
 }  // namespace
@@ -40,13 +44,13 @@ void Packed16::take_bias(const float* from, ptrdiff_t outputs) {
 }
 
 Depthwise16Weights::Depthwise16Weights(const Kernels16& kernels, const UnpackedWeights16& unpacked,
-                                       const Window16& taken, ptrdiff_t inputs, ptrdiff_t filters)
+                                       const WindowShape& taken, ptrdiff_t inputs, ptrdiff_t filters)
     : set(kernels),
       window(taken),
       channels(inputs),
       multiplier(filters),
       activation(unpacked.activation),
-      finish(finish_of(activation, unpacked.floats)),
+      finish(finish_of(set, activation, unpacked.floats)),
       kernel(kernel_for(set, window, multiplier)),
       packed(outputs(), checked_product(window.kernel_h, window.kernel_w)) {
   packed.take_bias(unpacked.bias, outputs());
@@ -68,7 +72,7 @@ Pointwise16Weights::Pointwise16Weights(const Kernels16& kernels, const UnpackedW
       inputs(in),
       outputs(out),
       activation(unpacked.activation),
-      finish(finish_of(activation, unpacked.floats)),
+      finish(finish_of(set, activation, unpacked.floats)),
       packed(outputs, inputs) {
   packed.take_bias(unpacked.bias, outputs);
   for (ptrdiff_t i = 0; i < panels(); ++i) {

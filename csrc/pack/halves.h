@@ -4,20 +4,17 @@
 #include "base/memory.h"
 #include "kernels/contract16.h"
 #include "pack/activation.h"
+#include "pack/window.h"
 
 namespace fastdw {
 
 // Weights as Python gives them: the kernel as bits of halves, in C order with the outputs last; bias may be
-// null. Curves and the rounding of bounds are of `floats`.
+// null. Bounds are rounded by `floats`.
 struct UnpackedWeights16 {
   const uint16_t* kernel;
   const float* bias;
   const Activation& activation;
   const KernelSet& floats;
-};
-
-struct Window16 {
-  ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
 };
 
 // A bias and halves behind each other in one buffer, with zeros for the lanes that no output has.
@@ -42,7 +39,7 @@ class Packed16 {
 class Depthwise16Weights {
  public:
   // kernel (kh, kw, C, m).
-  Depthwise16Weights(const Kernels16& set, const UnpackedWeights16& unpacked, const Window16& window,
+  Depthwise16Weights(const Kernels16& set, const UnpackedWeights16& unpacked, const WindowShape& window,
                      ptrdiff_t channels, ptrdiff_t multiplier);
 
   ptrdiff_t outputs() const { return channels * multiplier; }
@@ -51,7 +48,7 @@ class Depthwise16Weights {
   void unpack(uint16_t* kernel, float* bias) const;
 
   const Kernels16& set;
-  const Window16 window;
+  const WindowShape window;
   const ptrdiff_t channels, multiplier;
   const Activation activation;
   const Finish16 finish;

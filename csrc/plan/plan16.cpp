@@ -48,7 +48,7 @@ ptrdiff_t most_under(const Axis16& a, ptrdiff_t outputs) {
 // Bands of whole rows, one for each thread; where the slab has no room even for what a row reads, parts of
 // them.
 void plan_expanded(const Problem16& p, Plan16& plan) {
-  const Window16& w = p.chain.depthwise->window;
+  const WindowShape& w = p.chain.depthwise->window;
   const Axis16 down{w.kernel_h, w.stride_h, w.dilation_h, p.pad_top, p.x.height};
   const Axis16 across{w.kernel_w, w.stride_w, w.dilation_w, p.pad_left, p.x.width};
   const ptrdiff_t stride = block_stride(ceil_div(p.chain.expand->outputs, ptrdiff_t{2})) * 2;
@@ -82,7 +82,7 @@ Problem16 make_problem16(Chain16 chain, const Geometry& g,
   if (chain.depthwise) {
     // Its window is the weights'.
   } else if (kernel_size && (kernel_h != 1 || kernel_w != 1 || !within)) {
-    chain.patches = Window16{kernel_h, kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+    chain.patches = WindowShape{kernel_h, kernel_w, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   } else {
     // A matrix alone takes every so many pixels.
     if (padded) refuse("pads");
@@ -98,19 +98,19 @@ Problem16 make_problem16(Chain16 chain, const Geometry& g,
 double cost_ns(const Problem16& p) {
   const double pixel = (p.chain.depthwise ? pixel_ns(*p.chain.depthwise) : 0) +
                        (p.chain.pointwise ? pixel_ns(*p.chain.pointwise) : 0) +
-                       (p.chain.patches ? patch_ns(*p.chain.pointwise) : 0);
+                       (p.chain.patches || p.factors.data ? patch_ns(*p.chain.pointwise) : 0);
   const double expanded = p.chain.expand ? pixel_ns(*p.chain.expand) : 0;
   return static_cast<double>(p.out.images * p.out.height * p.out.width) * pixel +
          static_cast<double>(p.x.images * p.x.height * p.x.width) * expanded;
 }
 
 Span16 rows_under(const Problem16& p, ptrdiff_t first, ptrdiff_t count) {
-  const Window16& w = p.chain.depthwise->window;
+  const WindowShape& w = p.chain.depthwise->window;
   return under({w.kernel_h, w.stride_h, w.dilation_h, p.pad_top, p.x.height}, first, count);
 }
 
 Span16 columns_under(const Problem16& p, ptrdiff_t first, ptrdiff_t count) {
-  const Window16& w = p.chain.depthwise->window;
+  const WindowShape& w = p.chain.depthwise->window;
   return under({w.kernel_w, w.stride_w, w.dilation_w, p.pad_left, p.x.width}, first, count);
 }
 
@@ -127,7 +127,7 @@ Plan16 make_plan16(const Problem16& p, int threads) {
   const ptrdiff_t channels = chain.pointwise ? chain.pointwise->inputs : chain.depthwise->outputs();
   const ptrdiff_t stride = block_stride(ceil_div(channels, ptrdiff_t{2})) * 2;
   const bool window = chain.depthwise || chain.patches;
-  if (window && chain.pointwise) plan.stride = stride;
+  if ((window && chain.pointwise) || p.factors.data) plan.stride = stride;
   if (chain.expand) {
     plan_expanded(p, plan);
   } else {

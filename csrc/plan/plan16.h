@@ -20,7 +20,7 @@ using Output16 = View<uint16_t>;
 struct Chain16 {
   const Depthwise16Weights* depthwise;
   const Pointwise16Weights* pointwise;
-  std::optional<Window16> patches{};
+  std::optional<WindowShape> patches{};
   const Pointwise16Weights* expand = nullptr;
 
   const Kernels16& set() const { return pointwise ? pointwise->set : depthwise->set; }
@@ -31,6 +31,8 @@ struct Problem16 {
   ptrdiff_t pad_top, pad_left;
   Input16 x, residual;  // a residual's data is null where there is none
   Output16 out;
+  View<const float>
+      factors{};  // of the matrix's inputs, 1×1: they multiply x first; null where there are none
 };
 
 // Rows and columns of an expanded image.

@@ -100,7 +100,7 @@ void share(const Problem8& p, const Blocks& largest, Plan8& plan) {
 
 // Reading whole dot products must not go beyond the last pixel.
 bool in_place(const Problem8& p) {
-  const Window8& w = p.window;
+  const WindowShape& w = p.window;
   return !p.chain.depthwise && p.chain.pointwise->input_flip == 0 &&
          p.x.channels % p.chain.set().dot_inputs == 0 && w.kernel_h == 1 && w.kernel_w == 1 &&
          w.stride_h == 1 && w.stride_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&

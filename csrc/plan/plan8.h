@@ -27,7 +27,7 @@ struct Chain8 {
 struct Problem8 {
   Chain8 chain;
   ptrdiff_t pad_top, pad_left;
-  Window8 window;      // the depthwise half's; without one the pixels whose channels are the inputs
+  WindowShape window;  // the depthwise half's; without one the pixels whose channels are the inputs
   Input8 x, residual;  // a residual's data is null where there is none
   Output8 out;
 };

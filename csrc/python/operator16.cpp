@@ -38,7 +38,7 @@ std::unique_ptr<Depthwise16Weights> make_depthwise(py::handle kernel, const py::
   const ptrdiff_t outputs = checked_product(k.shape(2), k.shape(3));
   check_slopes(activation, outputs);
   const Geometry g = checked_geometry({place[0], place[1], place[2], place[3], 0, 0});
-  const Window16 window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+  const WindowShape window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   const UnpackedWeights16 weights{k.data(), checked_bias(bias, outputs), activation, active_kernel_set()};
   return std::make_unique<Depthwise16Weights>(chosen(isa), weights, window, k.shape(2), k.shape(3));
 }

@@ -52,7 +52,7 @@ std::unique_ptr<Depthwise8Weights> make_depthwise(py::handle kernel, const py::t
   const Geometry g = checked_geometry({place[0], place[1], place[2], place[3], 0, 0});
   const Kernels8& set = chosen_kernels8(isa);
   const Epilogue e = epilogue(set, rescale, k.shape(2) * k.shape(3), signs[1]);
-  const Window8 window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+  const WindowShape window{k.shape(0), k.shape(1), g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   return std::make_unique<Depthwise8Weights>(
       set, UnpackedWeights8{k.data(), e.bias.data(), e.factors.data(), checked_zero(input_zero)}, window,
       k.shape(2), k.shape(3), set.flip(signs[0]), e.rescale);
@@ -161,7 +161,7 @@ class Operator8 final : public Replays<Pads, Plan8> {
 
   Problem8 problem(const Input8& x, const Input8& residual, const Output8& out, Pads pads) const {
     const Geometry g = checked_geometry({1, 1, 1, 1, pads[0], pads[1]});
-    const Window8 window = chain_.depthwise ? chain_.depthwise->window : Window8{1, 1, 1, 1, 1, 1};
+    const WindowShape window = chain_.depthwise ? chain_.depthwise->window : WindowShape{1, 1, 1, 1, 1, 1};
     const Problem8 p{chain_, g.pad_top, g.pad_left, window, x, residual, out};
     check(p);
     return p;

@@ -116,7 +116,7 @@ bool kept_or_turned(const OperandTypes& types) {
 
 constexpr StepKind kKinds[] = {
     {"layer", 2, 5, false, floats, make_layer},
-    {"layer16", 2, 3, false, halves, make_layer16},
+    {"layer16", 2, 4, false, halves, make_layer16},
     {"copy", 2, 2, false, kept_or_turned, make_copy},
     {"add", 3, 3, true, floats, make_pair<Pair::kAdd>},
     {"multiply", 3, 3, true, floats, make_pair<Pair::kMultiply>},

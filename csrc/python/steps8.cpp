@@ -54,7 +54,7 @@ StepPointer make_layer8(Settings& s, const Operands& o, const OperandTypes&) {
   const Geometry g = checked_geometry(read_integers<6>(s.take("geometry")));
   constexpr ptrdiff_t kLargest = ptrdiff_t{1} << 20;
   if (std::min(size[0], size[1]) < 1 || std::max(size[0], size[1]) > kLargest) refuse("kernel_size");
-  const Window8 window{size[0], size[1], g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
+  const WindowShape window{size[0], size[1], g.stride_h, g.stride_w, g.dilation_h, g.dilation_w};
   return layer8_step(chain, window, {g.pad_top, g.pad_left}, o);
 }
 

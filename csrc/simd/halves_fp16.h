@@ -54,12 +54,21 @@ struct Totals {
   float32x4_t low, high;
 
   static FASTDW_INLINE Totals load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
+  // Of n, with zeros behind them.
+  static FASTDW_INLINE Totals load(const float* p, int n) {
+    float line[Halves::lanes] = {};
+    for (int i = 0; i < n; ++i) line[i] = p[i];
+    return load(line);
+  }
   FASTDW_INLINE void store(float* p) const {
     vst1q_f32(p, low);
     vst1q_f32(p + 4, high);
   }
   FASTDW_INLINE Totals plus(Halves h) const {
     return {vaddq_f32(low, vcvt_f32_f16(vget_low_f16(h.v))), vaddq_f32(high, vcvt_high_f32_f16(h.v))};
+  }
+  FASTDW_INLINE Totals times(Halves h) const {
+    return {vmulq_f32(low, vcvt_f32_f16(vget_low_f16(h.v))), vmulq_f32(high, vcvt_high_f32_f16(h.v))};
   }
   FASTDW_INLINE Halves rounded() const { return {vcvt_high_f16_f32(vcvt_f16_f32(low), high)}; }
 };

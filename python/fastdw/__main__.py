@@ -84,9 +84,11 @@ def _parser() -> argparse.ArgumentParser:
 
     summary = commands.add_parser("summary", help="show the steps of a network")
     _add_file(summary, _summary)
+    _add_sums(summary)
 
     run = commands.add_parser("run", help="run a network on a picture, resized to its input")
     _add_file(run, _run)
+    _add_sums(run)
     run.add_argument("image", type=Path, metavar="IMAGE")
     run.add_argument("--top", type=_count, default=5, help="entries to print (default: 5)")
     _add_rescaling(run, "1/255 where the network takes float32")
@@ -110,6 +112,15 @@ def _add_file(parser: argparse.ArgumentParser, command: Any) -> None:
         choices=("float", "keep"),
         default="keep",
         help="whether an ONNX or TFLite model of integers runs in integers (default) or in float32",
+    )
+
+
+def _add_sums(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accumulate",
+        choices=("float32", "float16"),
+        default="float32",
+        help="in what convolutions add; float16 where the CPU can (default: float32)",
     )
 
 
@@ -145,11 +156,11 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _summary(options: argparse.Namespace) -> None:
-    _opened(options).summary()
+    _opened(options, options.accumulate).summary()
 
 
 def _run(options: argparse.Namespace) -> None:
-    network = _opened(options)
+    network = _opened(options, options.accumulate)
     first = network.inputs[0]
     if first.dtype == "float32" or first.quantization is not None or _rescales(options):
         network = _rescaled(network, options, 1 / 255, "uint8")
@@ -166,7 +177,7 @@ def _run(options: argparse.Namespace) -> None:
             print(f"  [{', '.join(map(str, place))}]  {values[place]:.6g}")
 
 
-def _opened(options: argparse.Namespace) -> Network:
+def _opened(options: argparse.Namespace, accumulate: str = "float32") -> Network:
     from fastdw.importers._files import open_network
 
     names = options.outputs.split(",") if options.outputs else None
@@ -177,7 +188,11 @@ def _opened(options: argparse.Namespace) -> Network:
             raise ValueError(msg)
         shapes = shapes[None]
     return open_network(
-        options.file, outputs=names, input_shape=shapes or None, integers=options.integers
+        options.file,
+        outputs=names,
+        input_shape=shapes or None,
+        integers=options.integers,
+        accumulate=accumulate,
     )
 
 

@@ -133,6 +133,18 @@ def eight():
     return Network(x, layer(x))
 
 
+def test_sums_of_float16(saved, monkeypatch, capsys):
+    """As the CPU allows; what is asked for reaches the network."""
+    if fastdw.show_config("dict")["isas16"]["active"] is None:
+        with pytest.raises(SystemExit):
+            main(["net", str(saved), "--accumulate", "float16"])
+        assert "needs a CPU that multiplies and adds in float16" in capsys.readouterr().err
+        return
+    (row,) = measured(saved, "--peers", "none", "--accumulate", "float16")["rows"]
+    assert row["limit"] is None
+    assert row["results"]["fastdw"]["variant"] == "net.fdw, float16"
+
+
 def test_integers_are_compared_in_steps(tmp_path, engines, monkeypatch, capsys):
     monkeypatch.setitem(globals(), "network", eight)
     engines["near"] = lambda outputs: [outputs[0] ^ 1]

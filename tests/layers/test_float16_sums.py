@@ -198,6 +198,19 @@ def test_curves_are_those_of_floats(isa16, activation):
     assert_same(layer(x), curve(products.astype(F32)).astype(F16))
 
 
+@pytest.mark.parametrize("activation", ["hard_swish", "swish", SLOPED[-1]], ids=str)
+def test_curves_of_windows(isa16, monkeypatch, activation):
+    """By tiles, at borders and inside, and where channels are left."""
+    g = rng(14)
+    curve = DepthwiseConv2D(np.ones((1, 1, 21), F32), activation=activation)
+    monkeypatch.setattr(_float16, "activate", lambda totals, activation: curve(totals))
+    x = halves(g, 1, 6, 9, 21)
+    for size, strides in ((3, 1), (5, 2)):
+        taps, bias = signed(g, (size, size, 21)), signed(g, 21)
+        options = {"padding": "same", "strides": strides, "bias": bias}
+        check_depthwise(x, taps, activation=activation, **options)
+
+
 def test_numbers_that_are_odd(isa16):
     """Subnormals, infinities, NaN, and what is beyond float16."""
     x = np.arange(2**16, dtype=np.uint32).astype(np.uint16).view(F16).reshape(1, 256, 256, 1)
@@ -299,7 +312,7 @@ def test_pickles_copies_and_words(isa16):
 def test_every_kernel_by_its_name(isa16):
     g, names = rng(12), _core.kernels16(isa16)
     assert fastdw.show_config("dict")["kernels16"] == names
-    shown = set()
+    shown = {"scale16"}  # that of networks' gates
     for size, stride in ((3, 1), (3, 2), (5, 1), (5, 2), (7, 1)):
         layer = DepthwiseConv2D(signed(g, (size, size, 8)), stride, **SUMS)
         shown.update(re.findall(r"\w+16_\w+", layer.plan((1, 9, 9, 8))))

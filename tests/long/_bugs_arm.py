@@ -24,7 +24,12 @@ ARM = [
         "for (; inputs > 1;",
     ),
     Mutant("a chunk's weights are those of the first", RUN16, "w += kChunk * width", "w += 0"),
-    Mutant("a chunk is added to no total", RUN16, "total(i, v, at).store(totals + at);", ""),
+    Mutant(
+        "a chunk is added to no total",
+        RUN16,
+        "total(i, v).store(totals + i * width + v * lanes);",
+        "",
+    ),
     Mutant("one lane serves all", WORDS16, 'x.v), "i"(Lane)', 'x.v), "i"(Lane & 6)'),
     Mutant(
         "the upper totals are the lower ones",
@@ -65,18 +70,36 @@ ARM = [
     Mutant(
         "the last outputs are not overlapped",
         WINDOW16,
-        "if (left < kColumns16) j",
-        "if (left < 0) j",
+        "first = j < last ? j : last",
+        "first = j",
     ),
     Mutant(
         "dead rows of halves are read",
         WINDOW16,
-        "top + di >= 0 && top + di < t.height",
+        "top + di >= 0 && top + di < height",
         "top + di >= 0",
     ),
-    Mutant("no curve in sums of halves", FINISH16, "if (f.curve)", "if (false)"),
+    Mutant(
+        "dead columns of halves are read",
+        WINDOW16,
+        "left + c >= 0 && left + c < width",
+        "left + c < width",
+    ),
+    Mutant(
+        "the left border is taken for the inside",
+        WINDOW16,
+        "if (j < begin || j > last",
+        "if (j > last",
+    ),
+    Mutant("no curve in sums of halves", FINISH16, "C::apply(Floats{t.low}, low).v", "t.low"),
+    Mutant(
+        "a gate's upper factors are the lower ones",
+        WORDS16,
+        "vmulq_f32(high, vcvt_high",
+        "vmulq_f32(low, vcvt_high",
+    ),
     Mutant(
         "slopes of halves are the first ones", WINDOW16, "finish.slopes += c", "finish.slopes += 0"
     ),
-    Mutant("a residual of halves is forgotten", FINISH16, "if (p.residual)", "if (false)"),
+    Mutant("a residual of halves is forgotten", FINISH16, "if (residual) t", "if (false) t"),
 ]

@@ -79,6 +79,21 @@ def test_summary(saved, capsys):
     assert out == capsys.readouterr().out
 
 
+def test_sums_of_float16(saved, picture, capsys):
+    """As `Network.load` takes them, or refuses them where the CPU does not."""
+    commands = ["summary", saved], ["run", saved, picture]
+    for command in commands:
+        if fastdw.show_config("dict")["isas16"]["active"] is None:
+            err = refused(capsys, *command, "--accumulate", "float16", status=1)
+            assert "needs a CPU that multiplies and adds in float16" in err
+        else:
+            arguments = [str(part) for part in command]
+            assert main([*arguments, "--accumulate", "float16"]) == 0
+            out = capsys.readouterr().out
+            assert main([*arguments, "--accumulate", "float32"]) == 0
+            assert out != capsys.readouterr().out
+
+
 def test_a_file_is_converted(saved, tmp_path, capsys):
     half, same = tmp_path / "half.fdw", tmp_path / "same.fdw"
     assert main(["convert", str(saved), str(half), "--weights", "float16"]) == 0
@@ -178,7 +193,7 @@ def test_missing_packages_are_named(package, extra, file, saved, tmp_path, monke
 
 
 def test_too_little_memory(saved, monkeypatch, capsys):
-    def load(path):
+    def load(path, **options):
         raise MemoryError
 
     monkeypatch.setattr(Network, "load", load)
@@ -186,7 +201,7 @@ def test_too_little_memory(saved, monkeypatch, capsys):
 
 
 def test_an_interrupt_is_quiet(saved, monkeypatch, capsys):
-    def load(path):
+    def load(path, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Network, "load", load)

@@ -1,5 +1,6 @@
 """Networks whose convolutions add in float16: step by step the bits of their definition."""
 
+import copy
 import itertools
 import pickle
 
@@ -32,7 +33,7 @@ def twin(node, operands):
     if attrs.get("pre_activation") is not None:
         x = np.asarray(reference.activate(x, attrs["pre_activation"]), F32)
     if len(more) > 1:
-        x = x * more[1].reshape(-1)
+        x = x.astype(F16).astype(F32) * more[1].reshape(-1)
     x, residual = x.astype(F16), more[0].astype(F16) if more and more[0] is not None else None
     window = {name: attrs[name] for name in WINDOW}
     if node.op == "conv2d":
@@ -119,6 +120,28 @@ def test_every_step(isa16, monkeypatch, make, kept):
     for threads in range(1, 9):
         for got, value in zip(run_program(program, graph, [x], threads), wanted, strict=True):
             assert_same(got, value)
+
+
+def test_what_a_gate_multiplies(isa16):
+    """Halves of the arena, floats of an input; pools read halves too."""
+    b, x = builder_of(9, 7, 21)
+    y = dw(b, x, activation="relu")
+    for function in ("average", "max"):
+        gate = act(b, b.add("global_pool", y, function=function), "hard_sigmoid")
+        y = conv(b, b.add("multiply", [y, gate]), 21, activation="relu6")
+    gate = act(b, b.add("global_pool", x, function="average"), "sigmoid")
+    z = conv(b, b.add("multiply", [x, gate]), 5, seed=3)
+    graph = rounded(rewrite(b.build([y, z]))[0])
+    assert [len(node.inputs) for node in graph.nodes if node.op == "conv2d"] == [3, 3, 3]
+    lowerer = Lowerer(graph, "float16")
+    assert len(lowerer.halves) == 2
+    data = signed(rng(5), (9, 7, 21)) * F32(3)
+    values = check_steps(graph, [data])
+    for threads in range(1, 9):
+        for got, name in zip(
+            run_program(lower(graph, "float16"), graph, [data], threads), graph.outputs, strict=True
+        ):
+            assert_same(got, values[name])
 
 
 EXPANDED = [
@@ -249,12 +272,36 @@ def test_numbers_that_are_no_choice():
 @pytest.mark.skipif(bool(_core.config16()["supported"]), reason="this CPU has an FMA of halves")
 def test_a_cpu_that_lacks_it():
     data = small()._bytes()
+    kernels = np.ones((3, 4), F32), np.ones((3, 3, 4), F32), np.ones((4, 3), F32)
     for make in (
         lambda: small(accumulate="float16"),
         lambda: Network.load(data, accumulate="float16"),
+        lambda: fastdw.InvertedResidual(*kernels, accumulate="float16"),
     ):
         with pytest.raises(RuntimeError, match="ARM with FEAT_FP16: this one does not"):
             make()
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_inverted_residuals_add_as_networks_do(isa16, gated):
+    g = rng(15)
+    matrices = signed(g, (8, 20)), signed(g, (3, 3, 20)), signed(g, (20, 8))
+    gate = fastdw.SqueezeExcite(signed(g, (20, 4)), signed(g, (4, 20))) if gated else None
+    options = {"padding": "same", "expand_activation": "relu6", "squeeze_excite": gate}
+    layer = fastdw.InvertedResidual(*matrices, **options, accumulate="float16")
+    plain = fastdw.InvertedResidual(*matrices, **options)
+    assert plain.accumulate == "float32"
+    image = fastdw.Input((9, 7, 8))
+    network = fastdw.Network(image, plain(image, residual=image), accumulate="float16")
+    x = signed(g, (2, 9, 7, 8))
+    wanted = network(x)
+    assert np.abs(wanted - plain(x, residual=x)).max() > 0
+    for other in (layer, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert other.accumulate == "float16"
+        for threads in (1, 3):
+            assert_same(other(x, residual=x, num_threads=threads), wanted)
+    with pytest.raises(ValueError, match="no layer of accumulate='float16'; make it without"):
+        layer(image)
 
 
 def test_bad_steps_are_refused_by_the_core(isa16):
@@ -270,6 +317,7 @@ def test_bad_steps_are_refused_by_the_core(isa16):
 
     make()
     make(more=((4, 64, (2, 2, 4), (8, 4, 1)),))
+    make(more=(None, (0, 48, (1, 1, 3), (3, 3, 1))))
     make(x=(4, 32, (3, 2, 1), (2, 1, 1)), kernel_size=(3, 1), geometry=(1, 1, 1, 1, 1, 0))
     cases = {
         "bytes": {"x": (0, 0, (2, 2, 3), (6, 3, 1))},
@@ -283,6 +331,8 @@ def test_bad_steps_are_refused_by_the_core(isa16):
         "parts": {"pointwise": None},
         "residual": {"more": ((4, 64, (2, 2, 3), (6, 3, 1)),)},
         "channels of the parts": {"expand": weights},
+        "factors": {"more": (None, (0, 0, (1, 1, 4), (4, 4, 1)))},
+        "image": {"more": (None, (0, 0, (3,), (1,)))},
         "strange settings": {"speed": 1},
     }
     for message, arguments in cases.items():

@@ -1,6 +1,6 @@
 // A rectangle of depthwise outputs, eight channels at a time. A kernel of its own computes four neighbours of
-// a row together, where all their columns lie in the image: where fewer than four are left, some of them
-// twice. All others go one by one, by the taps that lie in the image, and so do fewer than eight channels.
+// a row together: where fewer than four are left, some of them twice. Narrower rectangles go one by one, and
+// so do fewer than eight channels. Taps that lie outside the image are left out.
 #pragma once
 #include "kernels/finish16.h"
 #include "kernels/live16.h"
@@ -17,7 +17,6 @@ struct Group16 {
   Finish16 finish;
   const float* bias;
   const uint16_t* weights;
-  bool plain;
 
   FASTDW_INLINE Group16(const Depthwise16& call, ptrdiff_t channel)
       : t(call),
@@ -25,8 +24,7 @@ struct Group16 {
         n(static_cast<int>(t.channels - c < Halves::lanes ? t.channels - c : Halves::lanes)),
         finish(t.finish),
         bias(t.bias + c),
-        weights(t.weights + c),
-        plain(!finish.curve && n == Halves::lanes) {
+        weights(t.weights + c) {
     if (finish.slopes) finish.slopes += c;
   }
 
@@ -41,16 +39,12 @@ struct Group16 {
   FASTDW_INLINE uint16_t* y(ptrdiff_t row, ptrdiff_t column) const {
     return t.y + row * t.y_row_stride + column * t.y_column_stride + c;
   }
+  // By way of memory.
   template <int N>
   FASTDW_INLINE void finish_row(const Totals (&totals)[N], uint16_t* y) const {
-    if (plain) {
-      const Clamp clamped(finish);
-      unroll<N>([&](auto j) FASTDW_INLINE_LAMBDA { clamped(totals[j]).store(y + j * t.y_column_stride); });
-      return;
-    }
     alignas(16) float line[N * Halves::lanes];
     unroll<N>([&](auto j) FASTDW_INLINE_LAMBDA { totals[j].store(line + j * Halves::lanes); });
-    finish_totals(finish, line, {N, n, Halves::lanes, nullptr, 0, y, t.y_column_stride});
+    finish.run(finish, line, {N, n, Halves::lanes, nullptr, 0, y, t.y_column_stride});
   }
 };
 
@@ -81,62 +75,84 @@ __attribute__((noinline)) void dw16_one(const Group16& g, ptrdiff_t row, ptrdiff
 // Outputs side by side of a tile.
 constexpr int kColumns16 = 4;
 
-// What four outputs add up to, whose columns lie in the image. `live` says whether a row of theirs does.
-template <int K, int S, class Live>
-FASTDW_INLINE void dw16_sums(const uint16_t* x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                             const Halves (&weights)[K * K], const Live& live, Halves (&sums)[kColumns16]) {
+// A function gives them back in registers.
+struct Sums16 {
+  Halves of[kColumns16];
+};
+
+// What four outputs add up to. `weight` gives that of a tap, `row` and `column` say which of theirs lie in
+// the image. Column by column, so that each output takes the taps of a row in their order.
+template <int K, int S, class Weight, class Row, class Column>
+FASTDW_INLINE Sums16 dw16_sums(const uint16_t* x, ptrdiff_t row_stride, ptrdiff_t column_stride,
+                               const Weight& weight, const Row& row, const Column& column) {
   static_assert(K * K <= kChunk, "one sum");
   constexpr int columns = (kColumns16 - 1) * S + K;
-  unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA { sums[j] = Halves::zero(); });
+  Sums16 sums;
+  unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA { sums.of[j] = Halves::zero(); });
   unroll<K>([&](auto di) FASTDW_INLINE_LAMBDA {
-    if (!live(di)) return;
-    Halves line[columns];
-    unroll<columns>([&](auto j) FASTDW_INLINE_LAMBDA {
-      line[j] = Halves::load(x + di * row_stride + j * column_stride);
-    });
-    unroll<K>([&](auto dj) FASTDW_INLINE_LAMBDA {
+    if (!row(di)) return;
+    unroll<columns>([&](auto c) FASTDW_INLINE_LAMBDA {
+      if (!column(c)) return;
+      const Halves pixel = Halves::load(x + di * row_stride + c * column_stride);
       unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA {
-        multiply_add(sums[j], line[j * S + dj], weights[di * K + dj]);
+        constexpr int dj = c - j * S;
+        if constexpr (dj >= 0 && dj < K) multiply_add(sums.of[j], pixel, weight(di * K + dj));
       });
     });
   });
+  return sums;
 }
 
-// Outputs of a row from `begin` to `end`, four at least, whose columns lie in the image.
+// At a border: the tile of which `first` is the leftmost output.
 template <int K, int S>
-FASTDW_INLINE void dw16_columns(const Group16& g, ptrdiff_t row, ptrdiff_t begin, ptrdiff_t end) {
+__attribute__((noinline)) Sums16 dw16_border(const Group16& g, ptrdiff_t row, ptrdiff_t first) {
+  const Depthwise16& t = g.t;
+  const ptrdiff_t top = t.first_row + row * S, left = t.first_column + first * S;
+  const ptrdiff_t height = t.height, width = t.width, weight_stride = t.weight_stride;
+  const uint16_t* const x = t.x + top * t.row_stride + left * t.column_stride + g.c;
+  const uint16_t* const weights = g.weights;
+  return dw16_sums<K, S>(
+      x, t.row_stride, t.column_stride,
+      [&](auto tap) FASTDW_INLINE_LAMBDA { return Halves::load(weights + tap * weight_stride); },
+      [&](int di) FASTDW_INLINE_LAMBDA { return top + di >= 0 && top + di < height; },
+      [&](int c) FASTDW_INLINE_LAMBDA { return left + c >= 0 && left + c < width; });
+}
+
+// A row of four outputs at least, of eight channels. Those from `begin` to `end` meet no border.
+template <int K, int S, class Finish>
+FASTDW_INLINE void dw16_row(const Group16& g, ptrdiff_t row, ptrdiff_t begin, ptrdiff_t end,
+                            const Finish& finish) {
   const Depthwise16& t = g.t;
   const ptrdiff_t row_stride = t.row_stride, column_stride = t.column_stride, y_stride = t.y_column_stride;
-  const ptrdiff_t top = t.first_row + row * S;
-  const uint16_t* const x = t.x + top * row_stride + t.first_column * column_stride + g.c;
+  const ptrdiff_t columns = t.columns, last = columns - kColumns16;
+  const uint16_t* const x = t.x + (t.first_row + row * S) * row_stride + t.first_column * column_stride + g.c;
   uint16_t* const y = g.y(row, 0);
   const Totals bias = Totals::load(g.bias);
-  Halves weights[K * K];
-  unroll<K * K>([&](auto i)
-                    FASTDW_INLINE_LAMBDA { weights[i] = Halves::load(g.weights + i * t.weight_stride); });
-  const auto tiles = [&](const auto& live, const auto& finish) FASTDW_INLINE_LAMBDA {
-    for (ptrdiff_t left = end - begin, j = begin; left > 0; left -= kColumns16, j += kColumns16) {
-      if (left < kColumns16) j = end - kColumns16;
-      Halves sums[kColumns16];
-      dw16_sums<K, S>(x + j * S * column_stride, row_stride, column_stride, weights, live, sums);
-      finish(sums, y + j * y_stride);
-    }
+  const auto store = [&](const Sums16& sums, uint16_t* to) FASTDW_INLINE_LAMBDA {
+    Totals totals[kColumns16];
+    unroll<kColumns16>([&](auto i) FASTDW_INLINE_LAMBDA { totals[i] = bias.plus(sums.of[i]); });
+    finish(totals, to, y_stride);
   };
-  const Clamp clamped(g.finish);
-  if (g.plain && top >= 0 && top + K <= t.height) {
-    return tiles([](int) FASTDW_INLINE_LAMBDA { return true; },
-                 [&](const auto& sums, uint16_t* to) FASTDW_INLINE_LAMBDA {
-                   unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA {
-                     clamped(bias.plus(sums[j])).store(to + j * y_stride);
-                   });
-                 });
+  for (ptrdiff_t j = 0; j < columns;) {
+    if (j < begin || j > last || j + kColumns16 > end) {
+      const ptrdiff_t first = j < last ? j : last;
+      store(dw16_border<K, S>(g, row, first), y + first * y_stride);
+      j += kColumns16;
+      continue;
+    }
+    Halves weights[K * K];
+    unroll<K * K>([&](auto i)
+                      FASTDW_INLINE_LAMBDA { weights[i] = Halves::load(g.weights + i * t.weight_stride); });
+    const auto weight = [&](auto tap) FASTDW_INLINE_LAMBDA { return weights[tap]; };
+    const auto all = [](int) FASTDW_INLINE_LAMBDA { return true; };
+    const uint16_t* from = x + j * S * column_stride;
+    uint16_t* to = y + j * y_stride;
+    for (; j <= last && j + kColumns16 <= end; j += kColumns16) {
+      store(dw16_sums<K, S>(from, row_stride, column_stride, weight, all, all), to);
+      from += kColumns16 * S * column_stride;
+      to += kColumns16 * y_stride;
+    }
   }
-  tiles([&](int di) FASTDW_INLINE_LAMBDA { return top + di >= 0 && top + di < t.height; },
-        [&](const auto& sums, uint16_t* to) FASTDW_INLINE_LAMBDA {
-          Totals totals[kColumns16];
-          unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA { totals[j] = bias.plus(sums[j]); });
-          g.finish_row(totals, to);
-        });
 }
 
 template <class Row>
@@ -158,16 +174,25 @@ void dw16_generic(const Depthwise16& t) {
 // K×K at stride S of both axes, neither dilation nor multiplier.
 template <int K, int S>
 void dw16_square(const Depthwise16& t) {
-  dw16_groups(t, [](const Group16& g, ptrdiff_t row) FASTDW_INLINE_LAMBDA {
-    const ptrdiff_t columns = g.t.columns, before = -g.t.first_column;
-    const ptrdiff_t room = g.t.width - K + before;
-    // Those whose columns lie in the image.
-    ptrdiff_t begin = before > 0 ? (before + S - 1) / S : 0, end = room >= 0 ? room / S + 1 : 0;
-    if (end > columns) end = columns;
-    if (g.n < Halves::lanes || end - begin < kColumns16) begin = end = columns;
-    for (ptrdiff_t j = 0; j < begin; ++j) dw16_one(g, row, j);
-    if (begin < end) dw16_columns<K, S>(g, row, begin, end);
-    for (ptrdiff_t j = end; j < columns; ++j) dw16_one(g, row, j);
+  const ptrdiff_t before = -t.first_column, room = t.width - K + before;
+  const ptrdiff_t begin = before > 0 ? (before + S - 1) / S : 0, end = room >= 0 ? room / S + 1 : 0;
+  dw16_groups(t, [&](const Group16& g, ptrdiff_t row) FASTDW_INLINE_LAMBDA {
+    if (g.n < Halves::lanes || g.t.columns < kColumns16) {
+      for (ptrdiff_t j = 0; j < g.t.columns; ++j) dw16_one(g, row, j);
+      return;
+    }
+    const ptrdiff_t top = g.t.first_row + row * S;
+    const bool inside = top >= 0 && top + K <= g.t.height;
+    const auto run = [&](const auto& finish)
+                         FASTDW_INLINE_LAMBDA { dw16_row<K, S>(g, row, begin, inside ? end : 0, finish); };
+    const auto each = [&](const auto& finish) FASTDW_INLINE_LAMBDA {
+      run([&](const Totals(&totals)[kColumns16], uint16_t* y, ptrdiff_t stride) FASTDW_INLINE_LAMBDA {
+        unroll<kColumns16>([&](auto j) FASTDW_INLINE_LAMBDA { finish(totals[j]).store(y + j * stride); });
+      });
+    };
+    if (in_registers(g.finish, each)) return;
+    run([&](const Totals(&totals)[kColumns16], uint16_t* y, ptrdiff_t)
+            FASTDW_INLINE_LAMBDA { g.finish_row(totals, y); });
   });
 }
 

@@ -41,31 +41,32 @@ FASTDW_INLINE void pw16_tile(const Pointwise16& t, ptrdiff_t pixel) {
   const uint16_t* x = t.x + pixel * t.x_stride;
   const uint16_t* w = t.panel;
   uint16_t* const y = t.y + pixel * t.y_stride;
-  const bool plain = !t.residual && !t.finish.curve && t.channels == width;
+  const uint16_t* const residual = t.residual ? t.residual + pixel * t.residual_stride : nullptr;
   alignas(16) float totals[MR * width];
   const auto vectors = [](const auto& step) FASTDW_INLINE_LAMBDA {
-    unroll<MR>([&](auto i) FASTDW_INLINE_LAMBDA {
-      unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { step(i, v, i * width + v * lanes); });
-    });
+    unroll<MR>([&](auto i)
+                   FASTDW_INLINE_LAMBDA { unroll<NV>([&](auto v) FASTDW_INLINE_LAMBDA { step(i, v); }); });
   };
-  vectors([&](auto, auto v, int at)
-              FASTDW_INLINE_LAMBDA { Totals::load(t.bias + v * lanes).store(totals + at); });
+  // Totals before a chunk: first the bias, the same for all pixels.
+  const float* before = t.bias;
+  ptrdiff_t before_stride = 0;
   for (ptrdiff_t left = t.inputs;; left -= kChunk, x += kChunk, w += kChunk * width) {
     Halves sums[MR][NV];
     pw16_chunk<MR, NV>(x, t.x_stride, w, left < kChunk ? left : kChunk, sums);
-    const auto total = [&](auto i, auto v, int at)
-                           FASTDW_INLINE_LAMBDA { return Totals::load(totals + at).plus(sums[i][v]); };
-    if (plain && left <= kChunk) {
-      const Clamp clamped(t.finish);
-      return vectors([&](auto i, auto v, int at) FASTDW_INLINE_LAMBDA {
-        clamped(total(i, v, at)).store(y + i * t.y_stride + v * lanes);
-      });
-    }
-    vectors([&](auto i, auto v, int at) FASTDW_INLINE_LAMBDA { total(i, v, at).store(totals + at); });
+    const auto total = [&](auto i, auto v) FASTDW_INLINE_LAMBDA {
+      return Totals::load(before + i * before_stride + v * lanes).plus(sums[i][v]);
+    };
+    const auto finished = [&](const auto& finish) FASTDW_INLINE_LAMBDA {
+      vectors([&](auto i, auto v)
+                  FASTDW_INLINE_LAMBDA { finish(total(i, v)).store(y + i * t.y_stride + v * lanes); });
+    };
+    if (left <= kChunk && !residual && t.channels == width && in_registers(t.finish, finished)) return;
+    vectors([&](auto i, auto v) FASTDW_INLINE_LAMBDA { total(i, v).store(totals + i * width + v * lanes); });
     if (left <= kChunk) break;
+    before = totals;
+    before_stride = width;
   }
-  const uint16_t* const residual = t.residual ? t.residual + pixel * t.residual_stride : nullptr;
-  finish_totals(t.finish, totals, {MR, t.channels, width, residual, t.residual_stride, y, t.y_stride});
+  t.finish.run(t.finish, totals, {MR, t.channels, width, residual, t.residual_stride, y, t.y_stride});
 }
 
 template <int MR, int NV>

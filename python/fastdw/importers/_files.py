@@ -22,9 +22,10 @@ def open_network(
     outputs: Sequence[str] | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
     integers: str = "keep",
+    accumulate: str = "float32",
 ) -> Network:
     """Read a network; `outputs` and `input_shape` as in `Network.from_onnx`, `integers` as in
-    `Network.from_tflite`.
+    `Network.from_tflite`, `accumulate` as in `Network`.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def open_network(
         For another suffix, whatever the reader of a kind raises it for, and for an option that a
         .fdw file has no use for.
     RuntimeError
-        Where a package that the kind needs is missing.
+        Where a package that the kind needs is missing, or the CPU does not add in float16.
     OSError
         Where the file cannot be read.
     """
@@ -40,7 +41,8 @@ def open_network(
     # Of no other kind fastdw reads integers.
     more = {"integers": integers} if suffix in (".onnx", ".tflite") else {}
     if suffix in _MODELS:
-        return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **more)
+        options = more | {"accumulate": accumulate}
+        return _MODELS[suffix](path, outputs=outputs, input_shape=input_shape, **options)
     if suffix != ".fdw":
         msg = f"{path} must end in one of {', '.join(SUFFIXES)}"
         raise ValueError(msg)
@@ -50,4 +52,4 @@ def open_network(
             "converted"
         )
         raise ValueError(msg)
-    return Network.load(path)
+    return Network.load(path, accumulate=accumulate)

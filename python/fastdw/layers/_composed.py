@@ -57,6 +57,12 @@ class Composed(Layer):
         if isinstance(x, Symbol):
             from fastdw.network._record import only_symbols  # most programs need no networks
 
+            if self.accumulate != "float32":
+                msg = (
+                    f"a network takes no layer of accumulate={self.accumulate!r}; make it without, "
+                    f"and the network with accumulate={self.accumulate!r}"
+                )
+                raise ValueError(msg)
             self._signature.plan("x.shape", (1, *x.image_shape))  # its checks
             return self._recorded(x, only_symbols(residual, out))
         call = checked_call(self._signature, x, residual, out, threads)
@@ -89,7 +95,8 @@ class Composed(Layer):
             for old in list(networks)[: max(len(networks) + 1 - _NETWORKS, 0)]:
                 networks.pop(old, None)
             with nullcontext() if self._isa is None else packed_for(self._isa):
-                network = Network._from_graph(self._graph(image_shape, adds=adds))
+                graph = self._graph(image_shape, adds=adds)
+                network = Network._from_graph(graph, accumulate=self.accumulate)
             networks[key] = network
         return network
 

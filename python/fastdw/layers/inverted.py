@@ -8,7 +8,7 @@ from fastdw import _arguments as check
 from fastdw._arguments import describe
 from fastdw._batch_norm import BatchNorm
 from fastdw._geometry import Signature, window
-from fastdw._isa import chosen_isa
+from fastdw._isa import checked_sums, chosen_isa
 from fastdw.converters import keras, torch
 from fastdw.layers._composed import Composed
 from fastdw.layers._layer import AddingLayer, Expanding, converted
@@ -64,6 +64,8 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
         the same data_format.
     bias, batch_norm, activation
         After the projection, as in `separable_conv2d`.
+    accumulate : {"float32", "float16"}
+        As of `Network`: arrays are float32 all the same.
 
     Raises
     ------
@@ -71,6 +73,8 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
         For a wrong Python type or dtype.
     ValueError
         For a wrong shape or value.
+    RuntimeError
+        For ``accumulate="float16"`` on a CPU that lacks it.
 
     References
     ----------
@@ -107,6 +111,7 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
         bias: ArrayInput | None = None,
         batch_norm: BatchNorm | None = None,
         activation: ActivationInput = None,
+        accumulate: str = "float32",
     ) -> None:
         halves = _halves(
             (expand_kernel, depthwise_kernel, pointwise_kernel),
@@ -123,8 +128,11 @@ class InvertedResidual(Expanding, Composed, AddingLayer):
         signature = Signature(layout, NAMES[0], first.shape[0], last.shape[1], view)
         self._prepare(Spec(signature, halves, None, chosen_isa()))
         more = 0 if squeeze_excite is None else squeeze_excite.num_parameters
+        beside: dict[str, Any] = {"squeeze_excite": squeeze_excite}
+        if checked_sums(accumulate) != "float32":  # nor do pickles of before name it
+            beside["accumulate"] = accumulate
         self._set(
-            _settings=self._settings | {"squeeze_excite": squeeze_excite},
+            _settings=self._settings | beside,
             _num_parameters=self._num_parameters + more,
         )
 

@@ -145,6 +145,8 @@ class Lowerer:
             if i in self.adding:
                 own = _steps16.spaces(node, self.known, self.halves)
                 spaces += [Workspace(s, i, i, dtype, use) for use, (s, dtype) in own.items()]
+            elif node.inputs[0] in self.halves:  # a global pool
+                spaces.append(Workspace(self.known[node.inputs[0]], i, i))
             elif lowering is not None:
                 inputs = [self.known.get(name) for name in node.inputs]
                 spaces += [Workspace(s, i, i) for s in lowering.scratch(inputs, node.attrs)]
@@ -196,6 +198,9 @@ class Lowerer:
         if node.op == "affine" and self.dtypes[node.inputs[0]] == "uint8":  # it finds floats then
             yield copied(out, self.memory.views[node.inputs[0]])
             inputs[0] = out
+        if index not in self.adding and node.inputs[0] in self.halves:
+            inputs[0] = own[0][1]
+            yield copied(own[0][1], self.memory.views[node.inputs[0]])
         dtype = self.dtypes[node.output]
         scratch = [view for _, view in own]
         site = Site(node.attrs, inputs, out, scratch, self._sums(node), store, dtype)

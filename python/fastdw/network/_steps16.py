@@ -1,9 +1,9 @@
 """What convolutions become that add in float16: steps on halves, and what turns floats into these.
 
 Such a node computes what layers of ``accumulate="float16"`` do. Its input is rounded to float16, so
-are its kernels, and its results are numbers of float16. Where such nodes alone read them, they lie
-in the arena as such. What else the node does to its input, a factor a channel or an activation,
-is done on floats first.
+are its kernels, and its results are numbers of float16. Where such nodes alone read them, and
+global pools, which take a copy, they lie in the arena as such. Of factors a channel each product is
+rounded to float32, then to float16; an activation of the input is done on floats first.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def _adds(node: Node) -> bool:
 
 
 def stored(graph: Graph, nodes: Collection[int]) -> frozenset[str]:
-    """The values that lie in the arena as halves: of such `nodes`, for such nodes alone."""
+    """The values that lie in the arena as halves: of such `nodes`, for such nodes and pools."""
     made = {graph.nodes[i].output for i in nodes} - set(graph.outputs)
     for i, node in enumerate(graph.nodes):
-        if i not in nodes or prepares(node):
+        if i in nodes and prepares(node):
             made -= set(node.inputs[:1])
-        if i not in nodes:
+        if i not in nodes and node.op != "global_pool":
             made -= set(node.inputs)
         made -= set(node.inputs[2:])  # factors
     return frozenset(made)
@@ -71,7 +71,7 @@ def stored(graph: Graph, nodes: Collection[int]) -> frozenset[str]:
 
 def prepares(node: Node) -> bool:
     """Whether it does something to its input first, on floats."""
-    return len(node.inputs) > 2 or node.attrs.get("pre_activation") is not None
+    return node.attrs.get("pre_activation") is not None
 
 
 def spaces(node: Node, known: dict[str, Shape], halves: Collection[str]) -> Spaces:
@@ -110,7 +110,7 @@ def steps(site: Site, own: dict[str, View]) -> Iterator[Step]:
         x = own["middle"]
     out = own.get("out", site.out)
     if "groups" in attrs:
-        yield from _dense(attrs, x, out, residual)
+        yield from _dense(attrs, x, out, residual, site.optional(2))
     else:
         prefix = "depthwise_" if "depthwise_kernel" in attrs else ""
         expanded = "expand_kernel" in attrs and "middle" not in own
@@ -121,11 +121,8 @@ def steps(site: Site, own: dict[str, View]) -> Iterator[Step]:
 
 def _prepared(site: Site, out: View) -> Step:
     """What the node does to its input first, on floats."""
-    before, factors = site.attrs.get("pre_activation"), site.optional(2)
-    if factors is None:
-        activation = core_activation(before, out.shape[-1])
-        return image_step("activation", out, (site.x,), activation=activation)
-    return image_step("multiply", out, (site.x, spread(factors, out.shape)))
+    activation = core_activation(site.attrs["pre_activation"], out.shape[-1])
+    return image_step("activation", out, (site.x,), activation=activation)
 
 
 def _expansion(attrs: Attrs) -> Attrs:
@@ -135,8 +132,14 @@ def _expansion(attrs: Attrs) -> Attrs:
     return {name: attrs[f"expand_{name}"] for name in names} | beside
 
 
-def _dense(attrs: Attrs, x: View, out: View, residual: View | None = None) -> Iterator[Step]:
-    """A dense convolution, group by group."""
+def _dense(
+    attrs: Attrs,
+    x: View,
+    out: View,
+    residual: View | None = None,
+    factors: View | None = None,
+) -> Iterator[Step]:
+    """A dense convolution, group by group; factors go with one group."""
     size, groups = attrs["kernel"].shape[:2], attrs["groups"]
     depth, filters = x.shape[2] // groups, out.shape[2] // groups
     geometry = geometry_of(attrs, size, out.shape)
@@ -147,6 +150,7 @@ def _dense(attrs: Attrs, x: View, out: View, residual: View | None = None) -> It
             out.along(2, first, filters),
             x.along(2, group * depth, depth),
             None if residual is None else residual.along(2, first, filters),
+            None if factors is None else spread(factors, factors.shape[-1:]),
             pointwise=_pointwise(share["kernel"], share),
             kernel_size=size,
             geometry=geometry,
@@ -182,6 +186,8 @@ def _bits(kernel: AnyArray) -> npt.NDArray[np.uint16]:
     return dense(kernel.astype(np.float16)).view(np.uint16)
 
 
-def _layer(out: View, x: View, residual: View | None, **settings: Any) -> Step:
-    views = (out, x) if residual is None else (out, x, residual)
-    return "layer16", tuple(map(array, views)), settings
+def _layer(
+    out: View, x: View, residual: View | None, factors: View | None = None, **settings: Any
+) -> Step:
+    views = (out, x, residual, factors)
+    return "layer16", tuple(None if view is None else array(view) for view in views), settings
