@@ -5,10 +5,10 @@
 The statistics of BatchNorm are those of a forward pass, else values vanish on their way and nothing
 is tested. Each network is read in memory and from its .keras and .h5 files; results must lie within
 1e-4 of the largest, with the same five largest entries, and no parameter may be lost. The bound of
-EfficientNetB0 is 4e-4: with such weights it magnifies rounding. From the same model of Keras in float64,
-Keras itself is 1.7e-4, fastdw 6e-5, LiteRT 4e-4. Then every step is held to its bound from the inputs that it really
-had, and the bits must be the same fused or not, on any number of threads, on every instruction set
-but scalar, saved and loaded. Keras must be installed, with any backend.
+EfficientNetB0 is 4e-4: with such weights it magnifies rounding. From the same model of Keras in
+float64, Keras itself is 1.7e-4, fastdw 6e-5, LiteRT 4e-4. Then every step is held to its bound from
+the inputs that it really had, and the bits must be the same fused or not, on any number of threads,
+on every instruction set but scalar, saved and loaded. Keras must be installed, with any backend.
 """
 
 import sys
